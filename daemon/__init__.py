@@ -1,0 +1,1 @@
+"""The Lowtide service: one database that holds the truth and one tick that acts on it."""

@@ -1,0 +1,1 @@
+"""The nouns and rules of the service: no I/O, no clock."""

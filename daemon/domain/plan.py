@@ -1,0 +1,152 @@
+"""What the planner sees and what it answers: one frozen Snapshot in, one Plan out. No clock, no I/O.
+
+Emissions are grams CO2e at the facility: component energy x PUE x intensity. Times are grid time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.domain.job import PlannedSegment
+from forecast.intensity import ZoneOutlook
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotGrid:
+    """Equal slots from `start` on. The first slot contains `now`; a job may begin inside it (at `now`)."""
+
+    start: datetime
+    step: timedelta
+    count: int
+
+    @property
+    def end(self) -> datetime:
+        return self.start + self.step * self.count
+
+    @property
+    def step_seconds(self) -> float:
+        return self.step.total_seconds()
+
+    def edge(self, index: int) -> datetime:
+        return self.start + self.step * index
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSite:
+    """A site as the planner sees it: `free_gpus` per slot is what jobs of this snapshot may share.
+
+    GPUs held by attempts that the planner cannot move (contiguous jobs already running) are already subtracted.
+    """
+
+    name: str
+    zone: str
+    pue: float
+    free_gpus: IntArray
+
+
+class Mode(StrEnum):
+    CONTIGUOUS = "contiguous"  # one piece on one site
+    INTERRUPTIBLE = "interruptible"  # pieces in time on one site (work with state relocates once)
+    DIVISIBLE = "divisible"  # pieces in time and place, `max_width` of them side by side
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOption:
+    """What the job's remaining work costs on one admissible site.
+
+    `work_seconds`: grid seconds of remaining work on `gpus` GPUs at width 1, without start-up.
+    `power_kw`: component power while working. `startup_seconds`, `startup_kwh`: paid at every (re)start.
+    `transfer_kwh`: facility energy, paid once, if any work is done here (data or weights to move in).
+    """
+
+    site: str
+    work_seconds: float
+    power_kw: float
+    startup_seconds: float = 0.0
+    startup_kwh: float = 0.0
+    transfer_kwh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanJob:
+    """A job as the planner sees it: only what is left to do."""
+
+    id: str
+    mode: Mode
+    gpus: int
+    accepted_at: datetime
+    earliest: datetime
+    deadline: datetime
+    options: tuple[SiteOption, ...]
+    home: str
+    after: tuple[str, ...] = ()  # jobs of this snapshot that must end before this one starts
+    priority: int = 0
+    price_of_waiting_g_per_hour: float = 0.0
+    max_width: int = 1
+    running_at: str | None = None  # it holds GPUs there now; stopping it costs a restart later
+    state_at: str | None = None  # its checkpoint lies there; None: nothing done yet, any site is as good
+    previous: tuple[PlannedSegment, ...] = ()  # the last plan's answer, to be kept unless a new one is clearly better
+    project: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a plan depends on. Same snapshot, same plan."""
+
+    now: datetime
+    grid: SlotGrid
+    sites: tuple[PlanSite, ...]
+    jobs: tuple[PlanJob, ...]
+    outlooks: Mapping[str, ZoneOutlook]  # by zone, on the same grid
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and when a job shall run, and why, in words and numbers.
+
+    `expected_g` is of the remaining work in these segments; `run_now_g` of the same work started at once at home.
+    `low_g`..`high_g` is the central 80 % of the expectation.
+    """
+
+    job_id: str
+    segments: tuple[PlannedSegment, ...]
+    expected_g: float
+    run_now_g: float
+    low_g: float
+    high_g: float
+    reason: str
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A job that gets no place, with a reason a person understands; `nearest_deadline` is the first that would do."""
+
+    job_id: str
+    reason: str
+    nearest_deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All placements of one tick, with their cost, a proven lower bound and the gap between them."""
+
+    made_at: datetime
+    placements: tuple[Placement, ...]
+    unplaced: tuple[Unplaced, ...] = ()
+    cost_g: float = 0.0
+    bound_g: float = 0.0
+    planner_seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def gap(self) -> float:
+        """(cost - bound) / cost; 0 for an empty plan."""
+        return (self.cost_g - self.bound_g) / self.cost_g if self.cost_g > 0 else 0.0

@@ -1,0 +1,144 @@
+"""What a forecast was worth: the emissions of jobs that were shifted by it, beside running at once and beside hindsight.
+
+One job is submitted at every origin, at constant power, so its cost is the mean intensity over its hours in gCO2e/kWh.
+`values` and origins are as in `forecast.scoring`; forecasts are issued at consecutive hours and shaped (origins, leads).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from forecast.intensity import FloatArray
+from forecast.scoring import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A job that may wait: `duration_hours` of work that must end within `duration_hours + slack_hours` of submission."""
+
+    duration_hours: int
+    slack_hours: int
+
+    @property
+    def window_hours(self) -> int:
+        return self.duration_hours + self.slack_hours
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionScores:
+    """`kept` is the saving as a share of the hindsight saving, `worse` the share of all submissions that end above run-now.
+
+    `saved` is the saving as a share of the run-now emissions; all over `count` submissions.
+    """
+
+    kept: float
+    worse: float
+    saved: float
+    count: int
+
+
+def decision_scores(cost: FloatArray, run_now: FloatArray, hindsight: FloatArray) -> DecisionScores:
+    """Scores of realised costs per submission; submissions with a missing hour are left out. Raises ValueError if none is left."""
+    known = np.isfinite(cost) & np.isfinite(run_now) & np.isfinite(hindsight)
+    if not known.any():
+        raise ValueError("nothing to score: no submission has all hours of its window measured")
+    saving = (run_now - cost)[known]
+    possible = float((run_now - hindsight)[known].sum())
+    kept = float(saving.sum()) / possible if possible > 0 else float("nan")
+    worse = float(np.mean(saving < -1e-9 * run_now[known]))
+    return DecisionScores(kept, worse, float(saving.sum() / run_now[known].sum()), int(known.sum()))
+
+
+def start_costs(hours: FloatArray, shift: Shift) -> FloatArray:
+    """The mean over the job for each possible start: (origins, slack + 1), from hourly means (origins, >= window)."""
+    sums = np.cumsum(np.pad(hours[:, : shift.window_hours], ((0, 0), (1, 0))), axis=1)
+    means: FloatArray = (sums[:, shift.duration_hours :] - sums[:, : -shift.duration_hours]) / shift.duration_hours
+    return means
+
+
+def plan_once(forecast: FloatArray, shift: Shift, margin: FloatArray | float = 0.0) -> IntArray:
+    """The start (hours after submission) a single look at the forecast picks.
+
+    The job starts at once unless the expected saving exceeds `margin` (gCO2e/kWh, one per origin or one for all).
+    """
+    expected = start_costs(forecast, shift)
+    best = expected.argmin(axis=1)
+    saving = expected[:, 0] - expected.min(axis=1)
+    return np.where(saving > margin, best, 0)
+
+
+def replan_hourly(forecast: FloatArray, shift: Shift, margin: FloatArray | float = 0.0) -> IntArray:
+    """The start when the plan is made anew every hour from the newest forecast until the job has started.
+
+    The last `slack_hours` origins only serve as later looks, so the result is that much shorter.
+    """
+    count = len(forecast) - shift.slack_hours
+    margins = np.broadcast_to(np.asarray(margin, dtype=np.float64), (len(forecast),))
+    start = np.full(count, shift.slack_hours)
+    waiting = np.arange(count)
+    for hour in range(shift.slack_hours):
+        left = Shift(shift.duration_hours, shift.slack_hours - hour)
+        goes = plan_once(forecast[waiting + hour], left, margins[waiting + hour]) == 0
+        start[waiting[goes]] = hour
+        waiting = waiting[~goes]
+    return start
+
+
+def cost_of_start(actual: FloatArray, start: IntArray, shift: Shift) -> FloatArray:
+    """What the job really cost, in gCO2e/kWh; `actual` is (origins, >= window)."""
+    return start_costs(actual[: len(start)], shift)[np.arange(len(start)), start]
+
+
+def best_chunks_cost(actual: FloatArray, shift: Shift) -> FloatArray:
+    """The cost in hindsight of a job that may be cut into hours: the mean of its cheapest hours in the window."""
+    window = actual[:, : shift.window_hours]
+    cheapest = np.partition(window, shift.duration_hours - 1, axis=1)[:, : shift.duration_hours]
+    return np.where(np.isfinite(window).all(axis=1), cheapest.mean(axis=1), np.nan)
+
+
+def chunks_once_cost(forecast: FloatArray, actual: FloatArray, shift: Shift) -> FloatArray:
+    """The real cost of the hours that one look at the forecast takes for the cheapest."""
+    picked = np.argpartition(forecast[:, : shift.window_hours], shift.duration_hours - 1, axis=1)[:, : shift.duration_hours]
+    return np.asarray(np.take_along_axis(actual, picked, axis=1).mean(axis=1))
+
+
+def chunks_replanned_cost(forecast: FloatArray, actual: FloatArray, shift: Shift) -> FloatArray:
+    """The real cost when each hour runs if it is among the cheapest hours still needed, by that hour's newest forecast.
+
+    The last `window_hours` origins only serve as later looks, so the result is that much shorter.
+    """
+    count = len(forecast) - shift.window_hours
+    needed = np.full(count, shift.duration_hours)
+    cost = np.zeros(count)
+    for hour in range(shift.window_hours):
+        left = shift.window_hours - hour
+        now = forecast[hour : hour + count, :left]
+        cheaper_later = (now[:, 1:] < now[:, :1]).sum(axis=1)
+        runs = cheaper_later < needed
+        cost += np.where(runs, actual[:count, hour], 0.0)
+        needed -= runs
+    return cost / shift.duration_hours
+
+
+def trailing_margin(forecast: FloatArray, actual: FloatArray, shift: Shift, strictness: float, days: int) -> FloatArray:
+    """The saving a forecast must promise before a job waits: `strictness` times the method's own recent disappointment.
+
+    The disappointment of an origin is the root mean square of (promised - real) saving over the submissions whose windows
+    ended within the last `days` days. Origins with less record get infinity: without evidence nothing waits.
+    """
+    start = plan_once(forecast, shift)
+    promised = start_costs(forecast, shift)
+    real = start_costs(actual, shift)
+    rows = np.arange(len(start))
+    gap = (promised[:, 0] - promised[rows, start]) - (real[:, 0] - real[rows, start])
+    squares = np.square(gap)
+    margin = np.full(len(forecast), np.inf)
+    hours = days * 24
+    settled = sliding_window_view(squares, hours) if len(squares) >= hours else np.empty((0, hours))
+    first = hours + shift.window_hours
+    if len(forecast) > first:
+        margin[first:] = strictness * np.sqrt(np.nanmean(settled[: len(forecast) - first], axis=1))
+    return margin

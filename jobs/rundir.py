@@ -1,0 +1,193 @@
+"""The run directory: the one place that names every file a node and the daemon exchange.
+
+All writes are aside-then-replace or append-and-flush, so a reader never sees half a document and a
+kill at any instruction loses at most the line being written. A torn last line is skipped by readers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.outcome import Outcome
+from jobs.spec import RunSpec
+
+Provenance = Literal["measured", "estimated", "simulated"]
+Phase = Literal["startup", "work", "checkpoint", "shutdown"]
+R = TypeVar("R", bound=BaseModel)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class AttemptFile(_Record):
+    """`attempt.json`: whose turn it is. Written by the daemon before each launch."""
+
+    attempt_id: str
+    run_id: str
+    job_id: str
+    number: int = Field(ge=1)
+
+
+class ProgressRecord(_Record):
+    """`step` of `of` done at `when` (real UTC of the node) by `attempt_id`; `stage` in words for people."""
+
+    attempt_id: str
+    step: int
+    of: int
+    when: AwareDatetime
+    stage: str = ""
+    seconds_per_step: float | None = None
+
+
+class EnergyRecord(_Record):
+    """Energy of the half-open interval [start, end) (real UTC of the node) in joules per component, without PUE.
+
+    `step_from` and `step_to` are the steps done at its start and its end, so that work done twice can be told apart.
+    A missing component is unknown, not zero.
+    """
+
+    attempt_id: str
+    start: AwareDatetime
+    end: AwareDatetime
+    joules: dict[str, float]  # component ("cpu", "dram", "gpu0", ...) -> joules
+    provenance: dict[str, Provenance]  # the same components
+    phase: Phase = "work"
+    step_from: int = 0
+    step_to: int = 0
+
+    @property
+    def total_joules(self) -> float:
+        return sum(self.joules.values())
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+
+class SampleRecord(_Record):
+    """One finished sample in `artifacts/samples.jsonl`: its file (relative to artifacts/), digest and fingerprint."""
+
+    index: int
+    file: str
+    sha256: str
+    fingerprint: str
+    attempt_id: str
+
+
+class RunDirectory:
+    """Names every file of one run and reads and writes them safely. Creating the object touches nothing."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.spec_file = self.path / "spec.json"
+        self.attempt_file = self.path / "attempt.json"
+        self.progress_file = self.path / "progress.jsonl"
+        self.energy_file = self.path / "energy.jsonl"
+        self.outcome_file = self.path / "outcome.json"
+        self.log_file = self.path / "log.txt"
+        self.lock_file = self.path / "lock"  # held by flock while an attempt works here: the fencing token
+        self.process_file = self.path / "process.json"  # the local executor's: pid, start time, attempt
+        self.exit_file = self.path / "exit.json"  # the local executor's: how the attempt's process ended
+        self.checkpoints = self.path / "checkpoints"
+        self.artifacts = self.path / "artifacts"
+        self.weights_file = self.artifacts / "weights.pt"
+        self.samples = self.artifacts / "samples"
+        self.samples_file = self.artifacts / "samples.jsonl"
+
+    def prepare(self, spec: RunSpec) -> None:
+        """Make the folders and write the spec; safe to repeat."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.samples.mkdir(parents=True, exist_ok=True)
+        write_aside(self.spec_file, spec.model_dump_json(indent=1, by_alias=True))
+
+    def read_spec(self) -> RunSpec:
+        return RunSpec.model_validate_json(self.spec_file.read_bytes())
+
+    def write_attempt(self, attempt: AttemptFile) -> None:
+        write_aside(self.attempt_file, attempt.model_dump_json(indent=1))
+
+    def read_attempt(self) -> AttemptFile | None:
+        return AttemptFile.model_validate_json(self.attempt_file.read_bytes()) if self.attempt_file.exists() else None
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        write_aside(self.outcome_file, outcome.model_dump_json(indent=1))
+
+    def read_outcome(self, attempt_id: str) -> Outcome | None:
+        """The outcome of that very attempt; None if it has not written one (an older attempt's does not count)."""
+        try:
+            outcome = Outcome.model_validate_json(self.outcome_file.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return outcome if outcome.attempt_id == attempt_id else None
+
+    def append_progress(self, record: ProgressRecord) -> None:
+        append_line(self.progress_file, record.model_dump_json())
+
+    def last_progress(self) -> ProgressRecord | None:
+        last = None
+        for last in _read_records(self.progress_file, ProgressRecord):
+            pass
+        return last
+
+    def progress(self) -> list[ProgressRecord]:
+        return list(_read_records(self.progress_file, ProgressRecord))
+
+    def append_energy(self, record: EnergyRecord) -> None:
+        append_line(self.energy_file, record.model_dump_json())
+
+    def energy(self) -> list[EnergyRecord]:
+        return list(_read_records(self.energy_file, EnergyRecord))
+
+    def append_sample(self, record: SampleRecord) -> None:
+        append_line(self.samples_file, record.model_dump_json())
+
+    def sample_records(self) -> list[SampleRecord]:
+        """One record per finished index, in order of index; a repeated index keeps its first record."""
+        first: dict[int, SampleRecord] = {}
+        for record in _read_records(self.samples_file, SampleRecord):
+            first.setdefault(record.index, record)
+        return [first[index] for index in sorted(first)]
+
+
+def write_aside(path: Path, text: str | bytes) -> None:
+    """Write a whole file so that readers see the old or the new content, never a part, even across a power cut."""
+    data = text.encode() if isinstance(text, str) else text
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and flush it to disk. A torn line left by a kill is closed first, so it cannot swallow this one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_records(path: Path, kind: type[R]) -> Iterator[R]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines():
+        try:
+            yield kind.model_validate(json.loads(line))
+        except (json.JSONDecodeError, ValidationError):
+            continue  # a line torn by a kill
