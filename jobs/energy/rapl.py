@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.energy.process_tree import ProcessTree, host_busy_cpu_seconds
@@ -85,46 +85,82 @@ class RaplSource:
         host_cpu_seconds: Callable[[], float] = host_busy_cpu_seconds,
         monotonic_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._domains = domains
         self._metering = metering
         self._own = own_cpu_seconds or ProcessTree().cpu_seconds
         self._host = host_cpu_seconds
         self._clock = monotonic_seconds
-        self._last = (self._clock(), self._own(), self._host())
-        self._failing: set[str] = set()
+        start = self._look()
+        names = sorted({domain.component for domain in domains if domain.component is not None})
+        self._components = [_HostComponent(name, [d for d in domains if d.component == name], start) for name in names]
 
     def joules_since_last(self) -> Mapping[str, float]:
-        now = (self._clock(), self._own(), self._host())
-        elapsed, own, host = (after - before for after, before in zip(now, self._last, strict=True))
-        self._last = now
-        load_share = min(1.0, own / host) if host > 0 else min(1.0, max(0.0, own))
-        totals = self._read_domains()
+        now = self._look()
         joules = {}
-        if "cpu" in totals:
-            idle = min(totals["cpu"], self._metering.cpu_idle_watts * elapsed)
-            joules["cpu"] = idle * self._metering.host_share + (totals["cpu"] - idle) * load_share
-        if "dram" in totals:
-            joules["dram"] = totals["dram"] * self._metering.host_share
+        for component in self._components:
+            span = component.read(now)
+            if span is not None:
+                joules[component.name] = self._share(component.name, span)
         return joules
 
     def close(self) -> None:
         """Nothing is held: the counters are opened for each reading."""
 
-    def _read_domains(self) -> dict[str, float]:
-        """Component -> joules of the host; a component is left out when any of its domains fails, half a host is not a host."""
-        totals: dict[str, float] = defaultdict(float)
-        unknown = set()
-        for domain in self._domains:
-            component = domain.component or ""
-            try:
-                totals[component] += domain.joules_since_last()
-                self._failing.discard(str(domain.folder))
-            except (OSError, ValueError) as error:
-                unknown.add(component)
-                self._complain_once(domain, error)
-        return {component: joules for component, joules in totals.items() if component not in unknown}
+    def _look(self) -> _Look:
+        return _Look(self._clock(), self._own(), self._host())
 
-    def _complain_once(self, domain: RaplDomain, error: Exception) -> None:
-        if str(domain.folder) not in self._failing:
-            log.warning("RAPL counter %s cannot be read, its energy is unknown until it can: %s", domain.folder, error)
-            self._failing.add(str(domain.folder))
+    def _share(self, component: str, span: _Span) -> float:
+        if component == "dram":
+            return span.host_joules * self._metering.host_share
+        # Both figures tick in hundredths of a second, so the quotient of a short span can pass 1.
+        load_share = min(1.0, span.own_cpu_seconds / span.host_cpu_seconds) if span.host_cpu_seconds > 0 else 0.0
+        idle_joules = min(span.host_joules, self._metering.cpu_idle_watts * span.seconds)
+        return idle_joules * self._metering.host_share + (span.host_joules - idle_joules) * load_share
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The running totals that shares are made of, at one moment."""
+
+    seconds: float
+    own_cpu_seconds: float
+    host_cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What the host used between two looks."""
+
+    host_joules: float
+    seconds: float
+    own_cpu_seconds: float
+    host_cpu_seconds: float
+
+
+class _HostComponent:
+    """All counters of one component. Half a host is not a host: while one counter fails, the joules of the others wait."""
+
+    def __init__(self, name: str, domains: list[RaplDomain], start: _Look) -> None:
+        self.name = name
+        self._domains = domains
+        self._last = start
+        self._waiting_joules = 0.0
+        self._failing = False
+
+    def read(self, now: _Look) -> _Span | None:
+        """What the host used since the last complete reading; None if a counter cannot be read now."""
+        try:
+            for domain in self._domains:
+                self._waiting_joules += domain.joules_since_last()
+        except (OSError, ValueError) as error:
+            if not self._failing:
+                log.warning("RAPL counter %s cannot be read, its energy is unknown until it can: %s", domain.folder, error)
+            self._failing = True
+            return None
+        last, joules = self._last, self._waiting_joules
+        self._last, self._waiting_joules, self._failing = now, 0.0, False
+        return _Span(
+            host_joules=joules,
+            seconds=now.seconds - last.seconds,
+            own_cpu_seconds=now.own_cpu_seconds - last.own_cpu_seconds,
+            host_cpu_seconds=now.host_cpu_seconds - last.host_cpu_seconds,
+        )
