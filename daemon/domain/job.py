@@ -157,6 +157,7 @@ class Attempt:
     gpus: int = 1
     native_id: str | None = None
     stop_wish: StopWish | None = None
+    stop_wished_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     reason: str = ""
