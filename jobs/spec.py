@@ -46,7 +46,9 @@ class ModelSpec(StrictModel):
     @model_validator(mode="after")
     def _sides_divide(self) -> Self:
         if len(self.image_shape) != self.dimensions:
-            raise ValueError(f"image_shape has {len(self.image_shape)} sides, but dimensions is {self.dimensions}: give {self.dimensions} numbers")
+            raise ValueError(
+                f"image_shape has {len(self.image_shape)} sides, but dimensions is {self.dimensions}: give {self.dimensions} numbers"
+            )
         multiple = self.latent_downsampling * 2 ** (len(UNET_CHANNELS[self.size]) - 1)
         for side in self.image_shape:
             if side % multiple:
@@ -122,7 +124,9 @@ class TrainingWorkload(StrictModel):
     model: ModelSpec
     data: DataSpec
     iterations: int = Field(ge=1, le=100_000_000, description="optimiser steps of the diffusion UNet")
-    autoencoder_iterations: int | None = Field(default=None, ge=1, le=100_000_000, description="optimiser steps of the VQ-GAN; default: iterations / 4, at least 1")
+    autoencoder_iterations: int | None = Field(
+        default=None, ge=1, le=100_000_000, description="optimiser steps of the VQ-GAN; default: iterations / 4, at least 1"
+    )
     batch_size: int = Field(default=1, ge=1, le=4096)
     precision: Precision = "float32"
     threads: int = Field(default=1, ge=1, le=256)
@@ -208,7 +212,9 @@ class MeteringSpec(StrictModel):
     interval_seconds: float = Field(default=1.0, gt=0, le=600)
     cpu_tdp_watts: float = Field(default=65.0, gt=0, description="of the whole host's CPUs, all sockets")
     cpu_idle_watts: float = Field(default=10.0, ge=0)
-    host_share: float = Field(default=1.0, gt=0, le=1, description="share of the host's reserved devices that is this run's: its share of idle power")
+    host_share: float = Field(
+        default=1.0, gt=0, le=1, description="share of the host's reserved devices that is this run's: its share of idle power"
+    )
     simulated_watts: float = Field(default=0.0, ge=0)
 
 

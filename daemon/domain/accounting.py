@@ -214,7 +214,9 @@ def _best_window_g(site: HindsightSite, window: Interval) -> float | None:
     if latest < window.start or site.seconds <= 0:
         return None
     edges = [piece.end for piece in window.cut(site.series.step)]
-    starts = {window.start, latest} | {edge for edge in edges if edge <= latest} | {edge - span for edge in edges if edge - span >= window.start}
+    starts = {window.start, latest}
+    starts |= {edge for edge in edges if edge <= latest}
+    starts |= {edge - span for edge in edges if edge - span >= window.start}
     best = None
     for start in starts:
         mean, transfer = site.series.mean(Interval(start, start + span)), _transfer_g(site, start)

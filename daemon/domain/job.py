@@ -17,7 +17,9 @@ class Constraints(StrictModel):
     """When and where a job may run. Everything is optional; what is left out comes from the settings."""
 
     earliest_start: AwareDatetime | None = None
-    deadline: AwareDatetime | None = Field(default=None, description="the job must have ended by then; default: accepted + the configured maximum delay")
+    deadline: AwareDatetime | None = Field(
+        default=None, description="the job must have ended by then; default: accepted + the configured maximum delay"
+    )
     sites: tuple[str, ...] | None = Field(default=None, description="where it may run; default: every site that admits its data")
     home: str | None = Field(default=None, description="where it would run if nobody thought about carbon: the baseline's site")
     gpus: int = Field(default=1, ge=1, le=64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,8 +69,8 @@ def _slices_of_record(record: EnergyRecord, place: Place, time: GridTime, kept: 
         return []
     by_provenance: dict[str, float] = {}
     for component, joules in record.joules.items():
-        provenance = record.provenance.get(component, "estimated")
-        by_provenance[provenance] = by_provenance.get(provenance, 0.0) + joules / JOULES_PER_KWH
+        source = record.provenance.get(component, "estimated")
+        by_provenance[source] = by_provenance.get(source, 0.0) + joules / JOULES_PER_KWH
     pieces: list[Slice] = []
     for provenance, kwh in by_provenance.items():
         piece = Slice(place, Interval(start, end), kwh, Purpose.OVERHEAD, provenance)

@@ -1,0 +1,121 @@
+"""The tick's third step: everything the planner may know, frozen into one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from daemon.domain.job import Job
+from daemon.domain.plan import Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
+from daemon.domain.site import Site
+from daemon.service.admission import admissible_sites
+from daemon.service.costs import Costs, WorkLeft
+from daemon.service.policy import Policy, Workplaces
+from daemon.service.work import JobWork
+from forecast.intensity import ZoneOutlook
+from forecast.timeline import ceil_to, floor_to
+from jobs.spec import SynthesisWorkload
+
+OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where the weights of a synthesis lie and how big they are: what a move would transfer."""
+
+    site: str
+    gigabytes: float
+
+
+class Photographer:
+    """Takes snapshots: jobs, free capacity and the outlook of every zone at one instant."""
+
+    def __init__(self, workplaces: Workplaces, costs: Costs, outlook: OutlookOf, policy: Policy) -> None:
+        self._sites = {name: place.site for name, place in workplaces.items()}
+        self._costs, self._outlook, self._policy = costs, outlook, policy
+
+    def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights]) -> Snapshot:
+        """`works`: every live job; `weights`: by the id of the training job that made them."""
+        plannable = {job_id: work for job_id, work in works.items() if not work.job.cancel_requested and not _is_fixed(work)}
+        jobs = tuple(self.plan_job(work, weights, frozenset(plannable)) for work in plannable.values())
+        grid = self._grid(now, jobs)
+        fixed = [work for job_id, work in works.items() if job_id not in plannable]
+        sites = tuple(PlanSite(site.name, site.zone, site.pue, self._free(site, fixed, grid, now)) for site in self._sites.values())
+        outlooks = {zone: self._outlook(zone, grid.start, grid.step, grid.count, now) for zone in sorted({site.zone for site in sites})}
+        return Snapshot(now, grid, sites, jobs, outlooks)
+
+    def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
+        job, constraints = work.job, work.job.request.constraints
+        live = work.live
+        return PlanJob(
+            id=job.id,
+            mode=mode_of(job),
+            gpus=constraints.gpus,
+            accepted_at=job.accepted_at,
+            earliest=max(constraints.earliest_start or job.accepted_at, job.accepted_at),
+            deadline=job.deadline,
+            options=self._options(work, weights),
+            home=job.home,
+            after=tuple(name for name in job.predecessors if name in plannable),
+            priority=job.request.priority,
+            price_of_waiting_g_per_hour=constraints.price_of_waiting_g_per_hour,
+            running_at=live[0].site if live else None,
+            state_at=_state_at(work),
+            previous=job.planned,
+            project=job.request.project,
+        )
+
+    def _options(self, work: JobWork, weights: Mapping[str, Weights]) -> tuple[SiteOption, ...]:
+        job, left = work.job, WorkLeft(work.fraction_left)
+        stays = _state_at(work)
+        sites = [site for site in admissible_sites(job, self._sites) if stays is None or site.name == stays]
+        return tuple(self._costs.option(job, site, left, _transfer_kwh(work, site, weights)) for site in sites)
+
+    def _grid(self, now: datetime, jobs: tuple[PlanJob, ...]) -> SlotGrid:
+        start = floor_to(now, self._policy.slot)
+        latest = max([now + self._policy.horizon, *(job.deadline for job in jobs)])
+        end = ceil_to(min(latest, now + self._policy.longest_horizon), self._policy.slot)
+        return SlotGrid(start, self._policy.slot, int((end - start) / self._policy.slot))
+
+    def _free(self, site: Site, fixed: list[JobWork], grid: SlotGrid, now: datetime) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """GPUs per slot that jobs of the snapshot may share: all but what unmovable attempts hold until they should be done."""
+        free = np.full(grid.count, site.gpus, dtype=np.int64)
+        for work in fixed:
+            for attempt in work.live:
+                if attempt.site == site.name:
+                    option = self._costs.option(work.job, site, WorkLeft(work.fraction_left), 0.0)
+                    ends = now + timedelta(seconds=option.work_seconds)
+                    free[: max(1, int(np.ceil((ends - grid.start) / grid.step)))] -= attempt.gpus
+        return np.maximum(free, 0)
+
+
+def mode_of(job: Job) -> Mode:
+    if job.is_divisible:
+        return Mode.DIVISIBLE
+    return Mode.INTERRUPTIBLE if job.is_interruptible else Mode.CONTIGUOUS
+
+
+def _is_fixed(work: JobWork) -> bool:
+    """Running in one piece: nothing left to decide."""
+    return bool(work.live) and mode_of(work.job) is Mode.CONTIGUOUS
+
+
+def _state_at(work: JobWork) -> str | None:
+    """Training stays where its checkpoints are once it has begun; samples have no such tie."""
+    if isinstance(work.job.workload, SynthesisWorkload):
+        return None
+    return work.runs[-1].site if work.runs else None
+
+
+def _transfer_kwh(work: JobWork, site: Site, weights: Mapping[str, Weights]) -> float:
+    """Facility energy to bring the weights to the site, unless they are there already."""
+    workload = work.job.workload
+    if not isinstance(workload, SynthesisWorkload) or workload.weights.job is None:
+        return 0.0
+    source = weights.get(workload.weights.job)
+    if source is None or source.site == site.name or any(run.site == site.name for run in work.runs):
+        return 0.0
+    return source.gigabytes * site.transfer_kwh_per_gb

@@ -1,0 +1,87 @@
+"""What is done and what is left of a job, from its runs and attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from daemon.domain.job import Attempt, Job, Run
+from daemon.domain.states import AttemptState
+from jobs.spec import SampleRange, SynthesisWorkload
+
+
+@dataclass(frozen=True, slots=True)
+class JobWork:
+    """A job with all its runs and attempts, oldest first."""
+
+    job: Job
+    runs: tuple[Run, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def live(self) -> tuple[Attempt, ...]:
+        return tuple(attempt for attempt in self.attempts if not attempt.state.is_final)
+
+    @property
+    def held_gpus(self) -> int:
+        return sum(attempt.gpus for attempt in self.live)
+
+    @property
+    def steps_total(self) -> int:
+        return self.job.workload.total_steps
+
+    @property
+    def steps_done(self) -> int:
+        """Steps or samples whose result will last, as far as is known."""
+        return min(self.steps_total, sum(run.steps_done for run in self.runs))
+
+    @property
+    def fraction_left(self) -> float:
+        return 1.0 - self.steps_done / self.steps_total
+
+    @property
+    def open_runs(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.closed_at is None)
+
+    def idle_run(self, site: str) -> Run | None:
+        """An open run on that site that nobody works on: the next attempt goes on with it."""
+        busy = {attempt.run_id for attempt in self.live}
+        return next((run for run in self.open_runs if run.site == site and run.id not in busy), None)
+
+    def unclaimed(self) -> list[SampleRange]:
+        """The ranges of samples that no run has made or holds, in order."""
+        assert isinstance(self.job.workload, SynthesisWorkload)
+        return unclaimed_ranges(self.job.workload.samples, self.runs)
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything the workload asked for exists."""
+        if isinstance(self.job.workload, SynthesisWorkload):
+            return not self.unclaimed() and not self.open_runs
+        return any(attempt.state is AttemptState.COMPLETED for attempt in self.attempts)
+
+
+def unclaimed_ranges(samples: int, runs: Iterable[Run]) -> list[SampleRange]:
+    """The gaps between the claims of the runs: an open run claims its whole range, a closed one what it made."""
+    claims = []
+    for run in runs:
+        assert run.samples is not None
+        count = run.samples.count if run.closed_at is None else run.steps_done
+        if count:
+            claims.append((run.samples.first, run.samples.first + count))
+    gaps, reached = [], 0
+    for first, stop in [*sorted(claims), (samples, samples)]:
+        if first > reached:
+            gaps.append(SampleRange(first=reached, count=first - reached))
+        reached = max(reached, stop)
+    return gaps
+
+
+def lasting_samples(run: Run, batch_size: int, made: int) -> int:
+    """How many samples a closing run keeps: whole micro-batches only, so that the next run starts on a boundary."""
+    assert run.samples is not None
+    return made if made >= run.samples.count else made // batch_size * batch_size
+
+
+def gather(jobs: Iterable[Job], runs: Mapping[str, list[Run]], attempts: Mapping[str, list[Attempt]]) -> dict[str, JobWork]:
+    return {job.id: JobWork(job, tuple(runs.get(job.id, ())), tuple(attempts.get(job.id, ()))) for job in jobs}
