@@ -125,5 +125,5 @@ def _unet(model: ModelSpec, tiny: bool) -> UNetArchitecture:
         residual_blocks=1 if tiny else 2,
         attention=attention,
         head_channels=tuple(width if attends else 0 for width, attends in zip(channels, attention, strict=True)),
-        norm_groups=32,
+        norm_groups=16 if tiny else 32,  # two channels a group at least: a lone value at 1 x 1 cannot be normalised
     )
