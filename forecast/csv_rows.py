@@ -1,0 +1,160 @@
+"""Lines of recorded-intensity files, read one at a time: Electricity Maps data-portal CSV and the plain backtest format.
+
+Portal files: `Datetime (UTC)`, `Zone Id`, `Carbon Intensity gCO₂eq/kWh (LCA)` or, from release 2025-04-03 on, `(Life cycle)`, and so on.
+Backtest files: `datetime_utc,carbon_intensity[...]`, the zone before the first underscore of the file name.
+A file that a spreadsheet or a hand has changed is refused in one sentence: guessing its dates would be silently wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
+
+PORTAL = "Electricity Maps data portal"
+_FACTOR_WORDS = {"lifecycle": ("(lca)", "(life cycle)"), "direct": ("(direct)",)}
+_BACKTEST_SUFFIX = {"lca": "lifecycle", "lifecycle": "lifecycle", "direct": "direct"}
+_DAY_FIRST = re.compile(r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}")
+_DOWNLOAD_AGAIN = "download the file again from the data portal and import it without opening it in a spreadsheet"
+
+
+class CsvProblem(ValueError):
+    """A file that cannot be trusted: says which file and line, what is wrong and what to do."""
+
+    def __init__(self, path: Path, line: int, problem: str, remedy: str = _DOWNLOAD_AGAIN) -> None:
+        super().__init__(f"{path.name}, line {line}: {problem}; {remedy}")
+        self.path, self.line = path, line
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """One line: its zone and source, the start of its interval, its value in gCO2e/kWh (None: empty field), the source's own flags."""
+
+    line: int
+    zone: str
+    source: str
+    start: datetime
+    g_per_kwh: float | None
+    estimated: bool
+    method: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which column holds what in one file."""
+
+    zone_from_name: str | None
+    start: int
+    value: int
+    width: int
+    zone: int | None = None
+    estimated: int | None = None
+    method: int | None = None
+
+
+def iterate_rows(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE) -> Iterator[CsvRow]:
+    """The lines of a file, one at a time and in file order. Raises CsvProblem."""
+    with _open_text(path) as text:
+        lines = csv.reader(text, strict=True)
+        zone = ""
+        try:
+            layout = _layout(path, next(lines, []), kind)
+            for fields in lines:
+                if not fields:
+                    continue
+                row = _row(path, lines.line_num, fields, layout)
+                zone = zone or row.zone
+                if row.zone != zone:
+                    raise CsvProblem(path, lines.line_num, f"zone {row.zone!r} in a file about {zone!r}", "keep one zone per file")
+                yield row
+        except UnicodeDecodeError as error:
+            raise CsvProblem(path, lines.line_num + 1, "the text is not UTF-8") from error
+        except csv.Error as error:
+            raise CsvProblem(path, lines.line_num, f"not a CSV line ({error})") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise CsvProblem(path, lines.line_num, f"the gzip file is damaged ({error})") from error
+
+
+def _open_text(path: Path) -> IO[str]:
+    """The file as text, unpacked if its first bytes say gzip (whatever its name says); a byte-order mark is dropped."""
+    raw = path.open("rb")
+    magic = raw.read(2)
+    raw.seek(0)
+    binary: IO[bytes] = gzip.GzipFile(fileobj=raw, mode="rb") if magic == b"\x1f\x8b" else raw  # type: ignore[assignment]  # is an IO[bytes]
+    return io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+
+
+def _layout(path: Path, header: list[str], kind: IntensityKind) -> _Layout:
+    names = [name.strip().lower().replace("₂", "2") for name in header]
+    if len(names) >= 2 and names[0] == "datetime_utc" and names[1].startswith("carbon_intensity"):
+        return _backtest_layout(path, names, kind)
+    needed = {name: names.index(name) for name in ("datetime (utc)", "zone id") if name in names}
+    words = _FACTOR_WORDS[kind.factors]
+    values = [index for index, name in enumerate(names) if name.startswith("carbon intensity gco2eq/kwh") and name.endswith(words)]
+    if len(needed) < 2 or len(values) != 1:
+        found = ", ".join(repr(name) for name in header[:6]) or "nothing"
+        wanted = f"'Datetime (UTC)', 'Zone Id' and one 'Carbon Intensity gCO2eq/kWh {words[0].replace('lca', 'LCA')}'"
+        raise CsvProblem(path, 1, f"the header needs {wanted}, found {found}: the file was edited or is of another kind")
+    optional = {name: names.index(name) for name in ("data estimated", "data estimation method") if name in names}
+    return _Layout(
+        None, needed["datetime (utc)"], values[0], len(names), needed["zone id"],
+        optional.get("data estimated"), optional.get("data estimation method"),
+    )  # fmt: skip
+
+
+def _backtest_layout(path: Path, names: list[str], kind: IntensityKind) -> _Layout:
+    zone, separator, _ = path.name.partition("_")
+    if not separator or not zone:
+        raise CsvProblem(path, 1, "no zone before the first underscore of the file name", "name the file like 'DE_2023.csv'")
+    factors = _BACKTEST_SUFFIX.get(names[1].removeprefix("carbon_intensity").lstrip("_"))
+    if factors is not None and factors != kind.factors:
+        raise CsvProblem(path, 1, f"{names[1]!r} holds {factors} intensity, {kind.factors} was asked for", "choose the matching kind")
+    return _Layout(zone, 0, 1, len(names))
+
+
+def _row(path: Path, line: int, fields: list[str], layout: _Layout) -> CsvRow:
+    if len(fields) != layout.width:
+        raise CsvProblem(path, line, f"{len(fields)} fields where the header has {layout.width}")
+    zone = layout.zone_from_name or fields[layout.zone or 0].strip()
+    if not zone:
+        raise CsvProblem(path, line, "no zone id")
+    estimated = layout.estimated is not None and fields[layout.estimated].strip().lower() == "true"
+    method = (fields[layout.method].strip() or None) if layout.method is not None else None
+    source = PORTAL if layout.zone_from_name is None else f"file {path.name}"
+    start, value = _start(path, line, fields[layout.start]), _value(path, line, fields[layout.value])
+    return CsvRow(line, zone, source, start, value, estimated, method)
+
+
+def _start(path: Path, line: int, text: str) -> datetime:
+    """The UTC start of an interval, written year first."""
+    text = text.strip()
+    if _DAY_FIRST.match(text):
+        raise CsvProblem(path, line, f"{text!r} has the day first, as a spreadsheet writes it: day and month cannot be told apart")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CsvProblem(path, line, f"{text!r} is not a time like '2023-01-31 13:00:00'") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _value(path: Path, line: int, text: str) -> float | None:
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise CsvProblem(path, line, f"{text!r} is not a carbon intensity in gCO2eq/kWh")
+    return value
