@@ -1,0 +1,121 @@
+"""How domain values lie in columns; every difference between the databases' types is in this module."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, SmallInteger, String, Text, TypeDecorator
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+from forecast.timeline import as_utc
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+W = TypeVar("W", bound=StrEnum)
+N = TypeVar("N", bound=IntEnum)
+
+# Numbers given by the database, in order of writing. SQLite numbers by itself only what it calls INTEGER.
+SEQUENCE: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
+
+
+def text_id(length: int = 64) -> TypeEngine[str]:
+    """An id or cursor: compared byte by byte everywhere (PostgreSQL would follow the locale)."""
+    return String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant as whole microseconds since 1970-01-01T00:00Z: exact, ordered, the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (as_utc(value) - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Word(TypeDecorator[W], Generic[W]):
+    """A closed set of words, stored as the words themselves."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, words: type[W]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: W | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.words(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> W | None:
+        return None if value is None else self.words(value)
+
+
+class Step(TypeDecorator[N], Generic[N]):
+    """A closed set of numbered steps, stored as the numbers."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, steps: type[N]) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def process_bind_param(self, value: N | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> N | None:
+        return None if value is None else self.steps(value)
+
+
+class Document(TypeDecorator[Any]):
+    """An immutable value as JSON text, validated by its type on the way out.
+
+    Reading remembers the last few thousand texts: a tick reads the same requests again and again.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else _adapter(self.kind).dump_json(value, by_alias=True).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else _parsed(self.kind, value)
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(kind: Any, text: str) -> Any:
+    return _adapter(kind).validate_json(text)
+
+
+class FloatArray(TypeDecorator["NDArray[np.float64]"]):
+    """Little-endian float64 bytes; NaN survives."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: NDArray[np.float64] | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else np.asarray(value, dtype="<f8").tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> NDArray[np.float64] | None:
+        return None if value is None else np.frombuffer(value, dtype="<f8").astype(np.float64)

@@ -1,0 +1,176 @@
+"""Questions to the store, answered from one consistent snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, Table, and_, func, select
+
+from daemon.domain.errors import NotFound
+from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.ledger import LedgerEntry
+from daemon.domain.plan import Plan
+from daemon.domain.states import FINAL_JOB_STATES, AttemptState, JobState
+from daemon.store import schema
+from daemon.store.documents import decode_observation, decode_plan
+
+if TYPE_CHECKING:
+    from jobs.energy.model import RunObservation
+
+_LARGEST_SET = 500  # ids asked for in one statement; databases limit the number of parameters
+_LIVE_ATTEMPT_STATES = [state for state in AttemptState if not state.is_final]
+
+_JOB_FIELDS = [column for column in schema.job.c if column.name not in ("project", "kind")]
+
+
+class Reader:
+    """Everything a transaction can be asked. Lists are complete unless they take a limit."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def job(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        found = self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id == job_id))
+        if not found:
+            raise NotFound("job", job_id)
+        return found[0]
+
+    def jobs(
+        self, states: Collection[JobState] | None = None, project: str | None = None, before: str | None = None, limit: int = 50
+    ) -> list[Job]:
+        """The newest first; `before` is the last id of the page before. Ids sort by acceptance time."""
+        query = select(*_JOB_FIELDS).order_by(schema.job.c.id.desc()).limit(limit)
+        if states is not None:
+            query = query.where(schema.job.c.state.in_(list(states)))
+        if project is not None:
+            query = query.where(schema.job.c.project == project)
+        if before is not None:
+            query = query.where(schema.job.c.id < before)
+        return self._jobs(query)
+
+    def live_jobs(self) -> list[Job]:
+        """Jobs that are not final, the oldest first."""
+        live = [state for state in JobState if not state.is_final]
+        return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.state.in_(live)).order_by(schema.job.c.id))
+
+    def unsettled_jobs(self) -> list[Job]:
+        """Ended jobs that still lack a final ledger entry, the oldest first."""
+        ended = schema.job.c.state.in_(list(FINAL_JOB_STATES))
+        return self._jobs(select(*_JOB_FIELDS).where(ended, ~schema.job.c.settled).order_by(schema.job.c.id))
+
+    def settled_since(self, instant: datetime) -> list[Job]:
+        """Settled jobs whose newest ledger entry was made at `instant` or later, the oldest first."""
+        recent = select(schema.ledger_entry.c.job_id).where(schema.ledger_entry.c.settled_at >= instant)
+        return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.settled, schema.job.c.id.in_(recent)).order_by(schema.job.c.id))
+
+    def run(self, run_id: str) -> Run:
+        """Raises NotFound."""
+        row = self._connection.execute(select(schema.run).where(schema.run.c.id == run_id)).one_or_none()
+        if row is None:
+            raise NotFound("run", run_id)
+        return Run(**row._mapping)
+
+    def runs(self, job_id: str) -> list[Run]:
+        """The oldest first."""
+        return self.runs_of([job_id]).get(job_id, [])
+
+    def runs_of(self, job_ids: Sequence[str]) -> dict[str, list[Run]]:
+        """By job id, each list the oldest first; a job without runs has no key."""
+        return self._by_job(schema.run, Run, job_ids)
+
+    def attempt(self, attempt_id: str) -> Attempt:
+        """Raises NotFound."""
+        row = self._connection.execute(select(schema.attempt).where(schema.attempt.c.id == attempt_id)).one_or_none()
+        if row is None:
+            raise NotFound("attempt", attempt_id)
+        return Attempt(**row._mapping)
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """The oldest first."""
+        return self.attempts_of([job_id]).get(job_id, [])
+
+    def attempts_of(self, job_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+        """By job id, each list the oldest first; a job without attempts has no key."""
+        return self._by_job(schema.attempt, Attempt, job_ids)
+
+    def live_attempts(self) -> list[Attempt]:
+        """Attempts that are not final, the oldest first."""
+        table = schema.attempt
+        query = select(table).where(table.c.state.in_(_LIVE_ATTEMPT_STATES)).order_by(table.c.created_at, table.c.id)
+        return [Attempt(**row._mapping) for row in self._connection.execute(query)]
+
+    def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[Event]:
+        """In order; `after` is the sequence of the last event already known."""
+        table = schema.event
+        query = select(table).where(table.c.job_id == job_id, table.c.sequence > after).order_by(table.c.sequence).limit(limit)
+        return [Event(**row._mapping) for row in self._connection.execute(query)]
+
+    def ledger(self, job_id: str) -> list[LedgerEntry]:
+        """All settlements of the job in order; the last one counts."""
+        table = schema.ledger_entry
+        rows = self._connection.execute(select(table).where(table.c.job_id == job_id).order_by(table.c.sequence))
+        return [LedgerEntry(**row._mapping) for row in rows]
+
+    def latest_entries(
+        self, project: str | None = None, start: datetime | None = None, end: datetime | None = None
+    ) -> list[tuple[Job, LedgerEntry]]:
+        """Each settled-at-all job with the entry that counts; `start` and `end` bound [start, end) when the job ended."""
+        entry, job = schema.ledger_entry, schema.job
+        newest = select(entry.c.job_id, func.max(entry.c.sequence).label("sequence")).group_by(entry.c.job_id).subquery()
+        is_newest = and_(entry.c.job_id == newest.c.job_id, entry.c.sequence == newest.c.sequence)
+        query = select(entry).join(newest, is_newest).join(job, job.c.id == entry.c.job_id).order_by(entry.c.job_id)
+        if project is not None:
+            query = query.where(job.c.project == project)
+        if start is not None:
+            query = query.where(job.c.ended_at >= start)
+        if end is not None:
+            query = query.where(job.c.ended_at < end)
+        entries = [LedgerEntry(**row._mapping) for row in self._connection.execute(query)]
+        jobs = self._jobs_by_id([entry.job_id for entry in entries])
+        return [(jobs[entry.job_id], entry) for entry in entries]
+
+    def last_plan(self) -> Plan | None:
+        data = self._connection.scalar(select(schema.plan.c.document).order_by(schema.plan.c.id.desc()).limit(1))
+        return None if data is None else decode_plan(data)
+
+    def observations(self, hardware: str | None = None) -> list[RunObservation]:
+        """What finished runs taught, the oldest first; of one hardware profile if named."""
+        query = select(schema.run_observation.c.document).order_by(schema.run_observation.c.id)
+        if hardware is not None:
+            query = query.where(schema.run_observation.c.hardware == hardware)
+        return [decode_observation(text) for text in self._connection.scalars(query)]
+
+    def idempotent(self, key: str) -> tuple[str, str] | None:
+        """The job id and the request digest an Idempotency-Key was first used with, or None."""
+        table = schema.idempotency_key
+        row = self._connection.execute(select(table.c.job_id, table.c.digest).where(table.c.key == key)).one_or_none()
+        return None if row is None else (row.job_id, row.digest)
+
+    def counts(self) -> dict[tuple[JobState, str], int]:
+        """Jobs by state and kind of workload; a pair without jobs has no key."""
+        table = schema.job
+        rows = self._connection.execute(select(table.c.state, table.c.kind, func.count()).group_by(table.c.state, table.c.kind))
+        return {(state, kind): number for state, kind, number in rows}
+
+    def _jobs(self, query: Select[Any]) -> list[Job]:
+        return [Job(**row._mapping) for row in self._connection.execute(query)]
+
+    def _jobs_by_id(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        jobs = (job for piece in _pieces(job_ids) for job in self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id.in_(piece))))
+        return {job.id: job for job in jobs}
+
+    def _by_job(self, table: Table, kind: Any, job_ids: Sequence[str]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for piece in _pieces(job_ids):
+            query = select(table).where(table.c.job_id.in_(piece)).order_by(table.c.created_at, table.c.id)
+            for row in self._connection.execute(query):
+                found.setdefault(row.job_id, []).append(kind(**row._mapping))
+        return found
+
+
+def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _LARGEST_SET):
+        yield ids[start : start + _LARGEST_SET]

@@ -1,0 +1,129 @@
+"""Changes to the store. Every method belongs to one transaction: all of it is kept, or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from daemon.domain.errors import NotFound
+from daemon.domain.job import Attempt, Event, Job, Run, StopWish
+from daemon.domain.ledger import LedgerEntry
+from daemon.domain.plan import Plan
+from daemon.domain.states import check_job_transition
+from daemon.store import schema
+from daemon.store.documents import encode_observation, encode_plan
+from daemon.store.errors import BackwardsState, StaleWrite
+from daemon.store.reader import Reader
+
+if TYPE_CHECKING:
+    from jobs.energy.model import RunObservation
+
+_KEPT_PLANS = 50
+
+
+class Writer(Reader):
+    """A reader that may also change. What it reads includes its own changes."""
+
+    def add_job(self, job: Job, event: Event, idempotency: tuple[str, str] | None = None) -> None:
+        """Record an accepted job with its first event; `idempotency` is the key and the digest of the request.
+
+        Raises StaleWrite if the id or the key is already in use.
+        """
+        try:
+            self._connection.execute(insert(schema.job), _job_values(job))
+            self.add_event(event)
+            if idempotency is not None:
+                key, digest = idempotency
+                self._connection.execute(insert(schema.idempotency_key), {"key": key, "job_id": job.id, "digest": digest})
+        except IntegrityError as error:
+            raise StaleWrite(f"job {job.id} or its idempotency key is already recorded") from error
+
+    def change_job(self, job: Job, event: Event | None = None) -> Job:
+        """Store `job` if the row still holds `job.version`, and return it as stored (version + 1).
+
+        Raises StaleWrite if the row has another version, NotFound without a row, IllegalTransition for a state that
+        cannot follow the stored one.
+        """
+        table = schema.job
+        current = self._connection.execute(select(table.c.state, table.c.version).where(table.c.id == job.id)).one_or_none()
+        if current is None:
+            raise NotFound("job", job.id)
+        if current.version == job.version and current.state is not job.state:
+            check_job_transition(job.id, current.state, job.state)
+        stored = dataclasses.replace(job, version=job.version + 1)
+        unchanged = (table.c.id == job.id) & (table.c.version == job.version)
+        if self._connection.execute(update(table).where(unchanged), _job_values(stored)).rowcount != 1:
+            raise StaleWrite(f"job {job.id} changed meanwhile: version {job.version} was seen, {current.version} is stored")
+        if event is not None:
+            self.add_event(event)
+        return stored
+
+    def add_run(self, run: Run) -> None:
+        self._connection.execute(insert(schema.run), _values(run))
+
+    def change_run(self, run: Run) -> None:
+        """Raises NotFound."""
+        if self._connection.execute(update(schema.run).where(schema.run.c.id == run.id), _values(run)).rowcount != 1:
+            raise NotFound("run", run.id)
+
+    def add_attempt(self, attempt: Attempt, event: Event | None = None) -> None:
+        self._connection.execute(insert(schema.attempt), _values(attempt))
+        if event is not None:
+            self.add_event(event)
+
+    def change_attempt(self, attempt: Attempt, event: Event | None = None) -> Attempt:
+        """Store `attempt` and return it as stored. A wish to stop that was recorded meanwhile is kept: a signal has no way back.
+
+        Raises NotFound, and BackwardsState if its state lies before the stored one or the stored one is another final state.
+        """
+        current = self.attempt(attempt.id)
+        is_undone = current.state.is_final and attempt.state is not current.state
+        if attempt.state.order < current.state.order or is_undone:
+            raise BackwardsState(attempt.id, current.state, attempt.state)
+        stored = dataclasses.replace(attempt, stop_wish=_stronger(current.stop_wish, attempt.stop_wish))
+        self._connection.execute(update(schema.attempt).where(schema.attempt.c.id == attempt.id), _values(stored))
+        if event is not None:
+            self.add_event(event)
+        return stored
+
+    def add_event(self, event: Event) -> None:
+        """Append; the store numbers it, a number given by the caller is ignored."""
+        values = _values(event)
+        del values["sequence"]
+        self._connection.execute(insert(schema.event), values)
+
+    def add_ledger_entry(self, entry: LedgerEntry) -> None:
+        """Append. Raises StaleWrite if the job already has an entry of that sequence."""
+        try:
+            self._connection.execute(insert(schema.ledger_entry), _values(entry))
+        except IntegrityError as error:
+            raise StaleWrite(f"job {entry.job_id} is unknown or already has a ledger entry {entry.sequence}") from error
+
+    def save_plan(self, plan: Plan) -> None:
+        """Keep the plan as the last one, and the few dozen before it."""
+        self._connection.execute(insert(schema.plan), {"made_at": plan.made_at, "document": encode_plan(plan)})
+        kept = select(schema.plan.c.id).order_by(schema.plan.c.id.desc()).limit(_KEPT_PLANS)
+        self._connection.execute(delete(schema.plan).where(schema.plan.c.id.not_in(kept.scalar_subquery())))
+
+    def add_observations(self, observations: Iterable[RunObservation]) -> None:
+        rows = [{"hardware": one.hardware, "document": encode_observation(one)} for one in observations]
+        if rows:
+            self._connection.execute(insert(schema.run_observation), rows)
+
+
+def _values(record: Any) -> dict[str, Any]:
+    """The fields of a flat dataclass, as they are."""
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _job_values(job: Job) -> dict[str, Any]:
+    return _values(job) | {"project": job.request.project, "kind": job.workload.kind}
+
+
+def _stronger(recorded: StopWish | None, given: StopWish | None) -> StopWish | None:
+    """Cancelling outweighs suspending, and either outweighs nothing."""
+    return StopWish.CANCEL if StopWish.CANCEL in (recorded, given) else recorded or given
