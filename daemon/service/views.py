@@ -102,6 +102,13 @@ class Submission(View):
     preview: PreviewView
 
 
+class EstimateAnswer(View):
+    """The answer to `POST /v1/estimates`: as a submission, without queueing anything."""
+
+    estimate: EstimateView
+    preview: PreviewView
+
+
 class EventView(View):
     sequence: int
     at: AwareDatetime

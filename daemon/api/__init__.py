@@ -1,0 +1,1 @@
+"""The HTTP edge: validates, authorises, asks the service, answers. It decides nothing."""

@@ -1,0 +1,76 @@
+"""Who may do what: Bearer tokens with scopes. Without any configured token everything is open, and only to this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from daemon.settings.schema import Scope, TokenSettings
+
+INCLUDED: dict[Scope, frozenset[Scope]] = {
+    "read": frozenset({"read"}),
+    "submit": frozenset({"read", "submit"}),
+    "admin": frozenset({"read", "submit", "admin"}),
+}
+
+
+class Guard:
+    """Checks the Authorization header against the configured tokens, in constant time, and the Host header without tokens."""
+
+    def __init__(self, tokens: Sequence[TokenSettings]) -> None:
+        self._scopes = [(_digest_of(token), frozenset[Scope]().union(*(INCLUDED[scope] for scope in token.scopes))) for token in tokens]
+
+    def needs(self, scope: Scope) -> Callable[[Request], Awaitable[None]]:
+        """A FastAPI dependency that lets pass who has `scope`; raises 401 without a valid token, 403 without the scope."""
+
+        async def check(request: Request) -> None:
+            if not self._scopes:
+                _check_loopback_host(request)
+            elif scope not in self._scopes_of(request.headers.get("authorization", "")):
+                raise HTTPException(403, f"this token has no scope {scope!r}: ask for one that has it")
+
+        return check
+
+    def _scopes_of(self, header: str) -> frozenset[Scope]:
+        kind, _, token = header.partition(" ")
+        challenge = {"WWW-Authenticate": 'Bearer realm="lowtide"'}
+        if kind.lower() != "bearer" or not token.strip():
+            raise HTTPException(401, "a token is needed: send the header 'Authorization: Bearer <token>'", challenge)
+        digest = hashlib.sha256(token.strip().encode()).hexdigest()
+        found: frozenset[Scope] | None = None
+        for known, scopes in self._scopes:  # every token is compared, so that the time says nothing
+            if hmac.compare_digest(known, digest):
+                found = scopes
+        if found is None:
+            raise HTTPException(401, "this token is not known here: check it for typos, or ask for a new one", challenge)
+        return found
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_loopback_host(request: Request) -> None:
+    """A web page must not reach an open daemon through a name that it makes resolve to this machine (DNS rebinding)."""
+    host = request.url.hostname or ""
+    if not is_loopback(host):
+        raise HTTPException(
+            403, f"without tokens the daemon answers only to 127.0.0.1 or localhost, not to {host!r}: configure server.tokens"
+        )
+
+
+def _digest_of(token: TokenSettings) -> str:
+    if token.token is not None:
+        return hashlib.sha256(token.token.get_secret_value().encode()).hexdigest()
+    assert token.sha256 is not None
+    return token.sha256

@@ -1,0 +1,132 @@
+"""The endpoints under /v1: each checks its scope, calls one method of the service and answers with its view."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AwareDatetime
+
+from daemon.api.auth import Guard
+from daemon.api.problems import MEDIA_TYPE, Problem
+from daemon.api.service import ServiceApi
+from daemon.domain.job import JobRequest
+from daemon.domain.states import JobState
+from daemon.service.views import (
+    EstimateAnswer,
+    EventView,
+    IntensityView,
+    JobDetail,
+    JobView,
+    LedgerView,
+    Page,
+    PlanView,
+    ReportView,
+    SiteView,
+    Submission,
+)
+
+Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
+Cursor = Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before")]
+IdempotencyKey = Annotated[
+    str | None, Header(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="the same key and body give the same job, once")
+]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says about errors."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {status: {"description": "Problem document", "model": Problem, "content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def v1_router(service: ServiceApi, guard: Guard) -> APIRouter:
+    router = APIRouter(prefix="/v1", responses=problems(401, 403, 422))
+    _add_submitting(router, service, guard)
+    _add_jobs(router, service, guard)
+    _add_grid(router, service, guard)
+    return router
+
+
+def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
+    may_submit = [Depends(guard.needs("submit"))]
+
+    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(409, 413))
+    def submit(request: JobRequest, response: Response, idempotency_key: IdempotencyKey = None) -> Submission:
+        """Queue a job. Answers with its estimate and a preview of the window it would get now."""
+        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        submission, created = service.submit(request, idempotency_key, digest)
+        response.headers["Location"] = f"/v1/jobs/{submission.job.id}"
+        if not created:
+            response.headers["Idempotent-Replayed"] = "true"
+        return submission
+
+    @router.post("/jobs/{job_id}/cancel", dependencies=may_submit, response_model=JobView, responses=problems(404, 409))
+    def cancel(job_id: str) -> JobView:
+        """Cancel a job; running work is asked to stop. Cancelling a cancelled job changes nothing."""
+        return service.cancel(job_id)
+
+    @router.post("/estimates", dependencies=[Depends(guard.needs("read"))], response_model=EstimateAnswer, responses=problems(413))
+    def estimate(request: JobRequest) -> EstimateAnswer:
+        """What a job would cost and where and when it would run, without queueing it."""
+        return service.estimate(request)
+
+
+def _add_jobs(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
+    may_read = [Depends(guard.needs("read"))]
+
+    @router.get("/jobs", dependencies=may_read, response_model=Page[JobView])
+    def jobs(
+        state: Annotated[list[JobState] | None, Query(description="only these states; may be repeated")] = None,
+        project: Annotated[str | None, Query(max_length=100)] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Page[JobView]:
+        """Jobs, newest first."""
+        return service.jobs(state, project, cursor, limit)
+
+    @router.get("/jobs/{job_id}", dependencies=may_read, response_model=JobDetail, responses=problems(404))
+    def job(job_id: str) -> JobDetail:
+        """One job with its attempts, and why it is where it is."""
+        return service.job(job_id)
+
+    @router.get("/jobs/{job_id}/events", dependencies=may_read, response_model=Page[EventView], responses=problems(404))
+    def events(job_id: str, cursor: Cursor = None, limit: Limit = 100) -> Page[EventView]:
+        """What happened to a job, oldest first."""
+        return service.events(job_id, cursor, limit)
+
+    @router.get("/jobs/{job_id}/ledger", dependencies=may_read, response_model=LedgerView, responses=problems(404))
+    def ledger(job_id: str) -> LedgerView:
+        """What a job emitted, beside what it would have emitted if run at once at home."""
+        return service.ledger(job_id)
+
+
+def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
+    may_read = [Depends(guard.needs("read"))]
+
+    @router.get("/plan", dependencies=may_read, response_model=PlanView)
+    def plan() -> PlanView:
+        """The plan of the last tick: every placement with its reason, cost, proven bound and gap."""
+        return service.plan()
+
+    @router.get("/sites", dependencies=may_read, response_model=list[SiteView])
+    def sites() -> list[SiteView]:
+        """Where jobs can run, how full it is and how clean its grid is now."""
+        return service.sites()
+
+    @router.get("/zones/{zone}/intensity", dependencies=may_read, response_model=IntensityView, responses=problems(404))
+    def intensity(zone: str, start: AwareDatetime | None = None, end: AwareDatetime | None = None) -> IntensityView:
+        """Recorded carbon intensity of a zone; the last day by default."""
+        return service.intensity(zone, start, end)
+
+    @router.get("/zones/{zone}/forecast", dependencies=may_read, response_model=IntensityView, responses=problems(404))
+    def forecast(zone: str) -> IntensityView:
+        """The outlook that plans use: each value with its rung, source and central 80 % interval."""
+        return service.forecast(zone)
+
+    @router.get("/report", dependencies=may_read, response_model=ReportView)
+    def report(
+        start: AwareDatetime | None = None, end: AwareDatetime | None = None, project: Annotated[str | None, Query(max_length=100)] = None
+    ) -> ReportView:
+        """Energy, emissions and savings of the jobs that ended in [start, end)."""
+        return service.report(start, end, project)

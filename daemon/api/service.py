@@ -1,0 +1,56 @@
+"""What the edges ask of the service: the only road from HTTP into the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from daemon.domain.job import JobRequest
+from daemon.domain.states import JobState
+from daemon.service.views import (
+    EstimateAnswer,
+    EventView,
+    IntensityView,
+    JobDetail,
+    JobView,
+    LedgerView,
+    Page,
+    PlanView,
+    Readiness,
+    ReportView,
+    SiteView,
+    Submission,
+)
+
+
+class ServiceApi(Protocol):
+    """Every method may be called from several threads and raises only LowtideErrors for what the caller did wrong."""
+
+    def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
+        """Accept a job, once per key: (answer, whether it is new). Raises Rejected, Conflict for a key with another digest."""
+        ...
+
+    def estimate(self, request: JobRequest) -> EstimateAnswer: ...
+
+    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]: ...
+
+    def job(self, job_id: str) -> JobDetail: ...
+
+    def cancel(self, job_id: str) -> JobView: ...
+
+    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]: ...
+
+    def ledger(self, job_id: str) -> LedgerView: ...
+
+    def plan(self) -> PlanView: ...
+
+    def sites(self) -> list[SiteView]: ...
+
+    def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView: ...
+
+    def forecast(self, zone: str) -> IntensityView: ...
+
+    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView: ...
+
+    def readiness(self) -> Readiness: ...
