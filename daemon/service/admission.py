@@ -31,7 +31,5 @@ def allowed_names(request: JobRequest, home: str, sites: Mapping[str, Site]) -> 
     if request.constraints.sites is not None:
         return request.constraints.sites
     workload = request.workload
-    lies_at_home = (
-        workload.weights.path is not None if isinstance(workload, SynthesisWorkload) else workload.data.path is not None
-    )
+    lies_at_home = workload.weights.path is not None if isinstance(workload, SynthesisWorkload) else workload.data.path is not None
     return (home,) if lies_at_home else tuple(sites)

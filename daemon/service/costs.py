@@ -29,7 +29,7 @@ class Costs:
 
     def __init__(self, hardware: Iterable[str], model_of: ModelOf, observations: Iterable[RunObservation], clock: Clock) -> None:
         self._model_of, self._clock = model_of, clock
-        self._observations: dict[str, tuple[RunObservation, ...]] = {key: () for key in hardware}
+        self._observations: dict[str, tuple[RunObservation, ...]] = dict.fromkeys(hardware, ())
         self._models: Mapping[str, EnergyModel] = {}
         self._lock = threading.Lock()
         self.learn(observations)

@@ -37,7 +37,7 @@ class Workplace:
     site: Site
     executor: Executor
     run_root: Path
-    metering: MeteringSpec = MeteringSpec()
+    metering: MeteringSpec
     data_roots: tuple[Path, ...] = ()
 
 

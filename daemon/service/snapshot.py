@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from daemon.domain.job import Job
-from daemon.domain.plan import Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
+from daemon.domain.plan import IntArray, Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
 from daemon.domain.site import Site
 from daemon.service.admission import admissible_sites
 from daemon.service.costs import Costs, WorkLeft
@@ -80,7 +80,7 @@ class Photographer:
         end = ceil_to(min(latest, now + self._policy.longest_horizon), self._policy.slot)
         return SlotGrid(start, self._policy.slot, int((end - start) / self._policy.slot))
 
-    def _free(self, site: Site, fixed: list[JobWork], grid: SlotGrid, now: datetime) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _free(self, site: Site, fixed: list[JobWork], grid: SlotGrid, now: datetime) -> IntArray:
         """GPUs per slot that jobs of the snapshot may share: all but what unmovable attempts hold until they should be done."""
         free = np.full(grid.count, site.gpus, dtype=np.int64)
         for work in fixed:

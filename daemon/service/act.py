@@ -1,0 +1,142 @@
+"""The tick's last step: make happen what is recorded. Everything here may be done again after a crash."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from daemon.clock import Clock
+from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
+from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.states import AttemptState
+from daemon.service.observe import settle_job_state
+from daemon.service.policy import Policy, Workplace, Workplaces
+from daemon.service.progress import Ending
+from daemon.store import Store
+from jobs.rundir import AttemptFile, RunDirectory
+from jobs.spec import RunSpec, SynthesisWorkload
+
+log = logging.getLogger(__name__)
+
+
+class Actor:
+    """Launches the attempts recorded as launching and stops those recorded as stopping."""
+
+    def __init__(self, store: Store, workplaces: Workplaces, clock: Clock, policy: Policy, after_step: Callable[[str], None]) -> None:
+        self._store, self._workplaces, self._clock, self._policy = store, workplaces, clock, policy
+        self._after_step = after_step
+
+    def act(self) -> None:
+        with self._store.read() as reader:
+            attempts = reader.live_attempts()
+            runs = {attempt.id: reader.run(attempt.run_id) for attempt in attempts}
+            jobs = {attempt.id: reader.job(attempt.job_id) for attempt in attempts}
+        for attempt in attempts:
+            if attempt.state is AttemptState.LAUNCHING:
+                self._launch(jobs[attempt.id], runs[attempt.id], attempt)
+            elif attempt.state is AttemptState.STOPPING:
+                self._stop(attempt, runs[attempt.id])
+
+    def _launch(self, job: Job, run: Run, attempt: Attempt) -> None:
+        place = self._workplaces[attempt.site]
+        try:
+            run = self._prepare(job, run, attempt, place)
+            self._after_step("act:prepared")
+            launch = Launch(attempt.id, run.id, job.id, run.directory, attempt.gpus, job.workload.threads)
+            native_id = place.executor.launch(launch)
+        except (LaunchRefused, OSError) as error:
+            self._refused(attempt, f"could not be started at {attempt.site}: {error}")
+            return
+        except ExecutorError as error:
+            log.warning("launch-postponed", extra={"attempt": attempt.id, "reason": str(error)})
+            return
+        self._after_step("act:launched")
+        with self._store.write() as writer:
+            pending = replace(attempt, state=AttemptState.PENDING, native_id=native_id)
+            writer.change_attempt(pending, Event(job.id, self._clock.now(), "attempt-pending", f"started at {attempt.site} as {native_id}"))
+        self._after_step("act:kept")
+
+    def _prepare(self, job: Job, run: Run, attempt: Attempt, place: Workplace) -> Run:
+        """Write the run directory and bring the weights; the run, with what was transferred for it."""
+        directory = RunDirectory(run.directory)
+        weights, moved_gb = self._weights(job, place)
+        data = None if isinstance(job.workload, SynthesisWorkload) else job.workload.data.path
+        directory.prepare(
+            RunSpec(
+                job_id=job.id,
+                run_id=run.id,
+                workload=job.workload,
+                samples=run.samples,
+                weights_path=str(weights) if weights else None,
+                data_path=str(locate(data, place)) if data else None,
+                checkpoint_every_seconds=self._policy.checkpoint_every_seconds,
+                metering=place.metering,
+            )
+        )
+        directory.write_attempt(AttemptFile(attempt_id=attempt.id, run_id=run.id, job_id=job.id, number=attempt.number))
+        if moved_gb:
+            run = replace(run, transferred_gb=run.transferred_gb + moved_gb)
+            with self._store.write() as writer:
+                writer.change_run(run)
+        return run
+
+    def _weights(self, job: Job, place: Workplace) -> tuple[Path | None, float]:
+        """The weights at the site, brought there if need be, and the GB moved. Raises LaunchRefused if they are gone."""
+        workload = job.workload
+        if not isinstance(workload, SynthesisWorkload):
+            return None, 0.0
+        if workload.weights.path is not None:
+            return locate(workload.weights.path, place), 0.0
+        assert workload.weights.job is not None
+        with self._store.read() as reader:
+            source = reader.runs(workload.weights.job)[-1]
+        made = RunDirectory(source.directory).weights_file
+        if source.site == place.site.name:
+            return made, 0.0
+        local = place.run_root / "weights" / f"{workload.weights.job}.pt"
+        if local.exists():
+            return local, 0.0
+        if not made.exists():
+            raise LaunchRefused(f"the weights {made} of job {workload.weights.job} are gone: train again or give their path")
+        local.parent.mkdir(parents=True, exist_ok=True)
+        aside = local.with_name(f".{local.name}.{os.getpid()}.tmp")
+        shutil.copyfile(made, aside)
+        os.replace(aside, local)
+        return local, local.stat().st_size / 1e9
+
+    def _stop(self, attempt: Attempt, run: Run) -> None:
+        handle = Handle(attempt.id, run.directory, attempt.native_id)
+        executor = self._workplaces[attempt.site].executor
+        patience_ends = (attempt.stop_wished_at or attempt.created_at) + self._policy.stop_grace
+        try:
+            if self._clock.now() > patience_ends:
+                executor.kill(handle)
+            else:
+                executor.stop(handle)
+        except ExecutorError as error:
+            log.warning("stop-postponed", extra={"attempt": attempt.id, "reason": str(error)})
+        self._after_step("act:stopped")
+
+    def _refused(self, attempt: Attempt, reason: str) -> None:
+        now = self._clock.now()
+        failed = replace(attempt, state=AttemptState.FAILED, ended_at=now, reason=reason)
+        with self._store.write() as writer:
+            writer.change_attempt(failed, Event(attempt.job_id, now, "attempt-failed", reason))
+            settle_job_state(writer, failed, Ending(AttemptState.FAILED, reason), made_progress=False, retries=self._policy.retries)
+
+
+def locate(path: str, place: Workplace) -> Path:
+    """Where a path of a request lies at the site: below one of its data roots, links resolved.
+
+    Raises LaunchRefused for anything else, so that a job cannot reach files that were not offered.
+    """
+    for root in (*place.data_roots, place.run_root):
+        candidate = (root / path).resolve()
+        if candidate.is_relative_to(root.resolve()) and candidate.exists():
+            return candidate
+    roots = ", ".join(str(root) for root in place.data_roots) or "none is set"
+    raise LaunchRefused(f"{path!r} is not below a data root of {place.site.name} (data_roots: {roots})")

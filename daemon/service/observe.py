@@ -1,0 +1,144 @@
+"""The tick's first step: ask every executor once, turn the answers into legal transitions, each with an event."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from daemon.clock import Clock
+from daemon.domain.execution import Handle, Observation, ObserverFailure
+from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.states import AttemptState, JobState, advance
+from daemon.service.policy import Policy, Workplaces
+from daemon.service.progress import Ending, ending_of, lasting_steps, steps_reached
+from daemon.service.work import JobWork
+from daemon.store import Store, Writer
+from jobs.rundir import RunDirectory
+from jobs.spec import SynthesisWorkload
+
+log = logging.getLogger(__name__)
+RUNNING_STATES = (AttemptState.PENDING, AttemptState.ACTIVE)
+
+
+class Observer:
+    """Learns what became of the live attempts. Every record is one transaction; observing twice changes nothing."""
+
+    def __init__(self, store: Store, workplaces: Workplaces, clock: Clock, policy: Policy, after_step: Callable[[str], None]) -> None:
+        self._store, self._workplaces, self._clock, self._policy = store, workplaces, clock, policy
+        self._after_step = after_step
+
+    def observe(self) -> list[Attempt]:
+        """Record every change since the last tick; the attempts that ended now."""
+        with self._store.read() as reader:
+            attempts = [attempt for attempt in reader.live_attempts() if attempt.state is not AttemptState.LAUNCHING]
+            runs = {attempt.run_id: reader.run(attempt.run_id) for attempt in attempts}
+        answers = self._ask(attempts, runs)
+        self._after_step("observe:asked")
+        ended = []
+        for attempt in attempts:
+            if attempt.id not in answers:
+                continue  # we could not ask: nothing is known, and nothing is charged to the job
+            observation = answers[attempt.id]
+            if observation.state in RUNNING_STATES:
+                self._record_progress(attempt, runs[attempt.run_id], observation)
+            else:
+                ended.append(self._record_end(attempt, runs[attempt.run_id], observation))
+                self._after_step("observe:recorded")
+        return ended
+
+    def _ask(self, attempts: list[Attempt], runs: Mapping[str, Run]) -> dict[str, Observation]:
+        answers: dict[str, Observation] = {}
+        for site in sorted({attempt.site for attempt in attempts}):
+            handles = [
+                Handle(attempt.id, runs[attempt.run_id].directory, attempt.native_id) for attempt in attempts if attempt.site == site
+            ]
+            try:
+                answers.update(self._workplaces[site].executor.observe(handles))
+            except ObserverFailure as failure:
+                log.warning("observer-failed", extra={"site": site, "reason": str(failure)})
+        return answers
+
+    def _record_progress(self, attempt: Attempt, run: Run, observation: Observation) -> None:
+        steps = steps_reached(run, RunDirectory(run.directory))
+        state = advance(attempt.state, observation.state)
+        if state is attempt.state and steps == run.steps_done:
+            return
+        now = self._clock.now()
+        with self._store.write() as writer:
+            if steps != run.steps_done:
+                writer.change_run(replace(run, steps_done=steps))
+            if state is not attempt.state:
+                changed = replace(
+                    attempt, state=state, started_at=attempt.started_at or now, native_id=observation.native_id or attempt.native_id
+                )
+                writer.change_attempt(
+                    changed, Event(attempt.job_id, now, f"attempt-{state}", f"attempt {attempt.number} at {attempt.site}: {state}")
+                )
+
+    def _record_end(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt:
+        directory = RunDirectory(run.directory)
+        outcome = directory.read_outcome(attempt.id)
+        ending = ending_of(attempt, observation, outcome)
+        ended_at = self._ended_at(attempt, observation, outcome.ended_at if outcome else None)
+        with self._store.read() as reader:
+            job = reader.job(attempt.job_id)
+        kept = lasting_steps(run, directory, job.workload, outcome)
+        closes = isinstance(job.workload, SynthesisWorkload) or ending.state is AttemptState.COMPLETED
+        run = replace(run, steps_done=kept, closed_at=ended_at if closes else None)
+        ended = replace(
+            attempt, state=ending.state, ended_at=ended_at, reason=ending.reason, started_at=attempt.started_at or attempt.created_at
+        )
+        made_progress = kept > 0 and _made_progress(directory, attempt)
+        with self._store.write() as writer:
+            writer.change_run(run)
+            writer.change_attempt(
+                ended, Event(job.id, ended_at, f"attempt-{ending.state}", f"attempt {attempt.number} at {attempt.site}: {ending.reason}")
+            )
+            settle_job_state(writer, ended, ending, made_progress, self._policy.retries)
+        return ended
+
+    def _ended_at(self, attempt: Attempt, observation: Observation, said: datetime | None) -> datetime:
+        real = observation.ended_at or said
+        ended = self._clock.to_grid(real) if real else self._clock.now()
+        return max(ended, attempt.created_at)
+
+
+def settle_job_state(writer: Writer, attempt: Attempt, ending: Ending, made_progress: bool, retries: int) -> None:
+    """What the end of an attempt means for its job, recorded in the same transaction."""
+    assert attempt.ended_at is not None
+    job = writer.job(attempt.job_id)
+    work = JobWork(job, tuple(writer.runs(job.id)), tuple(writer.attempts(job.id)))
+    if job.state.is_final or work.live:
+        return
+    changed = after_attempt(work, ending, made_progress, retries)
+    if changed.state.is_final:
+        changed = replace(changed, ended_at=attempt.ended_at, planned=())
+        for run in work.open_runs:
+            writer.change_run(replace(run, closed_at=attempt.ended_at))
+    writer.change_job(changed, Event(job.id, attempt.ended_at, f"job-{changed.state}", changed.reason))
+
+
+def _made_progress(directory: RunDirectory, attempt: Attempt) -> bool:
+    """Whether this very attempt finished a step: one that keeps dying before its first step is charged as a retry."""
+    return any(record.attempt_id == attempt.id and record.step_to > record.step_from for record in directory.energy())
+
+
+def after_attempt(work: JobWork, ending: Ending, made_progress: bool, retries: int) -> Job:
+    """The job after its last live attempt ended. A suspension costs no retry, nor does a preemption after progress."""
+    job = work.job
+    if work.is_complete:
+        return replace(job, state=JobState.SUCCEEDED, reason="finished: everything the workload asked for exists")
+    if job.cancel_requested:
+        return replace(job, state=JobState.CANCELLED, reason="cancelled on request; what was made so far is kept")
+    if ending.state is AttemptState.SUSPENDED:
+        return replace(job, state=JobState.SUSPENDED, reason=ending.reason)
+    if ending.state is AttemptState.COMPLETED:
+        return replace(job, state=JobState.WAITING, reason="a chunk is finished, the next one waits for its window")
+    charged = job.retries + (0 if ending.state is AttemptState.PREEMPTED and made_progress else 1)
+    if not ending.is_retryable:
+        return replace(job, state=JobState.FAILED, reason=ending.reason, retries=charged)
+    if charged > retries:
+        return replace(job, state=JobState.FAILED, reason=f"failed {charged} times, the last time: {ending.reason}", retries=charged)
+    return replace(job, state=JobState.WAITING, reason=f"will be tried again after: {ending.reason}", retries=charged)

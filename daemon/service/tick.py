@@ -1,0 +1,133 @@
+"""The heart: observe, snapshot, plan, commit, act. Idempotent: after a crash anywhere the next tick goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import perf_counter
+
+from daemon.clock import Clock
+from daemon.domain.job import Attempt, Event, Job
+from daemon.domain.plan import Plan, Snapshot
+from daemon.domain.states import JobState
+from daemon.service.act import Actor
+from daemon.service.commit import Committed, Committer
+from daemon.service.observe import Observer
+from daemon.service.snapshot import Photographer, Weights
+from daemon.service.work import JobWork, gather
+from daemon.store import Reader, Store
+from jobs.rundir import RunDirectory
+from jobs.spec import SynthesisWorkload
+
+log = logging.getLogger(__name__)
+
+Planner = Callable[[Snapshot], Plan]
+TYPICAL_WEIGHTS_GB = 0.5  # before the training has ended: a few hundred million parameters in single precision
+
+
+def nothing(_: str) -> None:
+    """The default for `after_step`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What one tick saw and did: for logs, metrics and the preview board."""
+
+    now: datetime
+    snapshot: Snapshot
+    plan: Plan
+    committed: Committed
+    ended: tuple[Attempt, ...]
+    seconds: float
+
+
+class Tick:
+    """One beat. `after_step` is told the name of every step just done; tests kill the process there."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        observer: Observer,
+        photographer: Photographer,
+        planner: Planner,
+        committer: Committer,
+        actor: Actor,
+        after_step: Callable[[str], None] = nothing,
+    ) -> None:
+        self._store, self._clock, self._after_step = store, clock, after_step
+        self._observer, self._photographer, self._planner = observer, photographer, planner
+        self._committer, self._actor = committer, actor
+
+    def run(self) -> TickReport:
+        started = perf_counter()
+        ended = self._observer.observe()
+        self._after_step("observe")
+        self._close_the_hopeless()
+        now = self._clock.now()
+        with self._store.read() as reader:
+            works = works_of(reader, reader.live_jobs())
+            weights = _weights_of(reader, works)
+        snapshot = self._photographer.take(now, works, weights)
+        self._after_step("snapshot")
+        plan = self._planner(snapshot)
+        self._after_step("plan")
+        committed = self._committer.commit(snapshot, plan, works)
+        self._after_step("commit")
+        self._actor.act()
+        self._after_step("act")
+        return TickReport(now, snapshot, plan, committed, tuple(ended), perf_counter() - started)
+
+    def _close_the_hopeless(self) -> None:
+        """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""
+        now = self._clock.now()
+        with self._store.read() as reader:
+            jobs = reader.live_jobs()
+            works = works_of(reader, jobs)
+            fates = {job.id: _fate(reader, works[job.id]) for job in jobs}
+        for job in jobs:
+            fate = fates[job.id]
+            if fate is not None:
+                state, reason = fate
+                with self._store.write() as writer:
+                    current = writer.job(job.id)
+                    ended = replace(current, state=state, reason=reason, ended_at=now, planned=())
+                    writer.change_job(ended, Event(job.id, now, f"job-{state}", reason))
+                    for run in works[job.id].open_runs:
+                        writer.change_run(replace(run, closed_at=now))
+
+
+def _fate(reader: Reader, work: JobWork) -> tuple[JobState, str] | None:
+    job = work.job
+    if work.live or job.state is JobState.RUNNING:
+        return None
+    if job.cancel_requested:
+        return JobState.CANCELLED, "cancelled on request"
+    for name in job.predecessors:
+        state = reader.job(name).state
+        if state.is_final and state is not JobState.SUCCEEDED:
+            return JobState.EXPIRED, f"job {name}, which has to succeed first, {state}: submit it again, then this one"
+    return None
+
+
+def works_of(reader: Reader, jobs: list[Job]) -> dict[str, JobWork]:
+    ids = [job.id for job in jobs]
+    return gather(jobs, reader.runs_of(ids), reader.attempts_of(ids))
+
+
+def _weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weights]:
+    """Where the weights that waiting syntheses need lie, or will lie, and how big they are."""
+    names = {
+        work.job.workload.weights.job
+        for work in works.values()
+        if isinstance(work.job.workload, SynthesisWorkload) and work.job.workload.weights.job is not None
+    }
+    found = {}
+    for name in names:
+        runs = reader.runs(name)
+        if runs:
+            file = RunDirectory(runs[-1].directory).weights_file
+            found[name] = Weights(runs[-1].site, file.stat().st_size / 1e9 if file.exists() else TYPICAL_WEIGHTS_GB)
+    return found
