@@ -96,6 +96,7 @@ class RunDirectory:
         self.process_file = self.path / "process.json"  # the local executor's: pid, start time, attempt
         self.exit_file = self.path / "exit.json"  # the local executor's: how the attempt's process ended
         self.checkpoints = self.path / "checkpoints"
+        self.cache = self.path / "cache"  # prepared images and latents: of the data's own class, and can be made again
         self.artifacts = self.path / "artifacts"
         self.weights_file = self.artifacts / "weights.pt"
         self.samples = self.artifacts / "samples"
@@ -149,11 +150,9 @@ class RunDirectory:
         append_line(self.samples_file, record.model_dump_json())
 
     def sample_records(self) -> list[SampleRecord]:
-        """One record per finished index, in order of index; a repeated index keeps its first record."""
-        first: dict[int, SampleRecord] = {}
-        for record in _read_records(self.samples_file, SampleRecord):
-            first.setdefault(record.index, record)
-        return [first[index] for index in sorted(first)]
+        """One record per finished index, in order of index; a sample remade after damage keeps its newest record."""
+        newest = {record.index: record for record in _read_records(self.samples_file, SampleRecord)}
+        return [newest[index] for index in sorted(newest)]
 
 
 def write_aside(path: Path, text: str | bytes) -> None:

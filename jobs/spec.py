@@ -17,6 +17,7 @@ Precision = Literal["float32", "bfloat16"]
 DataClass = Literal["patient-data", "public"]
 
 TRAIN_TIMESTEPS = 1000  # length of the noise schedule; DDPM is only right at its full length
+FEWEST_PNDM_STEPS = 5  # four Runge-Kutta steps start its multistep method; with no step after them samples stay noisy
 
 # Levels of the diffusion UNet per size; each level after the first halves the latent side.
 # tiny: CPU demos and tests. small, medium, large: the set that fits the paper's ratios (Latent Pollution Model,
@@ -182,6 +183,14 @@ class SynthesisWorkload(StrictModel):
             raise ValueError(
                 f"inference_steps: the DDPM sampler is only right at its full {TRAIN_TIMESTEPS} steps, and {self.inference_steps} "
                 "would give near-noise: use sampler 'ddim' (or 'pndm') for fewer steps"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pndm_needs_its_start(self) -> Self:
+        if self.sampler == "pndm" and self.inference_steps < FEWEST_PNDM_STEPS:
+            raise ValueError(
+                f"inference_steps: the PNDM sampler needs at least {FEWEST_PNDM_STEPS} steps, got {self.inference_steps}: use 'ddim' for fewer"
             )
         return self
 

@@ -1,0 +1,1 @@
+"""Training images: read from NIfTI, DICOM and PNG, or made up by the phantom generator."""

@@ -1,0 +1,31 @@
+"""Read NIfTI volumes with nibabel, turned to RAS+ orientation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from jobs.data.picture import IntensityKind, Picture, checked_voxels
+from jobs.errors import BadInput
+
+# NIfTI does not say what was scanned. Only CT has values like air's -1000 HU; anything else starts at or near zero.
+_SURELY_HOUNSFIELD_BELOW = -500.0
+
+
+def read_nifti(path: Path) -> Picture:
+    """The volume of a .nii or .nii.gz file. Raises BadInput naming the file if it is not one sound volume."""
+    try:
+        image = nibabel.as_closest_canonical(nibabel.load(path))
+        raw = np.asanyarray(image.dataobj)
+        spacing_mm = tuple(float(zoom) for zoom in image.header.get_zooms()[:3])
+    except Exception as failure:  # nibabel, gzip and zlib each have their own errors for a damaged file
+        raise BadInput(f"{path}: not a readable NIfTI file ({' '.join(str(failure).split())[:200]}): replace or remove it") from failure
+    while raw.ndim > 3 and raw.shape[-1] == 1:
+        raw = raw[..., 0]
+    if raw.ndim != 3:
+        raise BadInput(f"{path}: has {raw.ndim} dimensions {raw.shape}, but one volume has 3: split it into volumes first")
+    voxels = checked_voxels(raw, path)
+    kind: IntensityKind = "hounsfield" if float(voxels.min()) < _SURELY_HOUNSFIELD_BELOW else "relative"
+    return Picture(voxels, spacing_mm, kind, path)

@@ -1,0 +1,102 @@
+"""VQ-GAN training: a VQ autoencoder against a patch discriminator (Esser et al. 2021, arXiv 2012.09841).
+
+Losses: L1 + codebook commitment + adversarial (least squares) + spectral (JukeboxLoss). No perceptual loss: it would
+download weights. Nothing here remembers anything that is not in `state()`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from monai.losses import JukeboxLoss, PatchAdversarialLoss
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jobs.ldm.randomness import batch_indices
+from jobs.ldm.runtime import Runtime
+from jobs.spec import Size, TrainingWorkload
+
+ADVERSARIAL_WEIGHT = 0.005  # as in MedLoRD's public configuration
+SPECTRAL_WEIGHT = 1.0
+LEARNING_RATE: dict[Size, float] = {"tiny": 2e-3, "small": 1e-4, "medium": 1e-4, "large": 1e-4}
+
+
+class AutoencoderTraining:
+    """Both networks with their optimisers; `train_step(n)` is a function of the state, the images and n."""
+
+    def __init__(
+        self, autoencoder: nn.Module, discriminator: nn.Module, images: NDArray[np.float32], workload: TrainingWorkload, runtime: Runtime
+    ) -> None:
+        self.autoencoder = autoencoder.to(runtime.device).train()
+        self._discriminator = discriminator.to(runtime.device).train()
+        self._images = images
+        self._workload = workload
+        self._runtime = runtime
+        rate = LEARNING_RATE[workload.model.size]
+        self._optimiser = torch.optim.Adam(self.autoencoder.parameters(), lr=rate, fused=True)
+        self._discriminator_optimiser = torch.optim.Adam(self._discriminator.parameters(), lr=rate, betas=(0.5, 0.999), fused=True)
+        self._adversarial = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
+        self._spectral = JukeboxLoss(spatial_dims=workload.model.dimensions)
+
+    def train_step(self, step: int) -> float:
+        """One step of each network; returns the L1 error of the reconstruction (images span -1..1)."""
+        images = self._batch(step)
+        reconstruction, error = self._step_autoencoder(images)
+        self._step_discriminator(images, reconstruction)
+        return error
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next step depends on; the codebook's moving averages are among the autoencoder's buffers."""
+        return {
+            "autoencoder": self.autoencoder.state_dict(),
+            "discriminator": self._discriminator.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "discriminator_optimiser": self._discriminator_optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.autoencoder.load_state_dict(state["autoencoder"])
+        self._discriminator.load_state_dict(state["discriminator"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+
+    def _batch(self, step: int) -> Tensor:
+        indices = batch_indices(len(self._images), self._workload.batch_size, self._workload.seed, "autoencoder", step)
+        return torch.from_numpy(self._images[indices]).to(self._runtime.device)
+
+    def _step_autoencoder(self, images: Tensor) -> tuple[Tensor, float]:
+        # the discriminator only judges here: without gradients of its own this half of the step costs a third less
+        self._discriminator.requires_grad_(False)
+        with self._runtime.autocast():
+            reconstruction, commitment = self.autoencoder(images)
+            verdict = self._discriminator(reconstruction.float())[-1]
+        reconstruction = reconstruction.float()
+        error = (reconstruction - images).abs().mean()
+        adversarial = self._adversarial(verdict.float(), target_is_real=True, for_discriminator=False)
+        loss = error + commitment + SPECTRAL_WEIGHT * self._spectral(reconstruction, images) + ADVERSARIAL_WEIGHT * adversarial
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        return reconstruction.detach(), float(error.detach())
+
+    def _step_discriminator(self, images: Tensor, reconstruction: Tensor) -> None:
+        self._discriminator.requires_grad_(True)
+        with self._runtime.autocast():
+            on_real = self._discriminator(images)[-1]
+            on_fake = self._discriminator(reconstruction)[-1]
+        loss = self._adversarial(on_real.float(), target_is_real=True, for_discriminator=True)
+        loss = 0.5 * (loss + self._adversarial(on_fake.float(), target_is_real=False, for_discriminator=True))
+        self._discriminator_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._discriminator_optimiser.step()
+
+
+@torch.no_grad()
+def encode(autoencoder: nn.Module, image: NDArray[np.float32], runtime: Runtime) -> NDArray[np.float32]:
+    """The quantised latent of one image. One at a time, so that the bits do not depend on how the work was cut."""
+    batch = torch.from_numpy(np.array(image[np.newaxis])).to(runtime.device)
+    with runtime.autocast():
+        latent: Tensor = autoencoder.encode_stage_2_inputs(batch)  # type: ignore[operator]  # both libraries' own method
+    return np.asarray(latent[0].float().cpu().numpy())

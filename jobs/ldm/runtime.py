@@ -1,0 +1,64 @@
+"""The machine under the networks: device, threads, determinism, precision, and the fingerprint of all that."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import torch
+
+from jobs.session import log
+from jobs.spec import SynthesisWorkload, TrainingWorkload
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Where tensors live and in what precision networks are evaluated (parameters and samples stay float32)."""
+
+    device: torch.device
+    precision: str
+    fingerprint: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Around each network evaluation: bfloat16 where the spec asks for it."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload) -> Runtime:
+    """Make this process compute the same bits every time: fixed threads, no TF32, no autotuning, deterministic kernels."""
+    torch.set_num_threads(workload.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    # a few CUDA kernels have no deterministic twin; there we say so in the log instead of refusing to run
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    runtime = Runtime(device, workload.precision, _fingerprint(workload, device))
+    log.info("runtime: %s", runtime.fingerprint)
+    return runtime
+
+
+def library_versions() -> dict[str, str]:
+    """Of everything whose arithmetic ends up in weights and samples."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {name: version(name) for name in ("torch", "monai", "monai-generative", "numpy")} | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
+
+
+def _fingerprint(workload: TrainingWorkload | SynthesisWorkload, device: torch.device) -> str:
+    """Equal fingerprints promise equal bytes; the text is for people and for equality, never parsed."""
+    libraries = " ".join(f"{name}={number}" for name, number in library_versions().items())
+    return f"{libraries} backend={workload.backend} {_arithmetic(device)} threads={workload.threads} precision={workload.precision} compile=no"
+
+
+def _arithmetic(device: torch.device) -> str:
+    """What computes: the GPU with its libraries, or the CPU's vector instructions."""
+    if device.type == "cpu":
+        return f"device=cpu instructions={torch.backends.cpu.get_cpu_capability()}"
+    name = torch.cuda.get_device_name(device).replace(" ", "-")
+    return f"device={name} cuda={torch.version.cuda} cudnn={torch.backends.cudnn.version()}"

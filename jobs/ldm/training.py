@@ -1,0 +1,156 @@
+"""A training run: prepare the images, train the VQ-GAN, encode the latents once, train the UNet, write the weights.
+
+The two trainings are one sequence of steps (the VQ-GAN's first) with one kind of checkpoint, and each step depends only
+on the state before it and its own number. That is why a run stopped anywhere ends with the weights of one never stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from jobs.architecture import architecture_of
+from jobs.data.cache import ArrayCache
+from jobs.data.training_set import TrainingSet, load_training_set
+from jobs.errors import BadInput, RunError
+from jobs.ldm.autoencoder import AutoencoderTraining, encode
+from jobs.ldm.checkpoint import Checkpoints, State
+from jobs.ldm.diffusion import DiffusionTraining, scale_of
+from jobs.ldm.networks import build_all
+from jobs.ldm.runtime import Runtime, prepare_runtime
+from jobs.ldm.weights import Weights, save_weights
+from jobs.session import Session, log
+from jobs.spec import TrainingWorkload
+
+
+def train(session: Session, workload: TrainingWorkload) -> None:
+    """Run or resume the training of the session's run directory. Raises RunError, StopRequested."""
+    runtime = prepare_runtime(workload)
+    data = load_training_set(
+        workload.data, session.spec.data_path, workload.model, session.directory.cache, between_images=session.leave_if_asked
+    )
+    log.info("training on %d images of %d patients (%s)", len(data.images), data.patients, workload.data.effective_class)
+    run = _TrainingRun(session, workload, runtime, data)
+    state = run.checkpoints.newest_sound()
+    run.check_configuration(state)
+    autoencoder = run.train_autoencoder(state)
+    latents = run.latents(autoencoder)
+    unet = run.train_unet(state, autoencoder, latents)
+    run.write_weights(autoencoder, unet, latents)
+
+
+@dataclass(frozen=True)
+class _Latents:
+    array: NDArray[np.float32]
+    scale: float
+
+
+class _TrainingRun:
+    """The parts of one run share the session, the networks and the way they are checkpointed."""
+
+    def __init__(self, session: Session, workload: TrainingWorkload, runtime: Runtime, data: TrainingSet) -> None:
+        self.checkpoints = Checkpoints(session.directory.checkpoints)
+        self._session = session
+        self._workload = workload
+        self._runtime = runtime
+        self._data = data
+        self._unet, self._autoencoder, self._discriminator = build_all(architecture_of(workload.model), workload.backend, workload.seed)
+        # what the numbers in a checkpoint depend on; threads and machine may differ between attempts, at the price of the last bits
+        self._configuration = workload.model_dump(mode="json", exclude={"threads", "data"}) | {"data": data.key}
+
+    def check_configuration(self, state: State | None) -> None:
+        """A checkpoint of other settings or other data must not be continued. Raises BadInput naming what differs."""
+        if state is None or state["configuration"] == self._configuration:
+            return
+        saved = state["configuration"]
+        different = ", ".join(f"{name} {saved.get(name)} -> {value}" for name, value in self._configuration.items() if saved.get(name) != value)
+        raise BadInput(f"the checkpoints here are of another configuration ({different}): start this job in a new run directory")
+
+    def train_autoencoder(self, state: State | None) -> nn.Module:
+        """Train what is left of the VQ-GAN's steps; returns the autoencoder ready to encode and decode."""
+        steps = self._workload.autoencoder_steps
+        training = AutoencoderTraining(self._autoencoder, self._discriminator, self._data.images, self._workload, self._runtime)
+        done = 0
+        if state is not None and state["stage"] == "autoencoder":
+            training.restore(state["training"])
+            done = state["step"]
+        elif state is not None:
+            self._autoencoder.load_state_dict(state["autoencoder"])
+            done = steps
+        if done < steps:
+            self._session.begin(done, f"VQ-GAN: step {done} of {steps}")
+        for step in range(done, steps):
+            error = self._sound("VQ-GAN", step, training.train_step(step))
+            self._session.advance(step + 1, f"VQ-GAN: step {step + 1} of {steps}, L1 {error:.4f}")
+            self._session.checkpoint_if_due(lambda: self._save("autoencoder", self._session.step, training.state()))
+        return self._autoencoder.eval().requires_grad_(False)
+
+    def latents(self, autoencoder: nn.Module) -> _Latents:
+        """The latent of every image, encoded once for all attempts."""
+        item_shape = (self._workload.model.latent_channels, *self._workload.model.latent_shape)
+        key = f"{self._data.key} {_digest(autoencoder)} {self._workload.precision}"
+        cache = ArrayCache(self._session.directory.cache, "latents", item_shape, key)
+        while cache.sources < len(self._data.images):
+            cache.add_source([encode(autoencoder, image, self._runtime) for image in self._data.images[cache.sources : cache.sources + 1]])
+        array = cache.array()
+        return _Latents(array, scale_of(array))
+
+    def train_unet(self, state: State | None, autoencoder: nn.Module, latents: _Latents) -> nn.Module:
+        """Train what is left of the UNet's steps. Progress counts on from the VQ-GAN's steps."""
+        before, steps = self._workload.autoencoder_steps, self._workload.iterations
+        training = DiffusionTraining(self._unet, latents.array, latents.scale, self._workload, self._runtime)
+        done = 0
+        if state is not None and state["stage"] == "diffusion":
+            training.restore(state["training"])
+            done = state["step"] - before
+        self._session.begin(before + done, f"diffusion: step {done} of {steps}")
+
+        def save() -> None:
+            self._save("diffusion", self._session.step, training.state(), autoencoder=autoencoder.state_dict())
+
+        for step in range(done, steps):
+            loss = self._sound("diffusion", step, training.train_step(step))
+            self._session.advance(before + step + 1, f"diffusion: step {step + 1} of {steps}, loss {loss:.4f}")
+            self._session.checkpoint_if_due(save, last_step=step + 1 == steps)
+        return self._unet
+
+    def write_weights(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents) -> None:
+        patients_data = self._workload.data.effective_class == "patient-data"
+        weights = Weights(
+            model=self._workload.model.model_dump(mode="json"),
+            backend=self._workload.backend,
+            autoencoder=autoencoder.state_dict(),
+            unet=unet.state_dict(),
+            latent_scale=latents.scale,
+            intensity=self._data.kind,
+            spacing_mm=self._data.spacing_mm,
+            data_class="derived-from-patient-data" if patients_data else "public",
+            patients=self._data.patients,
+            images=len(self._data.images),
+            iterations=self._workload.iterations,
+        )
+        save_weights(self._session.directory.weights_file, weights)
+        log.info("weights written after %d VQ-GAN and %d diffusion steps", self._workload.autoencoder_steps, self._workload.iterations)
+
+    def _save(self, stage: str, step: int, training: dict[str, Any], **more: object) -> None:
+        self.checkpoints.save(step, {"stage": stage, "step": step, "configuration": self._configuration, "training": training, **more})
+
+    def _sound(self, stage: str, step: int, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise RunError(f"{stage} training diverged at step {step + 1}: its loss is {loss}; change the seed or the data", retryable=False)
+        return loss
+
+
+def _digest(module: nn.Module) -> str:
+    """SHA-256 over all weights and buffers."""
+    sha = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        sha.update(name.encode())
+        sha.update(tensor.cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,119 @@
+"""One attempt at work: what the training and synthesis loops need to know and to tell, without torch.
+
+The loops report each finished step; the session passes it to the meter, writes progress at a bounded
+rate, and says when to checkpoint and when to stop. Both clocks are arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Protocol
+
+from jobs.errors import StopRequested
+from jobs.rundir import AttemptFile, Phase, ProgressRecord, RunDirectory
+from jobs.spec import RunSpec
+
+PROGRESS_SECONDS = 0.5  # at most two lines a second, however fast the steps are
+
+log = logging.getLogger("jobs")
+
+
+class Meter(Protocol):
+    """Where energy is booked: everything from a `mark` to the next belongs to that phase."""
+
+    def mark(self, phase: Phase, step: int) -> None: ...
+
+
+class StopRequest:
+    """Set once by SIGTERM (the daemon, the batch system) or SIGINT (a person); never unset."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def install(self) -> None:
+        """Take the process's two stop signals. Only the main thread may do this."""
+        signal.signal(signal.SIGTERM, self._note)
+        signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, signal_number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+
+
+class Session:
+    """The attempt's link to its run directory. `step` counts what the spec's `total_steps` counts."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        spec: RunSpec,
+        attempt: AttemptFile,
+        meter: Meter,
+        stop: StopRequest,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.directory = directory
+        self.spec = spec
+        self.attempt_id = attempt.attempt_id
+        self.step = 0
+        self._meter = meter
+        self._stop = stop
+        self._monotonic = monotonic
+        self._now = now
+        self._reported_at = self._checkpointed_at = monotonic()
+        self._reported_step = 0
+
+    def leave_if_asked(self) -> None:
+        """Raise StopRequested if the attempt should end; call only where nothing would be lost."""
+        if self._stop.requested:
+            raise StopRequested
+
+    def begin(self, step: int, stage: str) -> None:
+        """The work begins, or goes on, with `step` steps already done: start-up ends here."""
+        self.step = self._reported_step = step
+        self._checkpointed_at = self._monotonic()
+        self._meter.mark("work", step)
+        self._write_progress(stage)
+
+    def advance(self, step: int, stage: str) -> None:
+        """`step` steps are done in all. Cheap: called after every step; writes a line at most twice a second or at the end."""
+        self.step = step
+        self._meter.mark("work", step)
+        if step >= self.spec.total_steps or self._monotonic() - self._reported_at >= PROGRESS_SECONDS:
+            self._write_progress(stage)
+
+    def checkpoint_if_due(self, save: Callable[[], object], *, last_step: bool = False) -> None:
+        """Save if it is time, if this was the last step or if a stop was asked for; then leave if one was.
+
+        After the last step nothing is left to stop: the work goes on to write its result.
+        """
+        stopping = self._stop.requested  # read once: a stop asked for while saving is served after the next step
+        if not (stopping or last_step or self._monotonic() - self._checkpointed_at >= self.spec.checkpoint_every_seconds):
+            return
+        self._meter.mark("checkpoint", self.step)
+        save()
+        self._meter.mark("work", self.step)
+        self._checkpointed_at = self._monotonic()
+        if stopping and not last_step:
+            raise StopRequested
+
+    def _write_progress(self, stage: str) -> None:
+        elapsed_seconds = self._monotonic() - self._reported_at
+        steps = self.step - self._reported_step
+        self.directory.append_progress(
+            ProgressRecord(
+                attempt_id=self.attempt_id,
+                step=self.step,
+                of=self.spec.total_steps,
+                when=self._now(),
+                stage=stage,
+                seconds_per_step=elapsed_seconds / steps if steps > 0 else None,
+            )
+        )
+        self._reported_at += elapsed_seconds
+        self._reported_step = self.step
