@@ -51,6 +51,7 @@ class LedgerEntry:
     samples: int  # finished samples, 0 for training
     unsettled_hours: int  # hours settled on a lower rung because no measured value is to be had
     worst_rung: int
+    baseline_seconds: float = 0.0  # grid seconds the useful work would have taken at home
 
     @property
     def saving_g(self) -> float | None:

@@ -9,14 +9,14 @@ from datetime import datetime
 from time import perf_counter
 
 from daemon.clock import Clock
-from daemon.domain.job import Attempt, Event, Job
+from daemon.domain.job import Attempt, Event
 from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import JobState
 from daemon.service.act import Actor
 from daemon.service.commit import Committed, Committer
 from daemon.service.observe import Observer
 from daemon.service.snapshot import Photographer, Weights
-from daemon.service.work import JobWork, gather
+from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
 from jobs.rundir import RunDirectory
 from jobs.spec import SynthesisWorkload
@@ -110,11 +110,6 @@ def _fate(reader: Reader, work: JobWork) -> tuple[JobState, str] | None:
         if state.is_final and state is not JobState.SUCCEEDED:
             return JobState.EXPIRED, f"job {name}, which has to succeed first, {state}: submit it again, then this one"
     return None
-
-
-def works_of(reader: Reader, jobs: list[Job]) -> dict[str, JobWork]:
-    ids = [job.id for job in jobs]
-    return gather(jobs, reader.runs_of(ids), reader.attempts_of(ids))
 
 
 def _weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weights]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from daemon.domain.job import Attempt, Job, Run
 from daemon.domain.states import AttemptState
+from daemon.store import Reader
 from jobs.spec import SampleRange, SynthesisWorkload
 
 
@@ -83,5 +84,8 @@ def lasting_samples(run: Run, batch_size: int, made: int) -> int:
     return made if made >= run.samples.count else made // batch_size * batch_size
 
 
-def gather(jobs: Iterable[Job], runs: Mapping[str, list[Run]], attempts: Mapping[str, list[Attempt]]) -> dict[str, JobWork]:
+def works_of(reader: Reader, jobs: Sequence[Job]) -> dict[str, JobWork]:
+    """The work of each of the jobs, by id, in their order."""
+    ids = [job.id for job in jobs]
+    runs, attempts = reader.runs_of(ids), reader.attempts_of(ids)
     return {job.id: JobWork(job, tuple(runs.get(job.id, ())), tuple(attempts.get(job.id, ()))) for job in jobs}

@@ -121,6 +121,7 @@ ledger_entry = Table(
     Column("samples", Integer, nullable=False),
     Column("unsettled_hours", Integer, nullable=False),
     Column("worst_rung", Integer, nullable=False),
+    Column("baseline_seconds", Double, nullable=False),
 )
 
 plan = Table(

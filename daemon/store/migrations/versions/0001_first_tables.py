@@ -131,6 +131,7 @@ def _create_ledger() -> None:
         sa.Column("samples", sa.Integer, nullable=False),
         sa.Column("unsettled_hours", sa.Integer, nullable=False),
         sa.Column("worst_rung", sa.Integer, nullable=False),
+        sa.Column("baseline_seconds", sa.Double, nullable=False),
     )
     op.create_index("ix_ledger_entry_settled_at", "ledger_entry", ["settled_at"])
 

@@ -1,0 +1,225 @@
+"""One job's account: its energy sorted by purpose, its baseline, its hindsight optimum, and what was saved where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from daemon.clock import Clock
+from daemon.domain.accounting import (
+    Conversion,
+    HindsightSite,
+    LoadProfile,
+    MissingIntensity,
+    Place,
+    Purpose,
+    Slice,
+    best_in_hindsight_g,
+    emissions_g,
+    home_profile,
+    mean_intensity,
+    slice_emissions_g,
+)
+from daemon.domain.job import Job
+from daemon.domain.ledger import EntryKind, LedgerEntry
+from daemon.domain.site import Site
+from daemon.domain.states import JobState
+from daemon.domain.usage import AttemptUsage, GridTime, RunUsage, slices_of_run
+from daemon.service.admission import admissible_sites
+from daemon.service.baseline import ready_at
+from daemon.service.costs import Costs
+from daemon.service.grid import GridRecord, SettledGrid
+from daemon.service.policy import Workplaces
+from daemon.service.snapshot import mode_of
+from daemon.service.work import JobWork
+from forecast.intensity import Series
+from forecast.timeline import HOUR, Interval
+from jobs.rundir import RunDirectory
+from jobs.spec import SynthesisWorkload
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Facility energy spent to bring data to a site."""
+
+    place: Place
+    at: datetime
+    kwh: float
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.at, self.at + timedelta(seconds=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything a settlement needs but the grid."""
+
+    job: Job
+    home: Place
+    slices: tuple[Slice, ...]
+    transfers: tuple[Transfer, ...]
+    conversions: Mapping[str, Conversion]
+    candidates: tuple[tuple[Place, Conversion, float], ...]  # admissible sites, factors from home to them, transfer in kWh
+    baseline_start: datetime
+    samples: int
+
+    @property
+    def useful(self) -> list[Slice]:
+        return [piece for piece in self.slices if piece.purpose is Purpose.USEFUL]
+
+    @property
+    def profile(self) -> LoadProfile:
+        return home_profile(self.useful, self.conversions)
+
+    def window(self) -> Interval:
+        """When the job might have run."""
+        return Interval(ready_at(self.job), max(self.job.deadline, ready_at(self.job) + HOUR))
+
+    def span(self) -> Interval:
+        """Every instant that matters to the account."""
+        window = self.window()
+        ends = [piece.interval.end for piece in self.slices] + [transfer.interval.end for transfer in self.transfers]
+        starts = [piece.interval.start for piece in self.slices] + [transfer.at for transfer in self.transfers]
+        baseline_end = self.baseline_start + timedelta(seconds=self.profile.seconds)
+        return Interval(min([window.start, self.baseline_start, *starts]), max([window.end, baseline_end, *ends]))
+
+    def settle(self, grid: SettledGrid, now: datetime, sequence: int) -> LedgerEntry:
+        """The account on what is known of the grid at `now`."""
+        span = self.span()
+        zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(place.zone for place, _, _ in self.candidates)}
+        records = {zone: grid.record(zone, span, now) for zone in sorted(zones)}
+        sums = self._sums(records)
+        used = self._hours_used()
+        closed = all(record.is_closed(span) for record in records.values())
+        return LedgerEntry(
+            job_id=self.job.id,
+            sequence=sequence,
+            kind=EntryKind.FINAL if closed else EntryKind.PROVISIONAL,
+            settled_at=now,
+            intensity_kind=records[self.home.zone].filled.kind.label,
+            energy_kwh=_kwh(self.slices),
+            facility_energy_kwh=sum(piece.kwh * piece.place.pue for piece in self.slices) + sum(item.kwh for item in self.transfers),
+            useful_kwh=_kwh(self.useful),
+            waste_kwh=_kwh(piece for piece in self.slices if piece.purpose is Purpose.WASTE),
+            overhead_kwh=_kwh(piece for piece in self.slices if piece.purpose is Purpose.OVERHEAD)
+            + sum(item.kwh for item in self.transfers),
+            measured_kwh=_kwh(piece for piece in self.slices if piece.provenance == "measured"),
+            estimated_kwh=_kwh(piece for piece in self.slices if piece.provenance == "estimated"),
+            simulated_kwh=_kwh(piece for piece in self.slices if piece.provenance == "simulated"),
+            actual_g=sums.actual,
+            overhead_g=sums.overhead,
+            baseline_site=self.home.site,
+            baseline_start=self.baseline_start,
+            baseline_g=sums.baseline,
+            baseline_is_estimated=any(factor != Conversion() for factor in self.conversions.values()),
+            hindsight_g=self._hindsight(records),
+            saving_by_time_g=sums.by_time,
+            saving_by_place_g=sums.by_place,
+            samples=self.samples,
+            unsettled_hours=len({hour for zone, interval in used for hour in records[zone].unsettled_hours(interval)}),
+            worst_rung=max((records[zone].worst_rung(interval) for zone, interval in used), default=0),
+            baseline_seconds=self.profile.seconds,
+        )
+
+    def _hours_used(self) -> list[tuple[str, Interval]]:
+        """The zones and intervals that actual and baseline emissions rest on."""
+        used = [(piece.place.zone, piece.interval) for piece in self.slices]
+        used += [(transfer.place.zone, transfer.interval) for transfer in self.transfers]
+        seconds = self.profile.seconds
+        if seconds > 0:
+            used.append((self.home.zone, Interval(self.baseline_start, self.baseline_start + timedelta(seconds=seconds))))
+            used += [(self.home.zone, piece.interval) for piece in self.useful]
+        return used
+
+    def _sums(self, records: Mapping[str, GridRecord]) -> _Sums:
+        def series_of(zone: str) -> Series:
+            return records[zone].filled
+
+        home = records[self.home.zone].filled
+        try:
+            useful = emissions_g(self.useful, series_of)
+            moved = sum(item.kwh * mean_intensity(series_of(item.place.zone), item.interval) for item in self.transfers)
+            actual = emissions_g(self.slices, series_of) + moved
+            baseline = self.profile.emissions_g(self.baseline_start, home, self.home.pue)
+            useful_at_home = sum(
+                slice_emissions_g(piece, home, self.home.pue) * self.conversions[piece.place.site].energy for piece in self.useful
+            )
+        except MissingIntensity:
+            return _Sums()
+        return _Sums(actual, actual - useful, baseline, baseline - useful_at_home, useful_at_home - useful)
+
+    def _hindsight(self, records: Mapping[str, GridRecord]) -> float | None:
+        profile = self.profile
+        if profile.seconds <= 0:
+            return None
+        sites = [
+            HindsightSite(place, records[place.zone].observed, profile.seconds * factor.duration, profile.kwh * factor.energy, transfer)
+            for place, factor, transfer in self.candidates
+        ]
+        return best_in_hindsight_g(sites, self.window(), mode_of(self.job).value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    actual: float | None = None
+    overhead: float | None = None
+    baseline: float | None = None
+    by_time: float | None = None
+    by_place: float | None = None
+
+
+def _kwh(slices: Iterable[Slice]) -> float:
+    return sum(piece.kwh for piece in slices)
+
+
+def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces, costs: Costs, clock: Clock) -> Account:
+    """Read the run directories of an ended job and sort its energy by purpose. Raises OSError."""
+    sites = {name: place.site for name, place in workplaces.items()}
+    home = sites[work.job.home]
+    gpus, workload = work.job.request.constraints.gpus, work.job.workload
+    used = {run.site for run in work.runs}
+    return Account(
+        job=work.job,
+        home=_place(home),
+        slices=tuple(_slices(work, sites, GridTime(clock.to_grid, clock.rate))),
+        transfers=tuple(
+            Transfer(_place(sites[run.site]), run.created_at, run.transferred_gb * sites[run.site].transfer_kwh_per_gb)
+            for run in work.runs
+            if run.transferred_gb
+        ),
+        conversions={name: costs.conversion(workload, gpus, sites[name].hardware, home.hardware) for name in used},
+        candidates=tuple(
+            (_place(site), costs.conversion(workload, gpus, home.hardware, site.hardware), _transfer_kwh(work, site))
+            for site in admissible_sites(work.job, sites)
+        ),
+        baseline_start=baseline_start,
+        samples=sum(run.steps_done for run in work.runs) if isinstance(workload, SynthesisWorkload) else 0,
+    )
+
+
+def _place(site: Site) -> Place:
+    return Place(site.name, site.zone, site.pue)
+
+
+def _transfer_kwh(work: JobWork, site: Site) -> float:
+    """What moving the weights to that site cost when it was done; 0 where it was not needed."""
+    return max((run.transferred_gb * site.transfer_kwh_per_gb for run in work.runs if run.site == site.name), default=0.0)
+
+
+def _slices(work: JobWork, sites: Mapping[str, Site], time: GridTime) -> list[Slice]:
+    slices: list[Slice] = []
+    first_startup_is_useful = True
+    for run in work.runs:
+        records = RunDirectory(run.directory).energy()
+        attempts = [attempt for attempt in work.attempts if attempt.run_id == run.id]
+        usages = tuple(
+            AttemptUsage(attempt, tuple(record for record in records if record.attempt_id == attempt.id)) for attempt in attempts
+        )
+        kept = run.steps_done
+        if not isinstance(work.job.workload, SynthesisWorkload):
+            kept = work.steps_total if work.job.state is JobState.SUCCEEDED else 0
+        slices += slices_of_run(RunUsage(_place(sites[run.site]), usages, kept), time, first_startup_is_useful=first_startup_is_useful)
+        first_startup_is_useful = first_startup_is_useful and kept == 0
+    return slices

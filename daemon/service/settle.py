@@ -1,0 +1,136 @@
+"""The chore that closes accounts: metered energy x PUE x measured intensity of the same hours, beside the baseline."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from daemon.clock import Clock
+from daemon.domain.job import Job
+from daemon.domain.ledger import EntryKind, LedgerEntry
+from daemon.service.account import open_account
+from daemon.service.baseline import baseline_starts
+from daemon.service.costs import Costs
+from daemon.service.gathering import gather_samples
+from daemon.service.grid import SettledGrid
+from daemon.service.policy import Policy, Workplaces
+from daemon.service.work import JobWork, works_of
+from daemon.store import StaleWrite, Store
+from jobs.energy.observation import observe_run
+from jobs.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
+WORTH_A_NEW_ENTRY = 1e-3  # relative change of a provisional account that is told again
+WORTH_AN_ADJUSTMENT = 1e-6  # relative change of a final one that is corrected
+
+
+class Settler:
+    """Appends ledger entries: provisional when a job ends, final when no hour can change, adjustments after restatements."""
+
+    def __init__(
+        self,
+        store: Store,
+        workplaces: Workplaces,
+        costs: Costs,
+        grid: SettledGrid,
+        clock: Clock,
+        policy: Policy,
+        after_step: Callable[[str], None],
+    ) -> None:
+        self._store, self._workplaces, self._costs, self._grid = store, workplaces, costs, grid
+        self._clock, self._policy, self._after_step = clock, policy, after_step
+
+    def settle(self) -> list[LedgerEntry]:
+        """Settle every ended job that has no final entry yet; the entries appended."""
+        with self._store.read() as reader:
+            jobs = reader.unsettled_jobs()
+        return self._settle(jobs, is_adjustment=False)
+
+    def adjust(self) -> list[LedgerEntry]:
+        """Look again at jobs settled not long ago: the provider may have restated their hours."""
+        with self._store.read() as reader:
+            jobs = [job for job in reader.settled_since(self._clock.now() - self._policy.adjust_for) if job.settled]
+        return self._settle(jobs, is_adjustment=True)
+
+    def _settle(self, jobs: Iterable[Job], *, is_adjustment: bool) -> list[LedgerEntry]:
+        now = self._clock.now()
+        with self._store.read() as reader:
+            works = works_of(reader, list(jobs))
+            starts = baseline_starts(reader, works, self._workplaces, now - self._policy.adjust_for)
+            past = {job_id: reader.ledger(job_id) for job_id in works}
+        entries = []
+        for work in works.values():
+            try:
+                entry = self._settle_job(work, starts, past[work.job.id], now, is_adjustment=is_adjustment)
+            except OSError as error:  # a run directory that cannot be read now: the account stays open
+                log.warning("settlement-postponed", extra={"job": work.job.id, "reason": str(error)})
+                continue
+            if entry is not None:
+                entries.append(entry)
+        return entries
+
+    def _settle_job(
+        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], now: datetime, *, is_adjustment: bool
+    ) -> LedgerEntry | None:
+        if not work.attempts:
+            self._close(work.job)
+            return None
+        if not past:
+            gather_samples(work)
+            self._learn(work)
+        account = open_account(work, starts[work.job.id], self._workplaces, self._costs, self._clock)
+        entry = account.settle(self._grid, now, len(past) + 1)
+        self._after_step("settle:computed")
+        if is_adjustment:
+            entry = replace(entry, kind=EntryKind.ADJUSTMENT)
+        if past and not _is_news(past[-1], entry):
+            return None
+        self._record(work.job, entry)
+        self._after_step("settle:recorded")
+        return entry
+
+    def _record(self, job: Job, entry: LedgerEntry) -> None:
+        with self._store.write() as writer:
+            try:
+                writer.add_ledger_entry(entry)
+            except StaleWrite:
+                return  # settled by an earlier call that was cut off after its commit
+            if entry.kind is EntryKind.FINAL:
+                writer.change_job(replace(writer.job(job.id), settled=True))
+
+    def _close(self, job: Job) -> None:
+        """A job that never started has nothing to account for."""
+        with self._store.write() as writer:
+            writer.change_job(replace(writer.job(job.id), settled=True))
+
+    def _learn(self, work: JobWork) -> None:
+        """Let the energy model of each site's hardware learn from what the runs showed."""
+        observations = []
+        for run in work.runs:
+            directory = RunDirectory(run.directory)
+            if directory.spec_file.exists():
+                hardware = self._workplaces[run.site].site.hardware
+                observations += observe_run(directory.read_spec(), directory.energy(), directory.progress(), hardware)
+        if observations:
+            with self._store.write() as writer:
+                writer.add_observations(observations)
+            self._costs.learn(observations)
+
+
+def _is_news(last: LedgerEntry, entry: LedgerEntry) -> bool:
+    """Whether the new settlement says anything the last one did not."""
+    if entry.kind is EntryKind.ADJUSTMENT:
+        return _differs(last, entry, WORTH_AN_ADJUSTMENT)
+    return entry.kind is not last.kind or _differs(last, entry, WORTH_A_NEW_ENTRY)
+
+
+def _differs(last: LedgerEntry, entry: LedgerEntry, tolerance: float) -> bool:
+    pairs = ((last.actual_g, entry.actual_g), (last.baseline_g, entry.baseline_g), (last.hindsight_g, entry.hindsight_g))
+    for old, new in pairs:
+        if (old is None) != (new is None):
+            return True
+        if old is not None and new is not None and abs(new - old) > tolerance * max(abs(old), 1e-9):
+            return True
+    return False
