@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, func, select
 
@@ -14,10 +14,8 @@ from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
 from daemon.domain.states import FINAL_JOB_STATES, AttemptState, JobState
 from daemon.store import schema
-from daemon.store.documents import decode_observation, decode_plan
-
-if TYPE_CHECKING:
-    from jobs.energy.model import RunObservation
+from daemon.store.documents import decode_plan
+from jobs.energy.observation import RunObservation
 
 _LARGEST_SET = 500  # ids asked for in one statement; databases limit the number of parameters
 _LIVE_ATTEMPT_STATES = [state for state in AttemptState if not state.is_final]
@@ -141,7 +139,7 @@ class Reader:
         query = select(schema.run_observation.c.document).order_by(schema.run_observation.c.id)
         if hardware is not None:
             query = query.where(schema.run_observation.c.hardware == hardware)
-        return [decode_observation(text) for text in self._connection.scalars(query)]
+        return list(self._connection.scalars(query))
 
     def idempotent(self, key: str) -> tuple[str, str] | None:
         """The job id and the request digest an Idempotency-Key was first used with, or None."""

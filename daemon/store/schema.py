@@ -11,6 +11,7 @@ from daemon.domain.job import DataTag, JobRequest, PlannedSegment, StopWish
 from daemon.domain.ledger import EntryKind
 from daemon.domain.states import AttemptState, JobState
 from daemon.store.columns import SEQUENCE, Document, Instant, Word, text_id
+from jobs.energy.observation import RunObservation
 from jobs.spec import SampleRange
 
 metadata = MetaData(
@@ -76,6 +77,7 @@ attempt = Table(
     Column("gpus", Integer, nullable=False),
     Column("native_id", String(200)),
     Column("stop_wish", Word(StopWish)),
+    Column("stop_wished_at", Instant),
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("reason", Text, nullable=False),
@@ -145,5 +147,5 @@ run_observation = Table(
     metadata,
     Column("id", SEQUENCE, primary_key=True, autoincrement=True),
     Column("hardware", String(200), nullable=False, index=True),
-    Column("document", Text, nullable=False),
+    Column("document", Document(RunObservation), nullable=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,12 +15,10 @@ from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
 from daemon.domain.states import check_job_transition
 from daemon.store import schema
-from daemon.store.documents import encode_observation, encode_plan
+from daemon.store.documents import encode_plan
 from daemon.store.errors import BackwardsState, StaleWrite
 from daemon.store.reader import Reader
-
-if TYPE_CHECKING:
-    from jobs.energy.model import RunObservation
+from jobs.energy.observation import RunObservation
 
 _KEPT_PLANS = 50
 
@@ -84,7 +82,11 @@ class Writer(Reader):
         is_undone = current.state.is_final and attempt.state is not current.state
         if attempt.state.order < current.state.order or is_undone:
             raise BackwardsState(attempt.id, current.state, attempt.state)
-        stored = dataclasses.replace(attempt, stop_wish=_stronger(current.stop_wish, attempt.stop_wish))
+        stored = dataclasses.replace(
+            attempt,
+            stop_wish=_stronger(current.stop_wish, attempt.stop_wish),
+            stop_wished_at=current.stop_wished_at or attempt.stop_wished_at,
+        )
         self._connection.execute(update(schema.attempt).where(schema.attempt.c.id == attempt.id), _values(stored))
         if event is not None:
             self.add_event(event)
@@ -110,7 +112,7 @@ class Writer(Reader):
         self._connection.execute(delete(schema.plan).where(schema.plan.c.id.not_in(kept.scalar_subquery())))
 
     def add_observations(self, observations: Iterable[RunObservation]) -> None:
-        rows = [{"hardware": one.hardware, "document": encode_observation(one)} for one in observations]
+        rows = [{"hardware": one.hardware, "document": one} for one in observations]
         if rows:
             self._connection.execute(insert(schema.run_observation), rows)
 

@@ -92,6 +92,7 @@ def _create_runs_and_attempts() -> None:
         sa.Column("gpus", sa.Integer, nullable=False),
         sa.Column("native_id", sa.String(200)),
         sa.Column("stop_wish", sa.String(32)),
+        sa.Column("stop_wished_at", sa.BigInteger),
         sa.Column("started_at", sa.BigInteger),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("reason", sa.Text, nullable=False),
