@@ -98,12 +98,18 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
         return problem_response(path, 404, f"there is nothing at {path}: see /docs for what there is")
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        return problem_response(path, 405, f"{request.method} is not possible at {path}: use {allowed}", headers=error.headers)
+        allowed = _allowed_methods(request)
+        return problem_response(path, 405, f"{request.method} is not possible at {path}: use {allowed}", headers={"Allow": allowed})
     return problem_response(path, error.status_code, str(error.detail), headers=error.headers)
 
 
+def _allowed_methods(request: Request) -> str:
+    """Every method of this path; the framework names only those of its first match."""
+    template = getattr(request.scope.get("route"), "path", request.url.path)
+    return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(template, {"GET": None})))
+
+
 async def _failed(request: Request, error: Exception) -> Response:
-    log.error("http.failed", extra={"method": request.method, "path": request.url.path}, exc_info=error)
+    log.error("http-failed", extra={"method": request.method, "path": request.url.path}, exc_info=error)
     detail = "the daemon could not answer because of an error of its own: its log says more"
     return problem_response(request.url.path, 500, detail)

@@ -1,0 +1,128 @@
+"""Commands about the grid: zones, import-intensity, replay."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli import client
+from daemon.cli.client import DEFAULT_URL, UrlOption
+from daemon.cli.output import JsonFlag, fail, number, print_json, say, table
+from daemon.cli.settings import ConfigOption, load_or_fail
+
+if TYPE_CHECKING:
+    from daemon.service.importing import ImportedFile
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(zones)
+    app.command()(import_intensity)
+    app.command()(replay)
+
+
+def zones(
+    everything: Annotated[bool, typer.Option("--all", help="Every zone with a bundled yearly mean; needs no daemon.")] = False,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonFlag = False,
+) -> None:
+    """The grid zones of your sites, how clean they are now and where that value comes from."""
+    if everything:
+        _bundled_zones(as_json)
+        return
+    sites = client.get(url, "/v1/sites")
+    if as_json:
+        print_json(sites)
+        return
+    rows = [
+        (
+            site["zone"],
+            site["name"],
+            number(now["g_per_kwh"]),
+            now["rung"],
+            now["source"],
+            _age(now["age_seconds"]),
+            f"{site['gpus_busy']}/{site['gpus']}",
+        )
+        for site in sites
+        for now in [site["intensity"]]
+    ]
+    say(table("Zones", ("zone", "site", "gCO2e/kWh", "rung", "source", "age", "GPUs busy"), rows, right=("gCO2e/kWh", "age", "GPUs busy")))
+
+
+def _age(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds / 60:.0f} min"
+
+
+def _bundled_zones(as_json: bool) -> None:
+    from forecast.intensity import LIFECYCLE_AVERAGE
+    from forecast.yearly import bundled_zones, yearly_means
+
+    newest = [yearly_means(zone, LIFECYCLE_AVERAGE)[-1] for zone in bundled_zones()]
+    if as_json:
+        print_json(
+            [{"zone": mean.zone, "year": mean.interval.start.year, "g_per_kwh": mean.g_per_kwh, "source": mean.source} for mean in newest]
+        )
+        return
+    rows = [(mean.zone, mean.interval.start.year, number(mean.g_per_kwh), mean.source) for mean in newest]
+    say(table("Zones with a bundled yearly mean", ("zone", "year", "gCO2e/kWh", "source"), rows, right=("gCO2e/kWh",)))
+
+
+def import_intensity(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Electricity Maps portal CSV files, plain or gzip.")],
+    release: Annotated[str | None, typer.Option("--release", help="The portal release the files are from, e.g. 2025-01-27.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Record intensity from files in the database: hourly values, monthly and yearly means."""
+    from daemon.compose import open_intensity_store
+    from daemon.service.importing import import_files
+    from forecast.csv_rows import CsvProblem
+
+    settings = load_or_fail(config).settings
+    done: list[ImportedFile] = []
+    with open_intensity_store(settings) as store:
+        try:
+            done.extend(import_files(store, files, settings.intensity.intensity_kind, datetime.now(UTC), release))
+        except OSError as error:
+            fail(f"{error.filename}: cannot be read ({error.strerror}): check the path")
+        except (CsvProblem, ValueError) as error:
+            fail(str(error))
+    columns = ("file", "zone", "step", "new", "restated", "unchanged", "gaps", "repeated", "empty")
+    rows = [
+        (
+            item.path,
+            item.zone,
+            item.granularity,
+            item.counts.new,
+            item.counts.restated,
+            item.counts.unchanged,
+            item.gaps,
+            item.repeats,
+            item.empty,
+        )
+        for item in done
+    ]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        say(table("Imported", columns, rows, right=columns[3:]))
+
+
+def replay(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Recorded CSV files, or folders of them.")],
+    speed: Annotated[float, typer.Option("--speed", help="Grid seconds per real second.")] = 1.0,
+    start: Annotated[str | None, typer.Option("--start", help="Grid time at the start, e.g. 2023-09-04T18:00Z.")] = None,
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one and prints it.")] = 0,
+    plan: Annotated[str, typer.Option("--plan", help="free: latest and history only; full: everything.")] = "full",
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Switch a fault on from the beginning; may be repeated.")] = None,
+) -> None:
+    """Serve recorded intensity as if it were the Electricity Maps API, for dry runs and tests."""
+    from forecast.replay.__main__ import main
+
+    arguments = ["--speed", str(speed), "--port", str(port), "--plan", plan]
+    arguments += [] if start is None else ["--start", start]
+    arguments += [word for name in fault or [] for word in ("--fault", name)]
+    raise typer.Exit(main(["--data", *map(str, files), *arguments]))

@@ -1,0 +1,100 @@
+"""How commands speak: tables and sentences for people, one JSON document for programs, one clear sentence for a failure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FAILED = 1
+USAGE = 2
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """Say what is wrong on standard error and end: 1 for a failure, 2 for a mistake in the command itself."""
+    typer.echo(f"lowtide: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def print_json(document: Any) -> None:
+    """One indented JSON document on standard output; NaN cannot be written."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def say(*lines: object) -> None:
+    """Lines for people; rich renders tables, and leaves colour out where nobody sees it."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(line)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
+    """A rich table; `right` names the columns of numbers. Cells are shown as they are: markup in a job's name stays text."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
+    """Name and value, one pair a line; pairs without a value are left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        if value is not None and value != "":
+            made.add_row(Text(name, style="bold"), Text(str(value)))
+    return made
+
+
+def instant(text: str | None) -> str | None:
+    """An API timestamp as people read it: UTC, to the minute."""
+    if text is None:
+        return None
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def number(value: float | None, unit: str = "") -> str | None:
+    """Three significant digits with the unit; None stays None: unknown is not zero."""
+    if value is None:
+        return None
+    magnitude = abs(value)
+    digits = 0 if magnitude >= 100 else 1 if magnitude >= 10 else 2 if magnitude >= 1 else 4
+    text = f"{value:,.{digits}f}" if magnitude >= 0.001 or value == 0 else f"{value:.2e}"
+    return f"{text} {unit}".rstrip()
+
+
+def grams(value: float | None) -> str | None:
+    """gCO2e, in kg from a thousand on."""
+    if value is not None and abs(value) >= 1000:
+        return number(value / 1000, "kg")
+    return number(value, "g")
+
+
+def percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.1%}"
+
+
+def windows(segments: Sequence[dict[str, Any]]) -> str:
+    """The stretches of a plan, one a line."""
+    return "\n".join(
+        f"{segment['site']}  {instant(segment['start'])} - {instant(segment['end'])} UTC, {segment['gpus']} GPU" for segment in segments
+    )

@@ -1,0 +1,90 @@
+"""Commands that look at the whole: plan, report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli import client
+from daemon.cli.client import DEFAULT_URL, UrlOption
+from daemon.cli.output import JsonFlag, facts, grams, instant, number, percent, print_json, say, table, windows
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(plan)
+    app.command()(report)
+
+
+def plan(url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
+    """Show the current plan: where and when each job will run, and why."""
+    answer = client.get(url, "/v1/plan")
+    if as_json:
+        print_json(answer)
+        return
+    if answer["made_at"] is None:
+        say("No plan has been made yet: the next tick makes one.")
+        return
+    rows = [
+        (item["job_id"], item["name"], windows(item["segments"]), grams(item["expected_g"]), grams(item["run_now_g"]), item["reason"])
+        for item in answer["placements"]
+    ]
+    rows += [(item["job_id"], item["name"], "none", None, None, item["reason"]) for item in answer["unplaced"]]
+    say(table(f"Plan of {instant(answer['made_at'])} UTC", ("job", "name", "when and where", "expected", "run now", "why"), rows))
+    say(f"expected {grams(answer['cost_g'])}, proven bound {grams(answer['bound_g'])}, gap {percent(answer['gap'])}")
+
+
+def report(
+    start: Annotated[str | None, typer.Option("--start", help="Jobs that ended from here on, e.g. 2026-11-01T00:00:00Z.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="... and before this.")] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Only jobs of this project.")] = None,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonFlag = False,
+) -> None:
+    """Energy, emissions and savings of ended jobs, with what they equal."""
+    answer = client.get(url, "/v1/report", start=start, end=end, project=project)
+    if as_json:
+        print_json(answer)
+    else:
+        show_report(answer)
+
+
+def show_report(answer: dict[str, Any]) -> None:
+    """The report as people read it; `lowtide demo` ends with it, too."""
+    rows = [
+        (
+            line["name"] or line["job_id"],
+            line["kind"],
+            line["state"],
+            number(line["energy_kwh"]),
+            grams(line["actual_g"]),
+            grams(line["baseline_g"]),
+            grams(line["saving_g"]),
+            percent(line["hindsight_share"]),
+            grams(line["g_per_1000_samples"]),
+            line["settlement"] or "open",
+        )
+        for line in answer["lines"]
+    ]
+    columns = ("job", "kind", "state", "kWh", "emitted", "run now", "saved", "of hindsight", "per 1,000", "account")
+    say(table("Report", columns, rows, right=columns[3:9]))
+    say(_totals(answer["totals"]))
+    for equal in answer["equivalents"]:
+        say(f"as much as {number(equal['value'], equal['unit'])} {equal['name']} ({equal['factor']}; {equal['source']})")
+    for note in answer["notes"]:
+        say(note)
+
+
+def _totals(totals: dict[str, Any]) -> Any:
+    return facts(
+        [
+            ("Jobs", totals["jobs"]),
+            ("Energy", f"{number(totals['energy_kwh'], 'kWh')}, at the facility {number(totals['facility_energy_kwh'], 'kWh')}"),
+            ("Waste", number(totals["waste_kwh"], "kWh")),
+            ("Emitted", grams(totals["actual_g"])),
+            ("Run now", grams(totals["baseline_g"])),
+            ("Saved", f"{grams(totals['saving_g'])}, of which claimed {grams(totals['claimed_saving_g'])}"),
+            ("Of hindsight", percent(totals["hindsight_share"])),
+            ("Per 1,000 samples", grams(totals["g_per_1000_samples"])),
+        ]
+    )

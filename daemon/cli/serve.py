@@ -1,0 +1,81 @@
+"""`lowtide serve`: the daemon itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daemon.cli.output import USAGE, fail
+from daemon.cli.settings import ConfigOption, load_or_fail
+
+if TYPE_CHECKING:
+    from daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; instead of server.host.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="TCP port, 0 for a free one; instead of server.port.")] = None,
+) -> None:
+    """Run the daemon: the API, and the tick that plans, starts and accounts for jobs."""
+    settings = load_or_fail(config, _overrides(host=host, port=port)).settings
+    _check_exposure(settings)
+    from daemon.logs import configure_logging
+
+    configure_logging(settings.logs.level, settings.logs.format, _secrets(settings))
+    if settings.uses_default_site:
+        log.warning("world-zone", extra={"remedy": 'write your site into lowtide.toml: [[sites]] name = "...", zone = "DE"'})
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    from daemon.api.app import create_app
+    from daemon.api.server import CannotListen, listen, serve_until_stopped, url_of
+    from daemon.compose import open_daemon
+
+    try:
+        bound = listen(settings.server.host, settings.server.port)
+    except CannotListen as problem:
+        fail(str(problem))
+    with open_daemon(settings) as daemon:
+        app = create_app(daemon.service, settings, daemon.metrics)
+        facts = {
+            "url": url_of(bound),
+            "database": settings.database.rpartition("@")[2],
+            "sites": ",".join(site.name for site in settings.sites),
+        }
+        serve_until_stopped(app, bound, lambda: log.info("serve-started", extra=facts))
+    log.info("serve-stopped")
+
+
+def _overrides(**server: Any) -> dict[str, Any]:
+    given = {key: value for key, value in server.items() if value is not None}
+    return {"server": given} if given else {}
+
+
+def _check_exposure(settings: Settings) -> None:
+    from daemon.api.auth import is_loopback
+
+    if not settings.server.tokens and not is_loopback(settings.server.host):
+        fail(
+            f"server.host {settings.server.host!r} is reachable by others, but no token is configured: "
+            "add [[server.tokens]] with name, token and scopes, or listen on 127.0.0.1",
+            USAGE,
+        )
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    """What must never be logged."""
+    provider = settings.electricity_maps
+    for secret in (provider.token, *provider.tokens.values(), *(token.token for token in settings.server.tokens)):
+        if secret is not None:
+            yield secret.get_secret_value()

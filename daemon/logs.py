@@ -1,0 +1,86 @@
+"""Structured logs on standard error: a stable event name and plain fields, as key=value text or JSON lines, never a secret.
+
+Call `log.info("plan-stale", extra={"job": job_id})`. Every event of the daemon stands in `EVENTS` with what it means;
+a test keeps that list complete.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+# What the daemon's own events mean; operators read it in the runbook, which a test compares with this list.
+EVENTS: dict[str, str] = {
+    "http-failed": "a request met an error of the daemon's own; the traceback says where",
+    "launch-postponed": "an executor could not start an attempt now; the next tick tries again",
+    "observer-failed": "an executor could not say how its attempts are; nothing is charged to any job",
+    "plan-stale": "a job changed while it was planned; this part of the plan is dropped, the next tick plans again",
+    "serve-started": "the daemon listens; address, database and sites",
+    "serve-stopped": "the daemon has ended; running work goes on and is adopted at the next start",
+    "stop-postponed": "an executor could not ask an attempt to stop; the next tick asks again",
+    "world-zone": "no site is configured: intensity is the world's yearly mean, so no window is cleaner than another",
+}
+
+QUIET = ("httpx", "httpcore", "apscheduler", "alembic", "uvicorn.access")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class EventFormatter(logging.Formatter):
+    """One line per record. `secrets` are blacked out wherever they appear, tracebacks included."""
+
+    def __init__(self, style: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._is_json = style == "json"
+        self._secrets = tuple(secret for secret in secrets if secret)
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = self._fields(record)
+        line = json.dumps(fields, default=str, ensure_ascii=False) if self._is_json else _as_text(fields)
+        for secret in self._secrets:
+            line = line.replace(secret, "**********")
+        return line
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        at = datetime.fromtimestamp(record.created, UTC)
+        fields: dict[str, Any] = {
+            "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        fields |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return fields
+
+
+def configure_logging(
+    level: str, style: Literal["text", "json"], secrets: Iterable[str] = (), stream: TextIO | None = None
+) -> logging.Handler:
+    """Send every log of the process to `stream` (standard error) in our form. Calling it again replaces the handler."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(EventFormatter(style, secrets))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return handler
+
+
+def _as_text(fields: dict[str, Any]) -> str:
+    head = f"{fields.pop('at')} {fields.pop('level'):<7} {fields.pop('event')}"
+    traceback = fields.pop("traceback", None)
+    pairs = "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
+    return f"{head}{pairs}" if traceback is None else f"{head}{pairs}\n{traceback}"
+
+
+def _quoted(value: object) -> str:
+    """A value on one line: JSON-quoted where it holds spaces, quotes, '=' or control characters."""
+    text = str(value)
+    plain = text and text.isprintable() and not any(character in text for character in ' "=')
+    return text if plain else json.dumps(text, ensure_ascii=False)
