@@ -1,0 +1,128 @@
+"""Hardware profiles: what a step costs on one kind of machine, as JSON that says where each number comes from."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from jobs.energy.configuration import Configuration
+from jobs.energy.features import Feature
+from jobs.energy.flops import Operation
+from jobs.spec import Precision, StrictModel
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Coefficients(StrictModel):
+    """Cost of one operation as a sum over features, seconds or joules per unit of each.
+
+    `joules` None means seconds times the power that the profile's idle and TDP watts give. `spread` is the standard
+    deviation of log(measured / predicted) for configurations left out of the fit; `flops_range` is where the fit's
+    configurations lay (FLOPs of a step), and `cases` how many they were.
+    """
+
+    operation: Operation
+    dimensions: Literal[2, 3]
+    seconds: dict[Feature, NotNegative]
+    joules: dict[Feature, NotNegative] | None = None
+    spread: NotNegative
+    flops_range: tuple[Positive, Positive]
+    cases: Annotated[int, Field(ge=0)]
+    precision: Precision = "float32"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _costs_something(self) -> Self:
+        for name, sizes in (("seconds", self.seconds), ("joules", self.joules)):
+            if sizes is not None and not any(sizes.values()):
+                raise ValueError(f"{name}: at least one feature must cost something")
+        return self
+
+    def distance(self, flops: float) -> float:
+        """How far outside the fitted range, in factors of e; 0 inside."""
+        low, high = self.flops_range
+        return max(0.0, math.log(low / flops), math.log(flops / high))
+
+
+class MeasuredStep(StrictModel):
+    """One configuration measured on this hardware: the mean of a few warm steps. `spread` is the relative standard deviation."""
+
+    configuration: Configuration
+    seconds: Positive
+    joules: Positive | None = None
+    spread: NotNegative
+    steps: Annotated[int, Field(ge=1)]
+
+
+class HardwareProfile(StrictModel):
+    """Costs on one kind of machine. Watts are of all components of the host that the joules cover, without PUE."""
+
+    format: Literal[1] = 1
+    key: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["cpu", "gpu"]
+    devices: tuple[str, ...]
+    idle_watts: NotNegative
+    tdp_watts: Positive
+    host_cpus: Annotated[int, Field(ge=1)]
+    startup_seconds: NotNegative
+    startup_joules: NotNegative | None = None
+    coefficients: tuple[Coefficients, ...]
+    measured: tuple[MeasuredStep, ...] = ()
+    provenance: dict[str, str] = Field(description="number or group of numbers -> how it came about, in words")
+    libraries: dict[str, str] = Field(default_factory=dict)
+    made_on: date
+
+    def busy_watts(self, threads: int) -> float:
+        """Power of a CPU host with that many threads at work; for a GPU host its TDP."""
+        if self.kind == "gpu":
+            return self.tdp_watts
+        return self.idle_watts + (self.tdp_watts - self.idle_watts) * min(1.0, threads / self.host_cpus)
+
+    def with_power(self, tdp_watts: float | None, idle_watts: float | None) -> Self:
+        """The same machine with a site's own figures of power. Measured joules stay as they are, estimated ones follow."""
+        changed = {"tdp_watts": tdp_watts, "idle_watts": idle_watts}
+        return self.model_copy(update={name: watts for name, watts in changed.items() if watts is not None})
+
+
+class UnreadableProfile(ValueError):
+    """A profile file is not what it should be; the message names the file and the first fault."""
+
+
+def read_profile(path: Path) -> HardwareProfile:
+    """A profile from a JSON file. Raises UnreadableProfile, or OSError if there is no such file."""
+    try:
+        return HardwareProfile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise UnreadableProfile(f"{path}: {place}: {first['msg']}; measure the machine again with `lowtide profile`") from error
+
+
+def bundled_profiles() -> dict[str, HardwareProfile]:
+    """The profiles that come with the product, by key."""
+    folder = files("jobs.energy") / "profiles"
+    documents = [json.loads(entry.read_text(encoding="utf-8")) for entry in folder.iterdir() if entry.name.endswith(".json")]
+    profiles = [HardwareProfile.model_validate(document) for document in documents]
+    return {profile.key: profile for profile in sorted(profiles, key=lambda profile: profile.key)}
+
+
+def profile_for(hardware: str, own: Path | None = None) -> HardwareProfile:
+    """The profile to use for a site's hardware: one of the operator's own files, else a bundled one, else a similar device's.
+
+    `own` is the folder where `lowtide profile` leaves its files. A similar device is told by its key, which then differs
+    from `hardware`: any `cpu` for a key that says so, else a GPU.
+    """
+    profiles = bundled_profiles()
+    if own is not None and own.is_dir():
+        profiles |= {profile.key: profile for profile in map(read_profile, sorted(own.glob("*.json")))}
+    if hardware in profiles:
+        return profiles[hardware]
+    kind = "cpu" if "cpu" in hardware.lower() else "gpu"
+    return next(profile for profile in profiles.values() if profile.kind == kind)

@@ -1,0 +1,204 @@
+"""The energy model: what a workload will cost on one kind of hardware, in joules and seconds, with an 80 % interval.
+
+It stands on the submit path, so it never imports torch and answers in microseconds once it has seen a configuration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from jobs.energy.calibration import Z80, Correction, learn
+from jobs.energy.configuration import Configuration, synthesis_configuration, training_configuration
+from jobs.energy.hardware import HardwareProfile
+from jobs.energy.observation import RunObservation
+from jobs.energy.prediction import OriginKind, StepCost, StepPredictor
+from jobs.spec import SynthesisWorkload, TrainingWorkload
+
+__all__ = ["Band", "EnergyModel", "Estimate", "OriginKind", "RunObservation"]
+
+_JOULES_PER_KWH = 3.6e6
+_STARTUP_SIGMA = 0.3  # start-up depends on disks and caches more than on anything we know
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A value with its central 80 % interval."""
+
+    low: float
+    mid: float
+    high: float
+
+    def plus(self, other: Band) -> Band:
+        """Their sum where both err the same way, which is the cautious reading."""
+        return Band(self.low + other.low, self.mid + other.mid, self.high + other.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a whole workload costs, one start-up included. Component energy, without PUE; real seconds.
+
+    A step is what the workload's `total_steps` counts: an optimiser step of training (VQ-GAN and UNet steps averaged), a
+    sample of synthesis. `energy_kwh.mid` = (startup_joules + steps x step_joules) / 3.6e6, and likewise the seconds.
+    """
+
+    energy_kwh: Band
+    duration_seconds: Band
+    power_watts: float
+    startup_seconds: float
+    startup_joules: float
+    step_seconds: float
+    step_joules: float
+    steps: int
+    origin: str
+    origin_kind: OriginKind
+
+
+class EnergyModel:
+    """Estimates for one kind of hardware, from its profile and the runs that finished on it."""
+
+    def __init__(self, profile: HardwareProfile, observations: Sequence[RunObservation] = (), hardware: str | None = None) -> None:
+        """`hardware` is the site's key if the profile is a similar device's. Observations of other hardware are left out."""
+        self.hardware = hardware or profile.key
+        self._profile = profile
+        self._predictor = StepPredictor(profile, self.hardware)
+        own = [observation for observation in observations if observation.hardware == self.hardware]
+        self._startup_seconds, self._startup_joules = self._startup(own)
+        self._by_configuration = self._learn_configurations(own)
+        self._by_work = self._learn_work()
+
+    def estimate(self, workload: TrainingWorkload | SynthesisWorkload, gpus: int = 1) -> Estimate:
+        """Energy and time of the whole workload on `gpus` devices that share each batch (training) or the samples."""
+        if isinstance(workload, TrainingWorkload):
+            total = self._training(workload, gpus)
+        else:
+            total = self._synthesis(workload, gpus)
+        return self._summary(total, workload.total_steps, gpus)
+
+    def cost(self, configuration: Configuration) -> StepCost:
+        """One step (for synthesis, one sample) of that configuration, with what finished runs have taught."""
+        return self._corrected(configuration)[0]
+
+    def _training(self, workload: TrainingWorkload, gpus: int) -> _Total:
+        """VQ-GAN steps, then UNet steps. Each device takes its part of every batch."""
+        per_device = max(1, math.ceil(workload.batch_size / gpus))
+        stages = []
+        for work, steps in (("vqgan", workload.autoencoder_steps), ("train", workload.iterations)):
+            configuration = replace(training_configuration(workload, work), batch_size=per_device)  # type: ignore[arg-type]
+            cost, runs = self._corrected(configuration)
+            stages.append(_Total(cost.times(steps), runs))
+        first, second = stages
+        cost = first.cost.plus(second.cost)
+        runs = first.runs if first.cost.joules >= second.cost.joules else second.runs
+        return _Total(replace(cost, joules=cost.joules * gpus), runs)
+
+    def _synthesis(self, workload: SynthesisWorkload, gpus: int) -> _Total:
+        """Every micro-batch runs at full size, the last one padded; devices make different samples at the same time."""
+        cost, runs = self._corrected(synthesis_configuration(workload))
+        samples_run = math.ceil(workload.samples / workload.batch_size) * workload.batch_size
+        total = cost.times(samples_run)
+        return _Total(replace(total, seconds=total.seconds / gpus), runs)
+
+    def _corrected(self, configuration: Configuration) -> tuple[StepCost, int]:
+        """The prediction with the best correction there is, and the number of runs of this very configuration behind it."""
+        predicted = self._predictor.cost(configuration)
+        exact = self._by_configuration.get(configuration)
+        if exact is not None:
+            cost = StepCost(
+                predicted.seconds * exact.seconds.factor,
+                predicted.joules * exact.joules.factor,
+                max(exact.seconds.sigma, exact.joules.sigma),
+                OriginKind.MEASURED,
+            )
+            return cost, exact.seconds.runs
+        general = self._by_work.get(configuration.work)
+        if general is None:
+            return predicted, 0
+        sigma = predicted.sigma
+        if predicted.kind is OriginKind.SIMILAR:
+            sigma = min(sigma, max(general.seconds.sigma, general.joules.sigma, sigma / (1 + general.seconds.runs)))
+        return StepCost(predicted.seconds * general.seconds.factor, predicted.joules * general.joules.factor, sigma, predicted.kind), 0
+
+    def _learn_configurations(self, observations: list[RunObservation]) -> dict[Configuration, _Corrections]:
+        grouped: dict[Configuration, list[RunObservation]] = {}
+        for observation in observations:
+            grouped.setdefault(observation.configuration, []).append(observation)
+        return {configuration: self._learn(configuration, runs) for configuration, runs in grouped.items()}
+
+    def _learn(self, configuration: Configuration, runs: list[RunObservation]) -> _Corrections:
+        predicted = self._predictor.cost(configuration)
+        return _Corrections(
+            seconds=learn([math.log(run.seconds / run.steps / predicted.seconds) for run in runs], predicted.sigma),
+            joules=learn([math.log(run.joules / run.steps / predicted.joules) for run in runs], predicted.sigma),
+        )
+
+    def _learn_work(self) -> dict[str, _Corrections]:
+        """What all configurations of one kind of work have in common, for those that never ran here."""
+        grouped: dict[str, list[tuple[Configuration, _Corrections]]] = {}
+        for configuration, corrections in self._by_configuration.items():
+            grouped.setdefault(configuration.work, []).append((configuration, corrections))
+        learned = {}
+        for work, seen in grouped.items():
+            sigma = median([self._predictor.cost(configuration).sigma for configuration, _ in seen])
+            learned[work] = _Corrections(
+                seconds=learn([corrections.seconds.shift for _, corrections in seen], sigma),
+                joules=learn([corrections.joules.shift for _, corrections in seen], sigma),
+            )
+        return learned
+
+    def _startup(self, observations: list[RunObservation]) -> tuple[float, float]:
+        """Seconds and joules before the first step: the median of what was seen, else the profile's."""
+        seconds = [run.startup_seconds for run in observations if run.startup_seconds is not None]
+        joules = [run.startup_joules for run in observations if run.startup_joules is not None]
+        profile = self._profile
+        usual_seconds = median(seconds) if seconds else profile.startup_seconds
+        if joules:
+            return usual_seconds, median(joules)
+        if profile.startup_joules is not None:
+            return usual_seconds, profile.startup_joules
+        return usual_seconds, usual_seconds * profile.busy_watts(1)
+
+    def _summary(self, total: _Total, steps: int, gpus: int) -> Estimate:
+        startup_joules = self._startup_joules * gpus
+        work, joules, seconds = total.cost, total.cost.joules + startup_joules, total.cost.seconds + self._startup_seconds
+        energy = _band(work.joules, work.sigma).plus(_band(startup_joules, _STARTUP_SIGMA))
+        return Estimate(
+            energy_kwh=Band(energy.low / _JOULES_PER_KWH, energy.mid / _JOULES_PER_KWH, energy.high / _JOULES_PER_KWH),
+            duration_seconds=_band(work.seconds, work.sigma).plus(_band(self._startup_seconds, _STARTUP_SIGMA)),
+            power_watts=joules / seconds,
+            startup_seconds=self._startup_seconds,
+            startup_joules=startup_joules,
+            step_seconds=work.seconds / steps,
+            step_joules=work.joules / steps,
+            steps=steps,
+            origin=self._origin(work.kind, total.runs),
+            origin_kind=work.kind,
+        )
+
+    def _origin(self, kind: OriginKind, runs: int) -> str:
+        if kind is OriginKind.MEASURED:
+            return f"measured on this hardware, {runs} run{'s' if runs > 1 else ''}" if runs else "profiled on this hardware"
+        if kind is OriginKind.COEFFICIENTS:
+            return f"from FLOPs and the coefficients of {self._profile.key}"
+        return f"from FLOPs and the profile of a similar device, {self._profile.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """Cost of all steps of a workload, and how many runs of its main part were seen."""
+
+    cost: StepCost
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Corrections:
+    seconds: Correction
+    joules: Correction
+
+
+def _band(mid: float, sigma: float) -> Band:
+    factor = math.exp(Z80 * sigma)
+    return Band(mid / factor, mid, mid * factor)

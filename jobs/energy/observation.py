@@ -1,0 +1,118 @@
+"""What a finished run showed: seconds and joules per step of each part of its work, from the records it left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from jobs.energy.configuration import Configuration, synthesis_configuration, training_configuration
+from jobs.rundir import EnergyRecord, ProgressRecord
+from jobs.spec import RunSpec, StrictModel, TrainingWorkload
+
+# Fewer steps than this say more about the first step's warm-up than about the configuration.
+_FEWEST_STEPS = 3
+
+
+class RunObservation(StrictModel):
+    """One part of one run (VQ-GAN training, UNet training, or synthesis) on one kind of hardware.
+
+    `seconds` and `joules` are those of the work phase for `steps` steps, without PUE; start-up is apart, and None on all
+    but the run's first part. A micro-batch runs at full size even if the last one keeps few of its samples: `seconds` and
+    `joules` are those of the samples kept.
+    """
+
+    hardware: str
+    configuration: Configuration
+    steps: int = Field(ge=1)
+    seconds: float = Field(gt=0)
+    joules: float = Field(gt=0)
+    startup_seconds: float | None = Field(default=None, gt=0)
+    startup_joules: float | None = Field(default=None, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Steps first .. last of a run, all of one configuration."""
+
+    configuration: Configuration
+    first: int
+    last: int
+    padding: float = 1.0  # samples run for each sample kept, where a last micro-batch is filled up
+
+
+def observe_run(
+    spec: RunSpec, energy_records: Sequence[EnergyRecord], progress: Sequence[ProgressRecord], hardware: str
+) -> list[RunObservation]:
+    """What the run teaches about that hardware; empty if it taught nothing (no steps, or energy unknown).
+
+    Attempts are looked at apart, so that a gap between them is nobody's work. Where a step lasts longer than a metering
+    interval, the spans between steps are joined until the next step is done.
+    """
+    observations: list[RunObservation] = []
+    startup = _startup(energy_records)
+    for part in _parts(spec, progress):
+        seconds, joules, steps = 0.0, 0.0, 0
+        for attempt in dict.fromkeys(record.attempt_id for record in energy_records):
+            span = _span([record for record in energy_records if record.attempt_id == attempt and record.phase == "work"], part)
+            seconds, joules, steps = seconds + span[0], joules + span[1], steps + span[2]
+        if steps >= _FEWEST_STEPS and seconds > 0 and joules > 0:
+            first = startup if not observations else (None, None)
+            observations.append(
+                RunObservation(
+                    hardware=hardware,
+                    configuration=part.configuration,
+                    steps=steps,
+                    seconds=seconds / part.padding,
+                    joules=joules / part.padding,
+                    startup_seconds=first[0],
+                    startup_joules=first[1],
+                )
+            )
+    return observations
+
+
+def _parts(spec: RunSpec, progress: Sequence[ProgressRecord]) -> list[_Part]:
+    workload = spec.workload
+    if isinstance(workload, TrainingWorkload):
+        boundary = workload.autoencoder_steps
+        return [
+            _Part(training_configuration(workload, "vqgan"), 0, boundary),
+            _Part(training_configuration(workload, "train"), boundary, workload.total_steps),
+        ]
+    done = max((record.step for record in progress), default=spec.total_steps)
+    batches = math.ceil(done / workload.batch_size) if done else 1
+    return [_Part(synthesis_configuration(workload), 0, done, padding=max(1.0, batches * workload.batch_size / max(1, done)))]
+
+
+def _span(records: Sequence[EnergyRecord], part: _Part) -> tuple[float, float, int]:
+    """Seconds, joules and steps of the records that lie wholly in that part; records without joules end nothing and add nothing.
+
+    Records before the first finished step and after the last belong to a step that was not finished: a trailing piece
+    without a step is left out.
+    """
+    seconds = joules = open_seconds = open_joules = 0.0
+    steps = 0
+    for record in records:
+        if record.step_from < part.first or record.step_to > part.last or not record.joules:
+            open_seconds = open_joules = 0.0
+            continue
+        open_seconds += record.seconds
+        open_joules += record.total_joules
+        if record.step_to > record.step_from:
+            seconds, joules, steps = seconds + open_seconds, joules + open_joules, steps + record.step_to - record.step_from
+            open_seconds = open_joules = 0.0
+    return seconds, joules, steps
+
+
+def _startup(records: Sequence[EnergyRecord]) -> tuple[float | None, float | None]:
+    """Seconds and joules of the first attempt's start-up; None where unknown."""
+    if not records:
+        return None, None
+    first = [record for record in records if record.attempt_id == records[0].attempt_id and record.phase == "startup"]
+    seconds = sum(record.seconds for record in first)
+    joules = sum(record.total_joules for record in first)
+    known = all(record.joules for record in first)
+    return seconds or None, (joules or None) if known else None

@@ -1,0 +1,142 @@
+"""Seconds and joules of a single step on one hardware profile, with how sure we are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from jobs.energy.configuration import Configuration
+from jobs.energy.features import Feature, step_features
+from jobs.energy.flops import Operation
+from jobs.energy.hardware import Coefficients, HardwareProfile, MeasuredStep
+
+# Standard deviations of log(real / predicted) that are judgements, not fits. The fitted ones are in the profiles.
+_UNLIKE_DEVICE = 0.7  # a similar device: right within a factor of 2.5 in eight cases of ten
+_UNLIKE_SETTING = 0.35  # another precision or number of threads than was measured
+_PER_E_OUTSIDE = 0.15  # for each factor e in FLOPs outside the measured range
+_LEAST_SPREAD = 0.02
+_OTHER_OPERATION = 0.5  # an operation the profile says nothing of, taken from a related one
+
+# Whose coefficients stand in, in order of preference, where a profile has none for an operation.
+_RELATED: dict[Operation, tuple[Operation, ...]] = {
+    "train": ("denoise", "vqgan"),
+    "denoise": ("train", "decode"),
+    "encode": ("decode", "denoise"),
+    "decode": ("encode", "denoise"),
+    "vqgan": ("train", "denoise"),
+}
+
+
+class OriginKind(IntEnum):
+    """Where an estimate comes from, best first."""
+
+    MEASURED = 0  # that very configuration, on this hardware
+    COEFFICIENTS = 1  # its FLOPs and other sizes, and coefficients of this hardware
+    SIMILAR = 2  # the same, from the profile of a similar device
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """One step (or one sample) on a whole batch. `sigma`: standard deviation of log(real / predicted)."""
+
+    seconds: float
+    joules: float
+    sigma: float
+    kind: OriginKind
+
+    def times(self, count: float) -> StepCost:
+        return StepCost(self.seconds * count, self.joules * count, self.sigma, self.kind)
+
+    def plus(self, other: StepCost) -> StepCost:
+        """Their sum. Errors of one machine go the same way, so the spreads do not cancel: they mix by joules."""
+        joules = self.joules + other.joules
+        share = self.joules / joules if joules > 0 else 0.5
+        sigma = share * self.sigma + (1 - share) * other.sigma
+        kind = self.kind if share >= 0.5 else other.kind
+        return StepCost(self.seconds + other.seconds, joules, sigma, kind)
+
+
+class StepPredictor:
+    """Costs of steps from a profile: its measurement of that configuration, else its coefficients. Remembers its answers."""
+
+    def __init__(self, profile: HardwareProfile, hardware: str) -> None:
+        self._profile = profile
+        self._same_device = profile.key == hardware
+        self._measured = {step.configuration: step for step in profile.measured}
+        self._coefficients: dict[tuple[Operation, int], list[Coefficients]] = {}
+        for coefficients in profile.coefficients:
+            self._coefficients.setdefault((coefficients.operation, coefficients.dimensions), []).append(coefficients)
+        self._answers: dict[Configuration, StepCost] = {}
+
+    def cost(self, configuration: Configuration) -> StepCost:
+        """Cost of one step on a whole batch; for synthesis, of one sample."""
+        answer = self._answers.get(configuration)
+        if answer is None:
+            answer = self._answers[configuration] = self._predict(configuration)
+        return answer
+
+    def _predict(self, configuration: Configuration) -> StepCost:
+        if configuration.work == "synthesis":
+            return self._sample(configuration)
+        measured = self._measured.get(configuration)
+        if measured is not None:
+            return self._from_measurement(measured)
+        return self._from_coefficients(configuration, configuration.work)
+
+    def _sample(self, configuration: Configuration) -> StepCost:
+        """A micro-batch passes the UNet `evaluations` times and the decoder once; a sample is its share of that."""
+        denoise = self.cost(_with_work(configuration, "denoise")).times(configuration.evaluations)
+        return denoise.plus(self.cost(_with_work(configuration, "decode"))).times(1 / configuration.batch_size)
+
+    def _from_measurement(self, measured: MeasuredStep) -> StepCost:
+        joules = measured.joules
+        if joules is None:
+            joules = measured.seconds * self._profile.busy_watts(measured.configuration.threads)
+        kind = OriginKind.MEASURED if self._same_device else OriginKind.SIMILAR
+        return StepCost(measured.seconds, joules, self._widened(max(_LEAST_SPREAD, measured.spread)), kind)
+
+    def _from_coefficients(self, configuration: Configuration, operation: Operation) -> StepCost:
+        chosen, extra = self._choose(configuration, operation)
+        features = step_features(configuration.model, operation, configuration.batch_size)
+        seconds = _dot(chosen.seconds, features)
+        if self._profile.kind == "cpu":
+            # Threads share the work; how well is not known before it is measured, which the wider interval says.
+            seconds *= min(chosen.threads, self._profile.host_cpus) / min(configuration.threads, self._profile.host_cpus)
+        joules = seconds * self._profile.busy_watts(configuration.threads) if chosen.joules is None else _dot(chosen.joules, features)
+        outside = _PER_E_OUTSIDE * chosen.distance(features["flops"])
+        sigma = self._widened(math.hypot(chosen.spread, outside, extra))
+        return StepCost(seconds, joules, sigma, OriginKind.COEFFICIENTS if self._same_device else OriginKind.SIMILAR)
+
+    def _choose(self, configuration: Configuration, operation: Operation) -> tuple[Coefficients, float]:
+        """The nearest coefficients the profile has and the extra spread for what differs."""
+        dimensions = configuration.model.dimensions
+        for candidate, extra in [(operation, 0.0), *((related, _OTHER_OPERATION) for related in _RELATED[operation])]:
+            sets = self._coefficients.get((candidate, dimensions))
+            if sets:
+                best = min(sets, key=lambda each: (each.precision != configuration.precision, abs(each.threads - configuration.threads)))
+                alike = best.precision == configuration.precision and (best.threads == configuration.threads or self._profile.kind == "gpu")
+                return best, extra if alike else math.hypot(extra, _UNLIKE_SETTING)
+        raise IncompleteProfile(self._profile.key, operation, dimensions)
+
+    def _widened(self, sigma: float) -> float:
+        return sigma if self._same_device else math.hypot(sigma, _UNLIKE_DEVICE)
+
+
+class IncompleteProfile(ValueError):
+    """A profile has neither coefficients for an operation nor for one like it."""
+
+    def __init__(self, key: str, operation: str, dimensions: int) -> None:
+        super().__init__(
+            f"hardware profile {key!r} has no coefficients for {operation} in {dimensions}D nor for anything like it: "
+            "measure the machine with `lowtide profile`"
+        )
+
+
+def _with_work(configuration: Configuration, operation: Operation) -> Configuration:
+    return Configuration(operation, configuration.model, configuration.batch_size, configuration.precision, configuration.threads)
+
+
+def _dot(coefficients: Mapping[Feature, float], features: Mapping[Feature, float]) -> float:
+    return sum(value * features[name] for name, value in coefficients.items())
