@@ -1,35 +1,222 @@
-"""The daemon's view of the grid: polls the provider, records what it says, and answers with the best rung there is."""
+"""The daemon's view of the grid: polls the provider, records what it says, and answers with the best rung there is.
+
+Whatever the provider does, a poll returns: each failure is classified, counted and logged once per change, and the ladder
+has the next rung. All time is the clock's, so a replayed hour may last a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
-from forecast.intensity import IntensityKind, PeriodMean, Reading, RecordedCounts, Rung, Vintage
+import numpy as np
+
+from daemon.intensity_store import IntensityStore
+from daemon.zone_knowledge import Knowledge, KnowledgeSettings, on_hours
+from forecast.electricity_maps.client import PIECE, ElectricityMaps
+from forecast.electricity_maps.errors import ElectricityMapsError
+from forecast.forecasters import Forecaster, SevenDayMean
+from forecast.intensity import IntensityKind, Reading, RecordedCounts, Rung, Series, Vintage, ZoneOutlook
+from forecast.ladder import build_outlook, newest_value_age
+from forecast.timeline import HOUR, Interval, floor_to
+
+log = logging.getLogger(__name__)
+
+OK, NO_KEY = "ok", "no-key"
+BACK_FILL = timedelta(days=28)
+MONTHS_BACK = timedelta(days=400)
+Told = TypeVar("Told")
 
 
-class IntensityStore(Protocol):
-    """Recorded grid history. Every method is one transaction and safe to call from several threads."""
+class FeedMetrics(Protocol):
+    """Who wants to know what the feed met."""
 
-    def put_readings(self, readings: Sequence[Reading], now: datetime) -> RecordedCounts:
-        """Upsert by (zone, kind, interval). The reading with the later `known_at` is current (on a tie, the one given last).
+    def fetched(self, zone: str, endpoint: str, result: str) -> None:
+        """One question to the provider; `result` is 'ok' or the label of the error."""
 
-        A replaced value is kept as an audit copy with `now`, the time it was replaced; the same value told again is `unchanged`
-        (its estimated flag, method and release are refreshed, without an audit copy). Never deletes.
-        """
+    def fell(self, zone: str) -> None:
+        """The zone's next hour now stands on a worse rung than before."""
 
-    def readings(self, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> list[Reading]:
-        """The current readings whose interval starts in [start, end), ordered by start."""
+    def show_forecast_age(self, zone: str, seconds: float | None) -> None:
+        """The age of the forecast the zone's next hour comes from, None where it comes from none."""
 
-    def put_vintage(self, vintage: Vintage) -> None:
-        """Archive a forecast; the same (zone, kind, rung, source, issued_at) again changes nothing."""
 
-    def latest_vintage(self, zone: str, kind: IntensityKind, rung: Rung, now: datetime) -> Vintage | None:
-        """The forecast of this rung with the newest `issued_at` among those with `known_at` <= `now`."""
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How one question to the provider went: `result` is 'ok', 'no-key' or the label of an ElectricityMapsError."""
 
-    def put_period_means(self, means: Sequence[PeriodMean], now: datetime) -> RecordedCounts:
-        """Upsert by (zone, kind, interval, source); a changed value replaces the old one, audited like a reading."""
+    zone: str
+    endpoint: str
+    result: str
+    recorded: RecordedCounts = field(default_factory=RecordedCounts)
 
-    def period_means(self, zone: str, kind: IntensityKind) -> list[PeriodMean]:
-        """All current monthly and yearly means of the zone, ordered by interval start; on equal intervals the newest recorded last."""
+
+@dataclass(frozen=True, slots=True)
+class ZoneStatus:
+    """Where a zone stands: the rung of its next hour (None: no value at all), the age of its newest recorded value,
+    and the last result of each endpoint."""
+
+    zone: str
+    rung: Rung | None
+    newest_value_age: timedelta | None
+    results: dict[str, str]
+
+
+class IntensityFeed:
+    """Polls, records, answers. `client` is None where no key is configured: then the ladder starts at our own forecast.
+
+    `clock` gives grid time. Polls raise nothing for anything the provider does; the store's own errors pass through.
+    """
+
+    def __init__(
+        self,
+        client: ElectricityMaps | None,
+        store: IntensityStore,
+        kind: IntensityKind,
+        clock: Callable[[], datetime],
+        *,
+        forecaster: Forecaster | None = None,
+        settings: KnowledgeSettings | None = None,
+        metrics: FeedMetrics | None = None,
+    ) -> None:
+        self._client, self._store, self.kind, self._clock, self._metrics = client, store, kind, clock, metrics
+        self._knowledge = Knowledge(store, kind, forecaster or SevenDayMean(), settings or KnowledgeSettings())
+        self._results: dict[tuple[str, str], str] = {}
+        self._rungs: dict[str, Rung | None] = {}
+        self._back_filled_at: dict[str, datetime] = {}
+
+    def poll_latest(self, zones: Iterable[str]) -> list[Fetch]:
+        """Fetch and record the running hour of each zone."""
+        return self._poll(zones, lambda zone: [self._record(zone, "latest", lambda client: client.latest(zone))])
+
+    def poll_history(self, zones: Iterable[str]) -> list[Fetch]:
+        """Fetch and record the last 24 hours, and, where the plan allows it, what is missing of the 28 days before."""
+        return self._poll(zones, self._history)
+
+    def poll_forecast(self, zones: Iterable[str]) -> list[Fetch]:
+        """Fetch and archive the provider's forecast, and make and archive our own."""
+        return self._poll(zones, self._forecasts)
+
+    def poll_monthly(self, zones: Iterable[str]) -> list[Fetch]:
+        """Fetch and record the monthly means of the last thirteen months."""
+        return self._poll(zones, lambda zone: [self._monthly(zone)])
+
+    def outlook(self, zone: str, start: datetime, step: timedelta, steps: int, now: datetime) -> ZoneOutlook:
+        """What `zone` is expected to be (and, for hours gone by, was) on the given grid, as known at `now`."""
+        knowledge = self._knowledge.of(zone, now)
+        known = knowledge.history
+        if start < now - BACK_FILL:
+            known = self._knowledge.history(zone, start, now + HOUR)
+        return build_outlook(zone, self.kind, replace(knowledge, history=known), start, step, steps, now)
+
+    def observed(self, zone: str, start: datetime, end: datetime) -> Series:
+        """The recorded hours that cover [start, end), NaN where nothing sound is recorded. Nothing is filled in."""
+        return on_hours(self._knowledge.history(zone, start, end), zone, self.kind, start, end)
+
+    def status(self, zone: str, now: datetime) -> ZoneStatus:
+        """Where the zone stands at `now`."""
+        rung, _ = self._next_hour(zone, now)
+        results = {endpoint: result for (each, endpoint), result in self._results.items() if each == zone}
+        return ZoneStatus(zone, rung, newest_value_age(self._knowledge.of(zone, now).history, now), results)
+
+    def _poll(self, zones: Iterable[str], ask: Callable[[str], list[Fetch]]) -> list[Fetch]:
+        """Ask about each zone in turn, whatever happened to the others; then look where each one stands now."""
+        fetches: list[Fetch] = []
+        for zone in zones:
+            fetches += ask(zone)
+            self._knowledge.forget(zone)
+            self._note_rung(zone)
+        return fetches
+
+    def _history(self, zone: str) -> list[Fetch]:
+        fetches = [self._record(zone, "history", lambda client: client.history(zone))]
+        now = self._clock()
+        first_missing = self._first_missing(zone, now)
+        asked_at = self._back_filled_at.get(zone)
+        if first_missing is None or (asked_at is not None and now - asked_at < timedelta(days=1)):
+            return fetches
+        until = floor_to(now, HOUR) - 23 * HOUR
+        while first_missing < until:
+            piece = Interval(first_missing, min(first_missing + PIECE, until))
+            fetches.append(self._record(zone, "past-range", lambda client, piece=piece: client.past_range(zone, piece.start, piece.end)))
+            if fetches[-1].result != OK:
+                return fetches
+            first_missing = piece.end
+        # Again in a day at the earliest: hours the provider does not have either would otherwise eat the request budget.
+        self._back_filled_at[zone] = now
+        return fetches
+
+    def _first_missing(self, zone: str, now: datetime) -> datetime | None:
+        """The first hour without a record between BACK_FILL ago and the 24 hours that `history` covers."""
+        this_hour = floor_to(now, HOUR)
+        series = self.observed(zone, this_hour - BACK_FILL, this_hour - 23 * HOUR)
+        missing = np.flatnonzero(np.isnan(series.values))
+        return series.start + int(missing[0]) * HOUR if len(missing) else None
+
+    def _record(self, zone: str, endpoint: str, ask: Callable[[ElectricityMaps], list[Reading]]) -> Fetch:
+        fetch, readings = self._ask(zone, endpoint, ask)
+        if not readings:
+            return fetch
+        return replace(fetch, recorded=self._store.put_readings(readings, self._clock()))
+
+    def _forecasts(self, zone: str) -> list[Fetch]:
+        fetch, vintage = self._ask(zone, "forecast", lambda client: client.forecast(zone))
+        own = self._knowledge.make_forecast(zone, self._clock())
+        for each in (vintage, own):
+            if each is not None:
+                self._store.put_vintage(each)
+        return [fetch]
+
+    def _monthly(self, zone: str) -> Fetch:
+        now = self._clock()
+        fetch, means = self._ask(zone, "past-range-monthly", lambda client: client.period_means(zone, now - MONTHS_BACK, now))
+        return replace(fetch, recorded=self._store.put_period_means(means, now)) if means else fetch
+
+    def _ask(self, zone: str, endpoint: str, ask: Callable[[ElectricityMaps], Told]) -> tuple[Fetch, Told | None]:
+        """One question: its result counted, and logged if it is another one than last time."""
+        if self._client is None or not self._client.has_key(zone):
+            self._results[zone, endpoint] = NO_KEY
+            return Fetch(zone, endpoint, NO_KEY), None
+        try:
+            told, result, reason = ask(self._client), OK, ""
+        except ElectricityMapsError as error:
+            told, result, reason = None, error.label, str(error)
+        if self._metrics is not None:
+            self._metrics.fetched(zone, endpoint.removesuffix("-monthly"), result)
+        before = self._results.get((zone, endpoint), OK)
+        self._results[zone, endpoint] = result
+        if result != before:
+            level = logging.INFO if result == OK else logging.WARNING
+            log.log(level, "fetch-changed", extra={"zone": zone, "endpoint": endpoint, "result": result, "was": before, "reason": reason})
+        return Fetch(zone, endpoint, result), told
+
+    def _note_rung(self, zone: str) -> None:
+        """Count, log and remember on which rung the zone's next hour stands."""
+        now = self._clock()
+        rung, forecast = self._next_hour(zone, now)
+        was_known, before = zone in self._rungs, self._rungs.get(zone)
+        self._rungs[zone] = rung
+        if self._metrics is not None:
+            self._metrics.show_forecast_age(zone, None if forecast is None else (now - forecast.issued_at).total_seconds())
+        if not was_known or rung == before:
+            return
+        fell = rung is None or (before is not None and rung > before)
+        if fell and self._metrics is not None:
+            self._metrics.fell(zone)
+        labels = {"zone": zone, "rung": _label(rung), "was": _label(before)}
+        log.log(logging.WARNING if fell else logging.INFO, "ladder-fell" if fell else "ladder-climbed", extra=labels)
+
+    def _next_hour(self, zone: str, now: datetime) -> tuple[Rung | None, Vintage | None]:
+        """The rung of the hour that begins next, and the forecast it comes from where it comes from one."""
+        outlook = self.outlook(zone, floor_to(now, HOUR) + HOUR, HOUR, 1, now)
+        if np.isnan(outlook.g_per_kwh[0]):
+            return None, None
+        rung, knowledge = Rung(int(outlook.rung[0])), self._knowledge.of(zone, now)
+        return rung, {Rung.VENDOR_FORECAST: knowledge.vendor, Rung.OWN_FORECAST: knowledge.own}.get(rung)
+
+
+def _label(rung: Rung | None) -> str:
+    return "none" if rung is None else rung.label

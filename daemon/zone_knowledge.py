@@ -1,0 +1,108 @@
+"""What the record says about each zone, gathered for the ladder and kept for a little while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from daemon.intensity_store import IntensityStore
+from forecast.climatology import Climatology, climatology_of
+from forecast.forecasters import Forecaster, InsufficientHistory
+from forecast.intensity import IntensityKind, Rung, Series, Vintage
+from forecast.ladder import ZoneKnowledge, is_fresh
+from forecast.soundness import FROZEN_AFTER_STEPS, sound
+from forecast.timeline import HOUR, ceil_to, floor_to
+from forecast.yearly import yearly_means
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeSettings:
+    """How far back to look and for how long an answer may be reused, all in grid time."""
+
+    history: timedelta = timedelta(days=35)
+    climatology_history: timedelta = timedelta(days=3 * 366)
+    forecast_horizon: timedelta = timedelta(days=7)
+    reuse: timedelta = timedelta(minutes=15)
+    reuse_climatology: timedelta = timedelta(hours=6)
+
+
+class Knowledge:
+    """Zone knowledge from a store. Reading it never writes; what an importer adds is seen after `reuse` at the latest."""
+
+    def __init__(self, store: IntensityStore, kind: IntensityKind, forecaster: Forecaster, settings: KnowledgeSettings) -> None:
+        self._store, self._kind, self._forecaster, self._settings = store, kind, forecaster, settings
+        self._kept: dict[str, tuple[datetime, ZoneKnowledge]] = {}
+        self._climatologies: dict[str, tuple[datetime, Climatology | None]] = {}
+
+    def of(self, zone: str, now: datetime) -> ZoneKnowledge:
+        """Everything known about `zone` at `now`."""
+        kept = self._kept.get(zone)
+        if kept is not None and timedelta(0) <= now - kept[0] < self._settings.reuse and floor_to(kept[0], HOUR) == floor_to(now, HOUR):
+            return kept[1]
+        history = self.history(zone, now - self._settings.history, now + HOUR)
+        means = self._store.period_means(zone, self._kind)
+        yearly = [mean for mean in means if mean.interval.duration > timedelta(days=360)]
+        knowledge = ZoneKnowledge(
+            history=history,
+            vendor=self._store.latest_vintage(zone, self._kind, Rung.VENDOR_FORECAST, now),
+            own=self._own(zone, history, now),
+            climatology=self._climatology(zone, now),
+            monthly=tuple(mean for mean in means if mean not in yearly),
+            yearly=(*yearly, *yearly_means(zone, self._kind)),
+        )
+        self._kept[zone] = (now, knowledge)
+        return knowledge
+
+    def forget(self, zone: str) -> None:
+        """Gather anew at the next question: something was recorded."""
+        self._kept.pop(zone, None)
+
+    def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
+        """The sound recorded hours that touch [start, end), None where there are none at all."""
+        margin = FROZEN_AFTER_STEPS * HOUR  # a frozen stretch is recognised by its length, wherever the caller cuts it
+        readings = self._store.readings(zone, self._kind, floor_to(start, HOUR) - margin, ceil_to(end, HOUR) + margin)
+        hourly = [reading for reading in readings if reading.interval.duration == HOUR]
+        return sound(Series.from_readings(hourly))[0] if hourly else None
+
+    def make_forecast(self, zone: str, now: datetime) -> Vintage | None:
+        """Our own forecast issued at `now`, None where the record is too short for one."""
+        history = self.history(zone, now - self._settings.history, now + HOUR)
+        return None if history is None else self._forecast(history, now)
+
+    def _forecast(self, history: Series, now: datetime) -> Vintage | None:
+        try:
+            return self._forecaster.forecast(history, now, self._settings.forecast_horizon)
+        except InsufficientHistory:
+            return None
+
+    def _own(self, zone: str, history: Series | None, now: datetime) -> Vintage | None:
+        """The archived own forecast of this hour; made on the spot where the hourly poll has not come yet."""
+        archived = self._store.latest_vintage(zone, self._kind, Rung.OWN_FORECAST, now)
+        if archived is not None and is_fresh(archived, now) and now - archived.issued_at < HOUR:
+            return archived
+        made = None if history is None else self._forecast(history, now)
+        return made or archived
+
+    def _climatology(self, zone: str, now: datetime) -> Climatology | None:
+        kept = self._climatologies.get(zone)
+        if kept is not None and timedelta(0) <= now - kept[0] < self._settings.reuse_climatology:
+            return kept[1]
+        history = self.history(zone, now - self._settings.climatology_history, now)
+        climatology = None if history is None else climatology_of(history)
+        self._climatologies[zone] = (now, climatology)
+        return climatology
+
+
+def on_hours(history: Series | None, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> Series:
+    """The recorded hours of exactly [floor(start), ceil(end)), NaN where there is no record."""
+    first, last = floor_to(start, HOUR), ceil_to(end, HOUR)
+    count = (last - first) // HOUR
+    values, estimated = np.full(count, np.nan), np.zeros(count, dtype=np.bool_)
+    if history is not None:
+        offset = (history.start - first) // HOUR
+        for index in range(max(0, -offset), min(len(history.values), count - offset)):
+            values[index + offset] = history.values[index]
+            estimated[index + offset] = history.estimated is not None and history.estimated[index]
+    return Series(zone, kind, first, values, HOUR, estimated)
