@@ -141,13 +141,16 @@ class IntensityFeed:
         until = floor_to(now, HOUR) - 23 * HOUR
         while first_missing < until:
             piece = Interval(first_missing, min(first_missing + PIECE, until))
-            fetches.append(self._record(zone, "past-range", lambda client, piece=piece: client.past_range(zone, piece.start, piece.end)))
+            fetches.append(self._past_range(zone, piece))
             if fetches[-1].result != OK:
                 return fetches
             first_missing = piece.end
         # Again in a day at the earliest: hours the provider does not have either would otherwise eat the request budget.
         self._back_filled_at[zone] = now
         return fetches
+
+    def _past_range(self, zone: str, piece: Interval) -> Fetch:
+        return self._record(zone, "past-range", lambda client: client.past_range(zone, piece.start, piece.end))
 
     def _first_missing(self, zone: str, now: datetime) -> datetime | None:
         """The first hour without a record between BACK_FILL ago and the 24 hours that `history` covers."""

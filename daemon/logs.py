@@ -15,7 +15,10 @@ from typing import Any, Literal, TextIO
 
 # What the daemon's own events mean; operators read it in the runbook, which a test compares with this list.
 EVENTS: dict[str, str] = {
+    "fetch-changed": "the intensity provider answers about a zone and endpoint in another way than before: result, was, reason",
     "http-failed": "a request met an error of the daemon's own; the traceback says where",
+    "ladder-climbed": "the next hour of a zone stands on a better rung of intensity sources again",
+    "ladder-fell": "the next hour of a zone stands on a worse rung of intensity sources, or on none; jobs go on",
     "launch-postponed": "an executor could not start an attempt now; the next tick tries again",
     "observer-failed": "an executor could not say how its attempts are; nothing is charged to any job",
     "plan-stale": "a job changed while it was planned; this part of the plan is dropped, the next tick plans again",
