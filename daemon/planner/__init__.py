@@ -1,0 +1,9 @@
+"""The planner: pure, a Snapshot in, a Plan out; no clock, no I/O, no database."""
+
+from __future__ import annotations
+
+from daemon.planner.engine import plan
+from daemon.planner.options import PlannerOptions
+from daemon.planner.residual import Residual, preview
+
+__all__ = ["PlannerOptions", "Residual", "plan", "preview"]

@@ -1,0 +1,57 @@
+"""Reading the plan off a draft: segments in grid time, expected grams with their interval, and the reason."""
+
+from __future__ import annotations
+
+from daemon.domain.job import PlannedSegment
+from daemon.domain.plan import Placement
+from daemon.planner.draft import Draft
+from daemon.planner.reasons import held_text, late_text, not_worth_text, prompt_text, wait_text
+from daemon.planner.regret import Comparison, deviation
+from daemon.planner.task import Offer, Task
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Z80, Terrain
+from daemon.planner.windows import window_offer
+
+
+def placement_of(draft: Draft, job: str, not_worth: Comparison | None) -> Placement:
+    """The placement a draft holds for the job; `not_worth` is the wait it was spared."""
+    return placement_for(draft.tasks[job], draft.offers[job], draft.terrain, draft.release(job), not_worth)
+
+
+def placement_for(task: Task, offer: Offer, terrain: Terrain, release: float, not_worth: Comparison | None) -> Placement:
+    """The offer in the words and units of the plan."""
+    segments = segments_of(task, offer, terrain)
+    run_now = run_now_g(task, terrain)
+    half = Z80 * deviation(offer, terrain)
+    is_late = offer.end > task.due + EDGE_TOLERANCE_SECONDS
+    if is_late:
+        reason = late_text(task, offer, terrain)
+    elif not_worth is not None:
+        reason = not_worth_text(not_worth, offer)
+    else:
+        reason = reason_of(task, offer, segments, run_now, terrain, release)
+    return Placement(task.job.id, segments, offer.grams, run_now, max(0.0, offer.grams - half), offer.grams + half, reason, is_late)
+
+
+def reason_of(task: Task, offer: Offer, segments: tuple[PlannedSegment, ...], run_now: float, terrain: Terrain, release: float) -> str:
+    """The sentence for a placement within its deadline."""
+    if task.is_pinned or (offer.start <= 0 and task.running >= 0 and len(offer.pieces) == 1):
+        return f"keeps running at {terrain.sites[offer.pieces[0].choice.site].name}"
+    if offer.start <= release + EDGE_TOLERANCE_SECONDS and len(offer.pieces) == 1:
+        return prompt_text(offer, task, run_now, terrain)
+    if offer.grams < run_now:
+        return wait_text(offer, segments, run_now, terrain)
+    return held_text(offer, terrain)
+
+
+def segments_of(task: Task, offer: Offer, terrain: Terrain) -> tuple[PlannedSegment, ...]:
+    """One segment per piece; the time a piece holds its GPUs, start-up included."""
+    return tuple(
+        PlannedSegment(terrain.sites[p.choice.site].name, terrain.instant(p.start), terrain.instant(p.end), task.gpus)
+        for p in sorted(offer.pieces, key=lambda p: (p.start, p.choice.site, p.end))
+    )
+
+
+def run_now_g(task: Task, terrain: Terrain) -> float:
+    """The remaining work started as soon as it may, at home, whatever is free there."""
+    home = [c for c in task.choices if terrain.sites[c.site].name == task.job.home]
+    return window_offer(task, (home or list(task.choices))[0], task.release, terrain).grams

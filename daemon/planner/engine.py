@@ -1,0 +1,153 @@
+"""From a snapshot to a plan: keep what was planned, insert what is new, guard the deadlines, improve, and say why."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from daemon.domain.plan import Plan, PlanJob, Snapshot, Unplaced
+from daemon.planner.answer import placement_of
+from daemon.planner.draft import Draft
+from daemon.planner.improve import improve, settle_waits
+from daemon.planner.options import PlannerOptions
+from daemon.planner.orders import plain_schedules
+from daemon.planner.precedence import Links, latest_ends
+from daemon.planner.previous import carried_over
+from daemon.planner.task import Offer, Task, task_of
+from daemon.planner.terrain import Terrain, terrain_of
+
+LONGEST_EXTENSION = 20  # the grid is continued to at most this many times its own length
+
+
+def plan(snapshot: Snapshot, options: PlannerOptions | None = None) -> Plan:
+    """A placement or a reason for every job of the snapshot. Equal snapshots and options give equal plans.
+
+    Raises ValueError for a snapshot that contradicts itself (an outlook off the grid, two jobs with one id).
+    """
+    return planned(snapshot, options or PlannerOptions())[0]
+
+
+def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
+    """The plan and the draft it was read from, for previews against what is left."""
+    began = perf_counter()
+    jobs = {job.id: job for job in snapshot.jobs}
+    if len(jobs) < len(snapshot.jobs):
+        raise ValueError("two jobs of the snapshot have the same id")
+    terrain = terrain_of(snapshot, _reach(snapshot))
+    tasks, unplaced = _tasks(jobs, terrain)
+    links = Links({job: jobs[job].after for job in tasks})
+    draft = _draft(terrain, tasks, links, options)
+    improve(draft)
+    notes = settle_waits(draft)
+    unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers]
+    placements = tuple(placement_of(draft, job, notes.get(job)) for job in jobs if job in draft.offers)
+    cost = sum(placement.expected_g for placement in placements)
+    return Plan(snapshot.now, placements, tuple(unplaced), cost, 0.0, perf_counter() - began), draft
+
+
+def _reach(snapshot: Snapshot) -> float:
+    """Seconds the grid must cover so that every job fits behind all the others, within reason."""
+    capacity = sum(float(site.free_gpus.clip(0).mean()) for site in snapshot.sites if len(site.free_gpus))
+    longest = queue = 0.0
+    for job in snapshot.jobs:
+        work = max((o.work_seconds + o.startup_seconds for o in job.options), default=0.0)
+        longest = max(longest, (job.earliest - snapshot.now).total_seconds() + work)
+        queue += work * job.gpus
+    grid = (snapshot.grid.end - snapshot.now).total_seconds()
+    return min(longest + (queue / capacity if capacity > 0 else 0.0), grid * LONGEST_EXTENSION)
+
+
+def _tasks(jobs: dict[str, PlanJob], terrain: Terrain) -> tuple[dict[str, Task], list[Unplaced]]:
+    """The jobs that can be placed at all, and the others with their reason."""
+    unplaced: list[Unplaced] = []
+    tasks: dict[str, Task] = {}
+    for job in jobs.values():
+        task = task_of(job, terrain)
+        if task is None:
+            unplaced.append(Unplaced(job.id, _no_site_text(job, terrain)))
+        else:
+            tasks[job.id] = task
+    return tasks, unplaced + _without_rings(jobs, tasks) + _without_held(jobs, tasks)
+
+
+def _without_rings(jobs: dict[str, PlanJob], tasks: dict[str, Task]) -> list[Unplaced]:
+    """Take out of `tasks` every job that waits for itself."""
+    unplaced: list[Unplaced] = []
+    while cycle := Links({name: jobs[name].after for name in tasks}).cycle():
+        ring = " -> ".join(cycle)
+        for name in dict.fromkeys(cycle):
+            unplaced.append(Unplaced(name, f"waits for itself: {ring}; remove one of these from `after`"))
+            del tasks[name]
+    return unplaced
+
+
+def _without_held(jobs: dict[str, PlanJob], tasks: dict[str, Task]) -> list[Unplaced]:
+    """Take out of `tasks` every job that waits for one without a place."""
+    unplaced: list[Unplaced] = []
+    while held := [name for name in tasks if any(p in jobs and p not in tasks for p in jobs[name].after)]:
+        for name in held:
+            blocker = next(p for p in jobs[name].after if p in jobs and p not in tasks)
+            unplaced.append(Unplaced(name, f"waits for job {blocker}, which has no place"))
+            del tasks[name]
+    return unplaced
+
+
+def _no_site_text(job: PlanJob, terrain: Terrain) -> str:
+    if not job.options:
+        return "no site admits this job: its data may not be on any site it names"
+    sites = [terrain.sites[terrain.index[o.site]] for o in job.options if o.site in terrain.index]
+    most = max((int(site.free_gpus.max(initial=0)) for site in sites), default=0)
+    names = ", ".join(site.name for site in sites) or "a known site"
+    return f"needs {job.gpus} GPUs at once, but at most {most} become free at {names}: ask for fewer or allow another site"
+
+
+def _without_room(job: PlanJob) -> Unplaced:
+    return Unplaced(job.id, "the queue ahead of it is longer than the planner looks: it is placed as others end")
+
+
+def _draft(terrain: Terrain, tasks: dict[str, Task], links: Links, options: PlannerOptions) -> Draft:
+    """The best start: from the previous plan, anew in deadline order, or a plain order where only that keeps the deadlines."""
+    order = links.ordered(list(tasks), lambda job: (float(-tasks[job].job.priority), tasks[job].due, job))
+    latest = latest_ends(tasks, links, order)
+    first = _fill(Draft(terrain, tasks, links, latest, options), order, keep=True)
+    if not _misses(first):
+        return first
+    drafts = [first, _fill(Draft(terrain, tasks, links, latest, options), _by_latest(tasks, links, latest), keep=False)]
+    for offers in plain_schedules(terrain, tasks, links):
+        draft = Draft(terrain, tasks, links, latest, options)
+        for job, offer in offers.items():
+            draft.put(job, offer)
+        drafts.append(draft)
+    return min(drafts, key=lambda draft: (_misses(draft), draft.score))
+
+
+def _by_latest(tasks: dict[str, Task], links: Links, latest: dict[str, float]) -> list[str]:
+    """Most urgent first: by the last moment a job can start."""
+    return links.ordered(list(tasks), lambda job: (latest[job] - tasks[job].shortest, job))
+
+
+def _misses(draft: Draft) -> int:
+    return len(draft.late) + len(draft.tasks) - len(draft.offers)
+
+
+def _fill(draft: Draft, order: list[str], keep: bool) -> Draft:
+    """Place what runs, then what was planned before where that still holds, then the rest in order."""
+    for job in order:
+        task = draft.tasks[job]
+        if task.is_pinned:
+            draft.insert(job)
+    for job in order if keep else ():
+        task = draft.tasks[job]
+        offer = carried_over(task, draft.terrain) if job not in draft.offers and task.job.previous else None
+        if offer is not None and _holds(draft, job, offer):
+            draft.put(job, offer)
+    for job in order:
+        if job not in draft.offers:
+            draft.insert(job)
+    return draft
+
+
+def _holds(draft: Draft, job: str, offer: Offer) -> bool:
+    """Whether a placement of the last plan is still possible: in its window, after its predecessors, in free GPUs."""
+    placed = all(p in draft.offers for p in draft.links.before[job])
+    in_time = draft.release(job) <= offer.start + 1e-6 and offer.end <= min(draft.last_end(job), draft.terrain.end) + 1e-6
+    return placed and in_time and draft.occupancy.fits(draft.tasks[job], offer.pieces)

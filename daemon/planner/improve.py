@@ -1,0 +1,74 @@
+"""Better plans by small moves: take jobs out and put them back where they are cheapest now."""
+
+from __future__ import annotations
+
+from daemon.planner.draft import Draft
+from daemon.planner.offers import best_offer
+from daemon.planner.regret import Comparison, compare
+from daemon.planner.task import Offer
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
+from daemon.planner.windows import TIE_SHARE, prompt_window
+
+
+def improve(draft: Draft) -> None:
+    """Re-insert jobs one after the other, the dearest first, until a whole round changes nothing or the steps are used up."""
+    steps = draft.options.search_steps
+    changed = True
+    while changed and steps > 0:
+        changed = False
+        for job in sorted(draft.offers, key=lambda j: (-draft.offers[j].score, j)):
+            if steps <= 0:
+                return
+            steps -= 1
+            changed |= reinsert(draft, job)
+
+
+def reinsert(draft: Draft, job: str) -> bool:
+    """Move the job to its cheapest place if that is clearly better; True if it moved. No job becomes late by it."""
+    task = draft.tasks[job]
+    if task.is_pinned:
+        return False
+    was_late = draft.is_late(job)
+    current = draft.take_out(job)
+    last = draft.last_end(job)
+    due = max(last - draft.margin(job), min(current.end, last))
+    offer = best_offer(task, draft.terrain, draft.occupancy.free, draft.release(job), due)
+    if offer is None or not (was_late or offer.score < current.score - _least_gain(draft, job, current)):
+        draft.put(job, current)
+        return False
+    draft.put(job, offer)
+    return True
+
+
+def _least_gain(draft: Draft, job: str, current: Offer) -> float:
+    """What a move must save: little for a job that is new in this plan, a clear share for one that people saw planned."""
+    is_new = not draft.tasks[job].job.previous
+    return (TIE_SHARE if is_new else max(draft.options.keep_threshold, TIE_SHARE)) * current.score
+
+
+def settle_waits(draft: Draft) -> dict[str, Comparison]:
+    """Start every job at once whose expected saving does not beat its uncertainty; what was compared, by job.
+
+    Only jobs that could start at once in the free capacity are asked. 0 confidence switches the rule off.
+    """
+    notes: dict[str, Comparison] = {}
+    if draft.options.wait_confidence <= 0:
+        return notes
+    for job in list(draft.offers):
+        task = draft.tasks[job]
+        if task.is_pinned or draft.is_late(job):
+            continue
+        current = draft.take_out(job)
+        release = draft.release(job)
+        instead = prompt_window(task, draft.terrain, draft.occupancy.free, release, draft.last_end(job))
+        waits = len(current.pieces) > 1 or current.start > release + EDGE_TOLERANCE_SECONDS
+        if instead is None or not waits:
+            draft.put(job, current)
+            continue
+        comparison = compare(current, instead, draft.terrain)
+        if comparison.is_worth(draft.options.wait_confidence):
+            draft.put(job, current)
+        else:
+            draft.put(job, instead)
+            notes[job] = comparison
+    return notes

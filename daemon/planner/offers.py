@@ -1,0 +1,69 @@
+"""The best way to do one job in the capacity that is free: dispatch by mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from daemon.domain.plan import IntArray, Mode
+from daemon.planner.lanes import best_pieces, lanes_of
+from daemon.planner.task import Offer, Task
+from daemon.planner.terrain import Terrain
+from daemon.planner.windows import TIE_SHARE, best_window, soonest_window, window_offer
+
+
+def best_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
+    """The cheapest placement within [release, due] found, or None if there is no room by then."""
+    if task.is_pinned:
+        return pinned_offer(task, terrain)
+    window = best_window(task, terrain, free, release, due)
+    if task.job.mode is Mode.CONTIGUOUS:
+        return window
+    # A window may beat pieces that pay several starts, so it competes; of equals the unbroken one wins.
+    return cheapest([window, *_in_pieces(task, terrain, free, release, due)])
+
+
+def soonest_offer(task: Task, terrain: Terrain, free: IntArray, release: float) -> Offer | None:
+    """The placement that ends first, deadline or not; None where even the whole grid has no room."""
+    if task.is_pinned:
+        return pinned_offer(task, terrain)
+    window = soonest_window(task, terrain, free, release)
+    if task.job.mode is Mode.CONTIGUOUS:
+        return window
+    late = terrain.end if window is None else window.end
+    pieces = cheapest(_in_pieces(task, terrain, free, release, late))
+    if pieces is None:
+        return window
+    early, best = release + task.shortest, pieces
+    while late - early > terrain.step / 2:
+        middle = (early + late) / 2
+        tried = cheapest(_in_pieces(task, terrain, free, release, middle))
+        if tried is None:
+            early = middle
+        else:
+            late, best = middle, tried
+    return best if window is None or best.end < window.end - 1.0 else window
+
+
+def pinned_offer(task: Task, terrain: Terrain) -> Offer | None:
+    """A contiguous job that runs goes on where it is."""
+    here = [choice for choice in task.choices if choice.site == task.running]
+    return window_offer(task, here[0], 0.0, terrain) if here else None
+
+
+def cheapest(offers: Iterable[Offer | None]) -> Offer | None:
+    """The lowest score; the first of equals."""
+    best: Offer | None = None
+    for offer in offers:
+        if offer is not None and (best is None or offer.score < best.score * (1 - TIE_SHARE)):
+            best = offer
+    return best
+
+
+def _in_pieces(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterable[Offer | None]:
+    """Placements with pauses: on each site alone, and for divisible work on all sites together."""
+    lanes = lanes_of(task, terrain, free, release, due)
+    width = task.width
+    for choice in task.choices:
+        yield best_pieces(task, terrain, [lane for lane in lanes if lane.choice is choice], width)
+    if task.job.mode is Mode.DIVISIBLE and len(task.choices) > 1:
+        yield best_pieces(task, terrain, lanes, width)

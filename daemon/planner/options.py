@@ -1,0 +1,22 @@
+"""What an operator may choose about planning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerOptions:
+    """How carefully and how boldly to plan. The defaults suit a daemon that plans every few seconds.
+
+    `wait_confidence`: a job waits only if the expected saving exceeds this many standard deviations of its forecast
+    error; 0 trusts the forecast's mean. `keep_threshold`: share of its emissions that a move of an already planned job
+    must save. `deadline_margin`: share of the work kept free before the deadline where that is possible, because
+    estimates err. `search_steps` bounds the improvement by steps, so equal snapshots give equal plans.
+    """
+
+    wait_confidence: float = 0.5
+    keep_threshold: float = 0.03
+    deadline_margin: float = 0.1
+    search_steps: int = 400
+    seed: int = 0

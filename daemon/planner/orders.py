@@ -1,0 +1,98 @@
+"""The plain orders every plan must match on deadlines: first come first served, and earliest deadline first.
+
+They are simulated in continuous time, not in cells, so that short jobs back to back lose nothing to rounding.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping
+
+from daemon.planner.precedence import Links
+from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
+
+
+class Timeline:
+    """Free GPUs of one site as a step function of time; the last level goes on for ever."""
+
+    def __init__(self, terrain: Terrain, site: int) -> None:
+        self.times: list[float] = terrain.edges[:-1].tolist()
+        self.free: list[int] = terrain.free[site].tolist()
+
+    def earliest(self, gpus: int, duration: float, release: float) -> float | None:
+        """The first start from `release` on with `gpus` free throughout, or None if the last level is too low."""
+        position = bisect_right(self.times, release) - 1
+        start = release
+        while position < len(self.times):
+            if self.free[position] < gpus:
+                position += 1
+                if position < len(self.times):
+                    start = self.times[position]
+            elif position + 1 == len(self.times) or self.times[position + 1] >= start + duration - EDGE_TOLERANCE_SECONDS:
+                return start
+            else:
+                position += 1
+        return None
+
+    def reserve(self, gpus: int, start: float, end: float) -> None:
+        first, last = self._cut(start), self._cut(end)
+        for position in range(first, last):
+            self.free[position] -= gpus
+
+    def _cut(self, x: float) -> int:
+        """Index of the level that begins at `x`, split off if there is none."""
+        position = bisect_left(self.times, x)
+        if position < len(self.times) and self.times[position] - x < EDGE_TOLERANCE_SECONDS:
+            return position
+        if position > 0 and x - self.times[position - 1] < EDGE_TOLERANCE_SECONDS:
+            return position - 1
+        self.times.insert(position, x)
+        self.free.insert(position, self.free[position - 1])
+        return position
+
+
+def plain_schedules(terrain: Terrain, tasks: Mapping[str, Task], links: Links) -> Iterator[dict[str, Offer]]:
+    """First-come and earliest-deadline order, each at home only and anywhere."""
+    keys: tuple[Callable[[str], tuple[float | str, ...]], ...] = (
+        lambda job: (-float(tasks[job].running >= 0), tasks[job].job.accepted_at.timestamp(), job),
+        lambda job: (-float(tasks[job].running >= 0), tasks[job].due, job),
+    )
+    for key in keys:
+        order = links.ordered(list(tasks), key)
+        for at_home in (False, True):
+            yield _listed(terrain, tasks, links, order, at_home)
+
+
+def _listed(terrain: Terrain, tasks: Mapping[str, Task], links: Links, order: list[str], at_home: bool) -> dict[str, Offer]:
+    """Each job in turn, unbroken, where it ends first."""
+    timelines = [Timeline(terrain, site) for site in range(len(terrain.sites))]
+    offers: dict[str, Offer] = {}
+    for job in order:
+        task = tasks[job]
+        release = max([task.release, *(offers[p].end for p in links.before[job] if p in offers)])
+        home = [c for c in task.choices if terrain.sites[c.site].name == task.job.home]
+        piece = _first_to_end(task, home if at_home and home else list(task.choices), timelines, release)
+        if piece is None:
+            continue
+        if not task.is_pinned:
+            timelines[piece.choice.site].reserve(task.gpus, piece.start, piece.end)
+        offers[job] = offer_of((piece,), task, terrain)
+    return offers
+
+
+def _first_to_end(task: Task, choices: list[Choice], timelines: list[Timeline], release: float) -> Piece | None:
+    best: Piece | None = None
+    for choice in choices:
+        running = choice.site == task.running and release <= 0.0
+        if task.is_pinned and not running:
+            continue
+        duration = choice.work + (0.0 if running else choice.startup)
+        start = 0.0 if task.is_pinned else timelines[choice.site].earliest(task.gpus, duration, release)
+        if start is None:
+            continue
+        fresh = not (choice.site == task.running and start <= 0.0)
+        piece = Piece(choice, start, start + choice.work + (choice.startup if fresh else 0.0), fresh)
+        if best is None or piece.end < best.end - EDGE_TOLERANCE_SECONDS:
+            best = piece
+    return best

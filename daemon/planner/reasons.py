@@ -1,0 +1,64 @@
+"""Why a job runs when and where it does, in a sentence a person understands."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from daemon.domain.job import PlannedSegment
+from daemon.planner.regret import Comparison
+from daemon.planner.task import Offer, Task
+from daemon.planner.terrain import Z80, Terrain
+
+
+def grams_text(grams: float) -> str:
+    """Grams with three significant digits, kilograms from 10,000 g on."""
+    if abs(grams) >= 10_000:
+        return f"{grams / 1000:,.1f} kg"
+    return f"{grams:,.0f} g" if abs(grams) >= 10 else f"{grams:.2g} g"
+
+
+def moment_text(instant: datetime, now: datetime) -> str:
+    """Time of day in UTC, with the day where it is not today."""
+    days = (instant.date() - now.date()).days
+    day = {0: "", 1: "tomorrow "}.get(days, f"{instant:%a %d %b} ")
+    return f"{day}{instant:%H:%M}"
+
+
+def window_text(segments: tuple[PlannedSegment, ...], now: datetime) -> str:
+    """`tomorrow 01:00-04:00 UTC`, or the first and last moment and the number of pieces."""
+    start, end = segments[0].start, max(segment.end for segment in segments)
+    same_day = start.date() == (end - timedelta(microseconds=1)).date()
+    span = f"{moment_text(start, now)}-{end:%H:%M} UTC" if same_day else f"{moment_text(start, now)} to {moment_text(end, now)} UTC"
+    return span if len(segments) == 1 else f"{span} in {len(segments)} pieces"
+
+
+def wait_text(offer: Offer, segments: tuple[PlannedSegment, ...], run_now_g: float, terrain: Terrain) -> str:
+    """A placement that is cleaner than running at once at home."""
+    zones = ", ".join(dict.fromkeys(terrain.sites[piece.choice.site].zone for piece in offer.pieces))
+    return f"cleaner window {window_text(segments, terrain.now)} in {zones}: {grams_text(offer.grams)} instead of {grams_text(run_now_g)}"
+
+
+def prompt_text(offer: Offer, task: Task, run_now_g: float, terrain: Terrain) -> str:
+    """A placement that begins as soon as the job may."""
+    site = terrain.sites[offer.pieces[0].choice.site]
+    when = "runs now" if offer.start <= 0 else f"runs at {moment_text(terrain.instant(offer.start), terrain.now)} UTC, as soon as it may,"
+    if site.name == task.job.home:
+        return f"{when} at {site.name}: no later hour before the deadline is cleaner"
+    return f"{when} at {site.name} in {site.zone}: {grams_text(offer.grams)} instead of {grams_text(run_now_g)} at {task.job.home}"
+
+
+def not_worth_text(comparison: Comparison, instead: Offer) -> str:
+    """`not worth waiting: 2 % +- 4 %`; the half-width holds the central 80 %."""
+    scale = 100 / instead.score if instead.score > 0 else 0.0
+    return f"not worth waiting: {comparison.saving_g * scale:.0f} % +- {Z80 * comparison.deviation_g * scale:.0f} %"
+
+
+def held_text(offer: Offer, terrain: Terrain) -> str:
+    """A placement that waits for room, not for clean hours."""
+    return f"waits for free GPUs until {moment_text(terrain.instant(offer.start), terrain.now)} UTC"
+
+
+def late_text(task: Task, offer: Offer, terrain: Terrain) -> str:
+    end = moment_text(terrain.instant(offer.end), terrain.now)
+    due = moment_text(task.job.deadline, terrain.now)
+    return f"held back by deadline: cannot end by {due} UTC, placed as early as there is room; a deadline of {end} UTC would do"

@@ -1,0 +1,132 @@
+"""A job in the planner's numbers, and what an answer for it looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.domain.plan import Mode, PlanJob, SiteOption
+from daemon.planner.terrain import HOUR_SECONDS, Terrain
+
+SHORTEST_WORK_SECONDS = 1.0  # a job that is all but done still takes a moment, and shares of its work stay defined
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One site where the job may run: seconds of work on its GPUs, component kilowatts, and what a start costs there.
+
+    `fresh_kwh`: what a start's energy exceeds plain work of the same length by. `once_kwh`: component energy equivalent
+    of the transfer, which is given as facility energy.
+    """
+
+    site: int
+    work: float
+    power: float
+    startup: float
+    fresh_kwh: float
+    once_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job ready to be placed: all of its `choices` have room for it at some time."""
+
+    job: PlanJob
+    release: float
+    due: float
+    choices: tuple[Choice, ...]
+    running: int  # site that holds GPUs for it now, or -1
+
+    @property
+    def gpus(self) -> int:
+        return self.job.gpus
+
+    @property
+    def width(self) -> int:
+        """How many pieces may run side by side."""
+        return self.job.max_width if self.job.mode is Mode.DIVISIBLE else 1
+
+    @property
+    def is_pinned(self) -> bool:
+        """A contiguous job that runs stays where it is; the snapshot's free GPUs are without it already."""
+        return self.job.mode is Mode.CONTIGUOUS and self.running >= 0
+
+    @property
+    def shortest(self) -> float:
+        """The least time from start to end without any pause, side by side where it may."""
+        return min(self.startup_of(c, 0.0) + c.work / self.width for c in self.choices)
+
+    def startup_of(self, choice: Choice, start: float) -> float:
+        """Seconds of start-up that a piece beginning at `start` pays: none where the job goes on running."""
+        return 0.0 if choice.site == self.running and start <= 0.0 else choice.startup
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of time on one site, seconds since now. `fresh` is False only where the job just goes on running."""
+
+    choice: Choice
+    start: float
+    end: float
+    fresh: bool = True
+
+    @property
+    def useful(self) -> float:
+        return self.end - self.start - (self.choice.startup if self.fresh else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One way to do all of a job. `grams` are expected emissions, `score` adds the price of waiting."""
+
+    pieces: tuple[Piece, ...]
+    grams: float
+    score: float
+    start: float
+    end: float
+
+
+def task_of(job: PlanJob, terrain: Terrain, deadline_margin: float = 0.0) -> Task | None:
+    """The job in numbers, or None if none of its sites can ever hold its GPUs."""
+    choices = tuple(_choice(o, terrain) for o in job.options if o.site in terrain.index and _can_hold(o, job, terrain))
+    if not choices:
+        return None
+    running = terrain.index.get(job.running_at, -1) if job.running_at is not None else -1
+    preferred = (job.running_at, job.state_at, job.home)
+    ranked = sorted(choices, key=lambda c: _rank(terrain.sites[c.site].name, preferred))
+    return Task(job, max(0.0, terrain.seconds(job.earliest)), terrain.seconds(job.deadline), tuple(ranked), running)
+
+
+def _can_hold(option: SiteOption, job: PlanJob, terrain: Terrain) -> bool:
+    """A site where the job runs holds its GPUs already, whatever is free there."""
+    return job.running_at == option.site or int(terrain.free[terrain.index[option.site]].max(initial=0)) >= job.gpus
+
+
+def _rank(name: str, preferred: tuple[str | None, ...]) -> int:
+    """Equal cost goes to where the job is, then where its state is, then home."""
+    return preferred.index(name) if name in preferred else len(preferred)
+
+
+def _choice(option: SiteOption, terrain: Terrain) -> Choice:
+    site = terrain.index[option.site]
+    fresh = option.startup_kwh - option.power_kw * option.startup_seconds / HOUR_SECONDS
+    work = max(option.work_seconds, SHORTEST_WORK_SECONDS)
+    return Choice(site, work, option.power_kw, option.startup_seconds, fresh, option.transfer_kwh / terrain.sites[site].pue)
+
+
+def offer_of(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> Offer:
+    """The pieces with their price: every kWh at the rate of its hour, starts and transfers at the rate of theirs.
+
+    Waiting costs the job's price per hour times the mean delay of its work.
+    """
+    grams, delayed, arrived = 0.0, 0.0, set()
+    for piece in pieces:
+        c = piece.choice
+        extra = (c.fresh_kwh if piece.fresh else 0.0) + (0.0 if c.site in arrived else c.once_kwh)
+        arrived.add(c.site)
+        grams += c.power * terrain.grams_per_kw(c.site, piece.start, piece.end)
+        grams += extra * float(terrain.rate[c.site, terrain.cell(piece.start)])
+        delayed += max(piece.useful, 0.0) / c.work * ((piece.start + piece.end) / 2 - task.release)
+    start, end = min(p.start for p in pieces), max(p.end for p in pieces)
+    prompt = pieces[0].choice.work / 2
+    wait = task.job.price_of_waiting_g_per_hour * max(0.0, delayed - prompt) / HOUR_SECONDS
+    return Offer(pieces, grams, grams + wait, start, end)

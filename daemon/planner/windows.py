@@ -1,0 +1,137 @@
+"""The best unbroken window for one job: prefix sums over the cells, one pass per site."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from daemon.domain.plan import IntArray
+from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
+from forecast.intensity import FloatArray
+
+TIE_SHARE = 1e-9  # costs closer than this share are equal; sums of the same cells differ in their last bits
+
+
+def best_window(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
+    """The cheapest start in [release, due - duration] over all sites where the GPUs are free throughout, or None.
+
+    Starts are `release` itself and every cell edge after it; of equal costs the earliest wins.
+    """
+    best: Offer | None = None
+    for choice in task.choices:
+        for start in _cheapest_starts(task, choice, terrain, free, release, due):
+            offer = window_offer(task, choice, start, terrain)
+            if best is None or offer.score < best.score * (1 - TIE_SHARE):
+                best = offer
+    return best
+
+
+def soonest_window(task: Task, terrain: Terrain, free: IntArray, release: float, due: float = math.inf) -> Offer | None:
+    """The unbroken window that ends first; the cheaper site decides between equal ends."""
+    best: Offer | None = None
+    for choice in task.choices:
+        start = _first_start(task, choice, terrain, free, release)
+        if start is None:
+            continue
+        offer = window_offer(task, choice, start, terrain)
+        if offer.end > due + EDGE_TOLERANCE_SECONDS:
+            continue
+        if best is None or (round(offer.end, 3), offer.score) < (round(best.end, 3), best.score):
+            best = offer
+    return best
+
+
+def prompt_window(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
+    """The cheapest unbroken window that begins at `release` itself, or None where nothing is free then."""
+    offers = [
+        window_offer(task, choice, release, terrain)
+        for choice in task.choices
+        if release + task.startup_of(choice, release) + choice.work <= due + EDGE_TOLERANCE_SECONDS
+        and _is_free(task, choice, terrain, free, release)
+    ]
+    return min(offers, key=lambda offer: offer.score, default=None)
+
+
+def window_offer(task: Task, choice: Choice, start: float, terrain: Terrain) -> Offer:
+    """All of the work on one site from `start` on, without a pause."""
+    startup = task.startup_of(choice, start)
+    fresh = not (choice.site == task.running and start <= 0.0)
+    return offer_of((Piece(choice, start, start + startup + choice.work, fresh),), task, terrain)
+
+
+def _cheapest_starts(task: Task, choice: Choice, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterator[float]:
+    """At most two starts worth pricing: `release` and the cheapest edge after it."""
+    duration = task.startup_of(choice, release) + choice.work
+    if release + duration <= due + EDGE_TOLERANCE_SECONDS and _is_free(task, choice, terrain, free, release):
+        yield release
+    duration = choice.startup + choice.work
+    first = terrain.cell(release) + 1
+    whole, rest = _cells_of(duration, terrain.step)
+    reach = whole + (rest > 0)
+    latest = math.floor((due - duration - terrain.first_edge + EDGE_TOLERANCE_SECONDS) / terrain.step) + 1
+    count = min(latest, terrain.count - reach) - first + 1
+    if count <= 0:
+        return
+    costs = _edge_costs(task, choice, terrain, first, count, whole, rest)
+    open_ = open_starts(free[choice.site], task.gpus, first, count, reach)
+    if not open_.any():
+        return
+    costs[~open_] = np.inf
+    cheapest = float(costs.min())
+    yield float(terrain.edges[first + int(np.argmax(costs <= cheapest + TIE_SHARE * abs(cheapest)))])
+
+
+def _cells_of(duration: float, step: float) -> tuple[int, float]:
+    """The duration as whole cells and seconds left over."""
+    whole = int((duration + EDGE_TOLERANCE_SECONDS) // step)
+    rest = duration - whole * step
+    return whole, rest if rest > EDGE_TOLERANCE_SECONDS else 0.0
+
+
+def _edge_costs(task: Task, choice: Choice, terrain: Terrain, first: int, count: int, whole: int, rest: float) -> FloatArray:
+    """Score of starting at each of `count` edges from `first` on."""
+    site, last = choice.site, first + count
+    paid, rate = terrain.paid[site], terrain.rate[site]
+    costs: FloatArray = (paid[first + whole : last + whole] - paid[first:last]) * choice.power
+    if rest > 0:
+        costs += rate[first + whole : last + whole] * (choice.power * rest / HOUR_SECONDS)
+    extra = choice.fresh_kwh + choice.once_kwh
+    if extra:
+        costs += rate[first:last] * extra
+    price = task.job.price_of_waiting_g_per_hour
+    if price:
+        costs += (terrain.edges[first:last] - task.release) * (price / HOUR_SECONDS)
+    return costs
+
+
+def open_starts(free: IntArray, gpus: int, first: int, count: int, reach: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """For each of `count` cells from `first` on: are `gpus` free in it and the `reach` - 1 cells after it?"""
+    blocked = np.empty(count + reach, dtype=np.int64)
+    blocked[0] = 0
+    np.cumsum(free[first : first + count + reach - 1] < gpus, out=blocked[1:])
+    return np.equal(blocked[reach:], blocked[:count])
+
+
+def _is_free(task: Task, choice: Choice, terrain: Terrain, free: IntArray, start: float) -> bool:
+    """Whether the unbroken window from `start` on finds its GPUs, inside the grid."""
+    end = start + task.startup_of(choice, start) + choice.work
+    if end > terrain.end + EDGE_TOLERANCE_SECONDS:
+        return False
+    cells = free[choice.site, terrain.cell(start) : terrain.cell_after(end)]
+    return int(cells.min()) >= task.gpus
+
+
+def _first_start(task: Task, choice: Choice, terrain: Terrain, free: IntArray, release: float) -> float | None:
+    """The earliest start at `release` or an edge after it, deadline or not."""
+    if _is_free(task, choice, terrain, free, release):
+        return release
+    whole, rest = _cells_of(choice.startup + choice.work, terrain.step)
+    reach, first = whole + (rest > 0), terrain.cell(release) + 1
+    count = terrain.count - reach - first + 1
+    if count <= 0:
+        return None
+    open_ = open_starts(free[choice.site], task.gpus, first, count, reach)
+    return float(terrain.edges[first + int(np.argmax(open_))]) if open_.any() else None
