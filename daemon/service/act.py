@@ -130,13 +130,16 @@ class Actor:
 
 
 def locate(path: str, place: Workplace) -> Path:
-    """Where a path of a request lies at the site: below one of its data roots, links resolved.
+    """Where a path of a request lies at the site: below its data root, links resolved.
 
     Raises LaunchRefused for anything else, so that a job cannot reach files that were not offered.
     """
-    for root in (*place.data_roots, place.run_root):
-        candidate = (root / path).resolve()
-        if candidate.is_relative_to(root.resolve()) and candidate.exists():
-            return candidate
-    roots = ", ".join(str(root) for root in place.data_roots) or "none is set"
-    raise LaunchRefused(f"{path!r} is not below a data root of {place.site.name} (data_roots: {roots})")
+    root = place.data_root.resolve()
+    found = (root / path).resolve()
+    if not found.is_relative_to(root):
+        raise LaunchRefused(
+            f"{path!r} is not below the data root {root} of site {place.site.name}: move it there or name it relative to it"
+        )
+    if not found.exists():
+        raise LaunchRefused(f"{path!r} does not exist below the data root {root} of site {place.site.name}")
+    return found

@@ -9,14 +9,17 @@ from daemon.domain.site import Site
 from jobs.spec import SynthesisWorkload, TrainingWorkload
 
 
-def data_tag(request: JobRequest, weights_made_from: DataTag | None) -> DataTag:
-    """What a site must admit. Weights are as sensitive as what they were trained on; of unknown origin, they are derived."""
+def data_tag(request: JobRequest, trained_on: DataTag | None, *, weights_may_travel: bool) -> DataTag:
+    """What a site must admit. Weights are as sensitive as what they were trained on; of unknown origin, they are derived.
+
+    Where a project's weights may not travel, they stay on sites that admit the patient data itself.
+    """
     workload = request.workload
     if isinstance(workload, TrainingWorkload):
         return DataTag(workload.data.effective_class)
-    if workload.weights.job is None or weights_made_from is None:
-        return DataTag.DERIVED
-    return DataTag.PUBLIC if weights_made_from is DataTag.PUBLIC else DataTag.DERIVED
+    if trained_on is DataTag.PUBLIC:
+        return DataTag.PUBLIC
+    return DataTag.DERIVED if weights_may_travel else DataTag.PATIENT_DATA
 
 
 def admissible_sites(job: Job, sites: Mapping[str, Site]) -> list[Site]:

@@ -28,6 +28,7 @@ class Policy:
     adjust_for: timedelta = timedelta(days=30)  # how long after its end a job's hours are watched for restatements
     kind: IntensityKind = LIFECYCLE_AVERAGE
     checkpoint_every_seconds: float = 30.0
+    homebound_projects: frozenset[str] = frozenset()  # projects whose weights stay where patient data is admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Workplace:
     executor: Executor
     run_root: Path
     metering: MeteringSpec
-    data_roots: tuple[Path, ...] = ()
+    data_root: Path
 
 
 Workplaces = Mapping[str, Workplace]

@@ -1,0 +1,105 @@
+"""Service: the one object the edges speak to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from daemon.clock import Clock
+from daemon.domain.errors import Conflict
+from daemon.domain.job import Event, JobRequest
+from daemon.domain.states import JobState
+from daemon.service.accept import Acceptance
+from daemon.service.query import Queries
+from daemon.service.views import (
+    EstimateAnswer,
+    EventView,
+    IntensityView,
+    JobDetail,
+    JobView,
+    LedgerView,
+    Page,
+    PlanView,
+    Readiness,
+    ReportView,
+    SiteView,
+    Submission,
+)
+from daemon.service.zones import Zones
+from daemon.store import StaleWrite, Store
+
+
+class Service:
+    """Accept, cancel and answer; the tick and the chores run beside it on the same store. Safe from several threads."""
+
+    def __init__(
+        self, store: Store, acceptance: Acceptance, queries: Queries, zones: Zones, clock: Clock, problems: Callable[[], list[str]]
+    ) -> None:
+        self._store, self._acceptance, self._queries, self._zones = store, acceptance, queries, zones
+        self._clock, self._problems = clock, problems
+
+    def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
+        return self._acceptance.submit(request, idempotency_key, digest)
+
+    def estimate(self, request: JobRequest) -> EstimateAnswer:
+        return self._acceptance.estimate(request)
+
+    def cancel(self, job_id: str) -> JobView:
+        """Ask for a job's end: at once if nothing runs, else at its next checkpoint. Raises NotFound, Conflict."""
+        for _ in range(10):
+            try:
+                self._cancel(job_id)
+            except StaleWrite:
+                continue  # the tick changed it in between: look again
+            return self._queries.job(job_id)
+        raise Conflict(f"job {job_id} keeps changing: try again in a moment")
+
+    def _cancel(self, job_id: str) -> None:
+        now = self._clock.now()
+        with self._store.write() as writer:
+            job = writer.job(job_id)
+            if job.state is JobState.CANCELLED or job.cancel_requested:
+                return
+            if job.state.is_final:
+                raise Conflict(f"job {job_id} has already {job.state}: there is nothing left to cancel")
+            event = Event(job_id, now, "cancel-requested", "the user asked to cancel")
+            if any(not attempt.state.is_final for attempt in writer.attempts(job_id)):
+                writer.change_job(replace(job, cancel_requested=True), event)
+                return
+            for run in writer.runs(job_id):
+                if run.closed_at is None:
+                    writer.change_run(replace(run, closed_at=now))
+            ended = replace(job, state=JobState.CANCELLED, cancel_requested=True, reason="cancelled on request", ended_at=now, planned=())
+            writer.change_job(ended, event)
+
+    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
+        return self._queries.jobs(states, project, cursor, limit)
+
+    def job(self, job_id: str) -> JobDetail:
+        return self._queries.job(job_id)
+
+    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
+        return self._queries.events(job_id, cursor, limit)
+
+    def ledger(self, job_id: str) -> LedgerView:
+        return self._queries.ledger(job_id)
+
+    def plan(self) -> PlanView:
+        return self._queries.plan()
+
+    def sites(self) -> list[SiteView]:
+        return self._zones.sites()
+
+    def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView:
+        return self._zones.intensity(zone, start, end)
+
+    def forecast(self, zone: str) -> IntensityView:
+        return self._zones.forecast(zone)
+
+    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
+        return self._queries.report(start, end, project)
+
+    def readiness(self) -> Readiness:
+        problems = self._problems()
+        return Readiness(ready=not problems, problems=problems)

@@ -1,0 +1,101 @@
+"""Questions about jobs, plan and ledger: reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from daemon.clock import Clock
+from daemon.domain.errors import Rejected
+from daemon.domain.job import Job, Run
+from daemon.domain.states import JobState
+from daemon.service.render import attempt_view, entry_view, job_view, plan_view
+from daemon.service.report import clock_note, make_report
+from daemon.service.views import EventView, JobDetail, JobView, LedgerView, Page, PlanView, ReportView
+from daemon.service.work import JobWork, works_of
+from daemon.store import Reader, Store
+from jobs.rundir import RunDirectory
+
+JOULES_PER_KWH = 3.6e6
+
+
+class Queries:
+    """Answers from one consistent read of the store each."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+
+    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
+        """Jobs, newest first; `cursor` is the id of the last job seen."""
+        with self._store.read() as reader:
+            found = reader.jobs(states, project, cursor, limit + 1)
+            works = works_of(reader, found[:limit])
+            views = [job_view(work, self._energy_kwh(reader, work)) for work in works.values()]
+        return Page[JobView](items=views, next_cursor=found[limit - 1].id if len(found) > limit else None)
+
+    def job(self, job_id: str) -> JobDetail:
+        with self._store.read() as reader:
+            work = _work(reader, reader.job(job_id))
+            view = job_view(work, self._energy_kwh(reader, work))
+        return JobDetail(
+            **dict(view),
+            request=work.job.request,
+            attempts=[attempt_view(attempt) for attempt in work.attempts],
+            directories=[run.directory for run in work.runs],
+        )
+
+    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
+        """What happened to a job, oldest first; `cursor` is the last sequence number seen."""
+        with self._store.read() as reader:
+            reader.job(job_id)
+            found = reader.events(job_id, _sequence(cursor), limit + 1)
+        items = [
+            EventView(sequence=event.sequence or 0, at=event.at, kind=event.kind, message=event.message, detail=event.detail)
+            for event in found[:limit]
+        ]
+        return Page[EventView](items=items, next_cursor=str(items[-1].sequence) if len(found) > limit else None)
+
+    def ledger(self, job_id: str) -> LedgerView:
+        with self._store.read() as reader:
+            reader.job(job_id)
+            entries = reader.ledger(job_id)
+        return LedgerView(job_id=job_id, entries=[entry_view(entry) for entry in entries], clock_note=clock_note(self._clock))
+
+    def plan(self) -> PlanView:
+        with self._store.read() as reader:
+            plan = reader.last_plan()
+            names = {job.id: job.request.name for job in reader.live_jobs()}
+        return plan_view(plan, names)
+
+    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
+        """Over jobs that ended in [start, end) and have a settlement."""
+        if start is not None and end is not None and not start < end:
+            raise Rejected("end", "must lie after start")
+        with self._store.read() as reader:
+            settled = reader.latest_entries(project, start, end)
+        return make_report(settled, start, end, self._clock)
+
+    def _energy_kwh(self, reader: Reader, work: JobWork) -> float | None:
+        """Component energy metered so far: from the ledger, or from the run directories of a job under way."""
+        if not work.runs:
+            return None
+        entries = reader.ledger(work.job.id) if work.job.state.is_final else []
+        if entries:
+            return entries[-1].energy_kwh
+        return sum(_joules(run) for run in work.runs) / JOULES_PER_KWH
+
+
+def _joules(run: Run) -> float:
+    return sum(record.total_joules for record in RunDirectory(run.directory).energy())
+
+
+def _work(reader: Reader, job: Job) -> JobWork:
+    return works_of(reader, [job])[job.id]
+
+
+def _sequence(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isdecimal():
+        raise Rejected("cursor", f"{cursor!r} is not a cursor of this list: use `next_cursor` of the page before")
+    return int(cursor)

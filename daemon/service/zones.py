@@ -1,0 +1,126 @@
+"""Questions about sites and the grid: what is recorded, what is expected, and on which rung it stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from daemon.clock import Clock
+from daemon.domain.errors import NotFound, Rejected
+from daemon.feed import IntensityFeed
+from daemon.service.policy import Policy, Workplaces
+from daemon.service.views import IntensityNow, IntensityPoint, IntensityView, SiteView
+from daemon.store import Store
+from forecast.intensity import Rung, ZoneOutlook
+from forecast.timeline import HOUR, floor_to
+
+LONGEST_ANSWER = timedelta(days=366)
+
+
+class Zones:
+    """Answers about the zones of the configured sites."""
+
+    def __init__(self, store: Store, workplaces: Workplaces, feed: IntensityFeed, clock: Clock, policy: Policy) -> None:
+        self._store, self._feed, self._clock, self._policy = store, feed, clock, policy
+        self._sites = [place.site for place in workplaces.values()]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({site.zone for site in self._sites}))
+
+    def sites(self) -> list[SiteView]:
+        """Every site with what it holds now and how clean its grid is."""
+        now = self._clock.now()
+        with self._store.read() as reader:
+            busy: Counter[str] = Counter()
+            for attempt in reader.live_attempts():
+                busy[attempt.site] += attempt.gpus
+        intensity = {zone: self.intensity_now(zone, now) for zone in self.names}
+        return [
+            SiteView(
+                name=site.name,
+                zone=site.zone,
+                gpus=site.gpus,
+                gpus_busy=busy[site.name],
+                hardware=site.hardware,
+                pue=site.pue,
+                admits=sorted(site.admits),
+                intensity=intensity[site.zone],
+            )
+            for site in self._sites
+        ]
+
+    def intensity_now(self, zone: str, now: datetime) -> IntensityNow:
+        outlook = self._feed.outlook(zone, floor_to(now, HOUR), HOUR, 1, now)
+        age = self._feed.status(zone, now).newest_value_age
+        age_seconds = age.total_seconds() if age is not None else None
+        if np.isnan(outlook.g_per_kwh[0]):
+            return IntensityNow(g_per_kwh=None, rung=None, source=None, age_seconds=age_seconds)
+        observed = self._feed.observed(zone, floor_to(now, HOUR), floor_to(now, HOUR) + HOUR)
+        return IntensityNow(
+            g_per_kwh=float(outlook.g_per_kwh[0]),
+            rung=Rung(int(outlook.rung[0])).label,
+            source=outlook.sources[0] if outlook.sources else None,
+            is_estimated=bool(observed.estimated[0]) if observed.estimated is not None and not np.isnan(observed.values[0]) else None,
+            age_seconds=age_seconds,
+        )
+
+    def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView:
+        """Recorded hours in [start, end), the last day by default; hours without a record are left out."""
+        self._known(zone)
+        end = end or self._clock.now()
+        start = start or end - timedelta(hours=24)
+        if not start < end:
+            raise Rejected("end", "must lie after start")
+        if end - start > LONGEST_ANSWER:
+            raise Rejected("start", f"asks for more than {LONGEST_ANSWER.days} days: ask in pieces")
+        series = self._feed.observed(zone, start, end)
+        points = [
+            IntensityPoint(
+                start=series.start + HOUR * index,
+                end=series.start + HOUR * (index + 1),
+                g_per_kwh=float(value),
+                rung=Rung.OBSERVED.label,
+                source="recorded",
+                is_estimated=bool(series.estimated[index]) if series.estimated is not None else False,
+            )
+            for index, value in enumerate(series.values)
+            if not np.isnan(value)
+        ]
+        return IntensityView(zone=zone, kind=self._policy.kind.label, points=points)
+
+    def forecast(self, zone: str) -> IntensityView:
+        """What is expected from the running hour to the planner's horizon, each hour with its rung."""
+        self._known(zone)
+        now = self._clock.now()
+        start = floor_to(now, HOUR)
+        outlook = self._feed.outlook(zone, start, HOUR, int(self._policy.horizon / HOUR), now)
+        return IntensityView(zone=zone, kind=self._policy.kind.label, points=list(_points(outlook)))
+
+    def _known(self, zone: str) -> None:
+        if zone not in self.names:
+            raise NotFound("zone", zone, self.names)
+
+
+def _points(outlook: ZoneOutlook) -> list[IntensityPoint]:
+    sources = {source.split(":")[0]: source for source in outlook.sources}
+    points = []
+    for index, value in enumerate(outlook.g_per_kwh):
+        if np.isnan(value):
+            continue
+        rung = Rung(int(outlook.rung[index])).label
+        points.append(
+            IntensityPoint(
+                start=outlook.start + outlook.step * index,
+                end=outlook.start + outlook.step * (index + 1),
+                g_per_kwh=float(value),
+                rung=rung,
+                source=sources.get(rung, rung),
+                low=float(outlook.low[index]),
+                high=float(outlook.high[index]),
+                issued_at=outlook.known_at,
+            )
+        )
+    return points
