@@ -92,6 +92,7 @@ class RunDirectory:
         self.energy_file = self.path / "energy.jsonl"
         self.outcome_file = self.path / "outcome.json"
         self.log_file = self.path / "log.txt"
+        self.carbontracker = self.path / "carbontracker"  # carbontracker's own logs: mean power per stretch of work
         self.lock_file = self.path / "lock"  # held by flock while an attempt works here: the fencing token
         self.process_file = self.path / "process.json"  # the local executor's: pid, start time, attempt
         self.exit_file = self.path / "exit.json"  # the local executor's: how the attempt's process ended

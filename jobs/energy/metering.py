@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+from jobs.energy.epochs import Epochs
 from jobs.energy.source import PowerSource
 from jobs.energy.sources import open_sources
 from jobs.rundir import EnergyRecord, Phase, Provenance, RunDirectory
@@ -55,7 +56,9 @@ class RunMeter:
         self._sources = list(open_sources(metering) if sources is None else sources)
         self._provenance: dict[str, Provenance] = {}
         self._joules: defaultdict[str, float] = defaultdict(float)
-        self._start = now()
+        self._start = self._read_at = now()
+        self._watts: dict[str, float] = {}  # component -> mean power between the last two readings
+        self._epochs = Epochs(directory.carbontracker, attempt_id, self._cpu_watts)
         self._step_from = 0
         self._waiting: list[EnergyRecord] = []
         self._write_failed = False
@@ -75,6 +78,7 @@ class RunMeter:
             with self._lock:
                 self._cut()
                 self._phase = phase
+                self._epochs.follow(phase == "work")
 
     def close(self) -> None:
         """Write the last open record and let go of the sources; safe to repeat, and later marks change nothing."""
@@ -86,6 +90,7 @@ class RunMeter:
         with self._lock:
             self._cut()
             self._closed = True
+        self._epochs.close()
         self._write_waiting()
         if self._waiting:
             log.error("%d energy records could not be written to %s and are lost", len(self._waiting), self._directory.energy_file)
@@ -98,6 +103,7 @@ class RunMeter:
             try:
                 self._look(until_reading)
                 self._write_waiting()
+                self._epochs.open_when_working()
             except Exception:  # the work must not lose its meter for one bad moment
                 log.exception("the meter stumbled; it goes on")
 
@@ -111,6 +117,9 @@ class RunMeter:
 
     def _read_sources(self) -> None:
         """Add what the sources have counted since the last look to the open record."""
+        now = self._now()
+        seconds, self._read_at = (now - self._read_at).total_seconds(), now
+        watts: dict[str, float] = {}
         for source in self._sources:
             try:
                 reading = source.joules_since_last()
@@ -120,6 +129,14 @@ class RunMeter:
             for component, joules in reading.items():
                 self._joules[component] += joules
                 self._provenance[component] = source.provenance
+                if seconds > 0:
+                    watts[component] = joules / seconds
+        self._watts = watts  # replaced whole: carbontracker's thread may be reading the old one
+
+    def _cpu_watts(self) -> float | None:
+        """Power of all but the GPUs at the last reading; None if unknown. Called on carbontracker's thread."""
+        watts = [each for component, each in self._watts.items() if not component.startswith("gpu")]
+        return sum(watts) if watts else None
 
     def _cut(self) -> None:
         """End the open record here and start the next; with the clock standing still or set back, it stays open."""
