@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from daemon.feed import IntensityStore
+from daemon.intensity_store import IntensityStore
 from forecast.intensity import IntensityKind, RecordedCounts
 from forecast.portal_csv import read_intensity_file
 
