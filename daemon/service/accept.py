@@ -189,11 +189,11 @@ class Acceptance:
 
     def _answer(self, job: Job, predecessors: Predecessors) -> Submission:
         work = JobWork(job)
-        live = frozenset(name for name, other in predecessors.jobs.items() if not other.state.is_final)
         if job.state.is_final:
             preview: Placement | Unplaced = Unplaced(job.id, job.reason)
         else:
-            preview = self._board.preview(self._photographer.plan_job(work, predecessors.weights, live))
+            planned = self._photographer.plan_job(work, predecessors.weights, frozenset())
+            preview = self._board.preview(replace(planned, earliest=max([planned.earliest, *_expected_ends(predecessors)])))
         home = self._sites[job.home]
         estimate = self._costs.estimate(job.request, home.hardware)
         return Submission(
@@ -212,3 +212,8 @@ def _check_weights(request: JobRequest, source: Job) -> None:
             "workload.model",
             f"differs from the model job {source.id} trains ({source.workload.model.model_dump_json()}): use the same",
         )
+
+
+def _expected_ends(predecessors: Predecessors) -> list[datetime]:
+    """When the jobs it builds on should have ended, as far as they have a plan."""
+    return [job.planned[-1].end for job in predecessors.jobs.values() if job.planned and not job.state.is_final]

@@ -74,7 +74,7 @@ class Actor:
                 weights_path=str(weights) if weights else None,
                 data_path=str(locate(data, place)) if data else None,
                 checkpoint_every_seconds=self._policy.checkpoint_every_seconds,
-                metering=place.metering,
+                metering=place.metering.model_copy(update={"host_share": min(1.0, attempt.gpus / place.site.gpus)}),
             )
         )
         directory.write_attempt(AttemptFile(attempt_id=attempt.id, run_id=run.id, job_id=job.id, number=attempt.number))

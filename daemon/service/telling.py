@@ -1,0 +1,29 @@
+"""Tells the metrics what tick and chores saw, so that a scrape never touches the database."""
+
+from __future__ import annotations
+
+from daemon.clock import Clock
+from daemon.metrics import Metrics
+from daemon.service.report import sum_up
+from daemon.service.tick import TickReport
+from daemon.service.zones import Zones
+from daemon.store import Store
+
+
+class Teller:
+    def __init__(self, metrics: Metrics, store: Store, zones: Zones, clock: Clock) -> None:
+        self._metrics, self._store, self._zones, self._clock = metrics, store, zones, clock
+
+    def tell_tick(self, report: TickReport) -> None:
+        self._metrics.planned(report.plan)
+        for attempt in report.ended:
+            self._metrics.attempt_ended(attempt.site, attempt.state)
+        with self._store.read() as reader:
+            counts = reader.counts()
+        self._metrics.show_jobs(counts)
+        self._metrics.show_sites(self._zones.sites())
+
+    def tell_ledger(self) -> None:
+        with self._store.read() as reader:
+            settled = reader.latest_entries()
+        self._metrics.show_ledger(sum_up([entry for _, entry in settled]))

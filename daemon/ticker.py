@@ -1,0 +1,88 @@
+"""The ticker: APScheduler calls the tick and the chores. It holds no truth; a call that is missed comes again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Protocol
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from daemon.clock import real_now
+
+log = logging.getLogger(__name__)
+
+
+class ChoreMetrics(Protocol):
+    """Who wants to know how chores went."""
+
+    def chore_ran(self, chore: str, seconds: float, *, ok: bool, at_seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something idempotent to do every so often (real time), the first time `first_after` the start."""
+
+    name: str
+    run: Callable[[], object]
+    every: timedelta
+    first_after: timedelta = timedelta(0)
+
+
+class Ticker:
+    """Runs chores until stopped. A chore never runs twice at once; one that fails is logged and comes again."""
+
+    def __init__(self, chores: Iterable[Chore], metrics: ChoreMetrics) -> None:
+        self._chores = tuple(chores)
+        self._metrics = metrics
+        self._done_at: dict[str, datetime] = {}
+        self._failures: dict[str, str] = {}
+        self._scheduler = BackgroundScheduler(
+            jobstores={"default": MemoryJobStore()},
+            executors={"default": ThreadPoolExecutor(len(self._chores))},
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+
+    def start(self) -> None:
+        now = real_now()
+        for chore in self._chores:
+            self._scheduler.add_job(
+                self._run,
+                "interval",
+                args=[chore],
+                seconds=chore.every.total_seconds(),
+                next_run_time=now + chore.first_after,
+                id=chore.name,
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """No chore begins any more; those under way are waited for."""
+        self._scheduler.shutdown(wait=True)
+
+    def problems(self) -> list[str]:
+        """What keeps the daemon from being ready: chores that failed last time, or a tick that has not come yet."""
+        found = [f"{name} failed: {reason}" for name, reason in sorted(self._failures.items())]
+        if "tick" not in self._done_at and "tick" not in self._failures:
+            found.append("the first tick is under way")
+        return found
+
+    def _run(self, chore: Chore) -> None:
+        started = perf_counter()
+        try:
+            chore.run()
+        except Exception as error:  # the daemon outlives whatever a chore meets; it is logged and counted
+            self._failures[chore.name] = f"{type(error).__name__}: {error}"
+            log.exception("chore-failed", extra={"chore": chore.name})
+            ok = False
+        else:
+            self._failures.pop(chore.name, None)
+            self._done_at[chore.name] = real_now()
+            ok = True
+        self._metrics.chore_ran(chore.name, perf_counter() - started, ok=ok, at_seconds=real_now().timestamp())
