@@ -101,7 +101,7 @@ def is_fresh(vintage: Vintage, now: datetime) -> bool:
 
 def known_at(history: Series, now: datetime) -> Series:
     """The part of a recorded series that has begun at `now`; archives imported for a replay may reach into its future."""
-    begun = -((history.start - as_utc(now)) // history.step)
+    begun = (as_utc(now) - history.start) // history.step + 1
     count = int(min(max(begun, 0), len(history.values)))
     estimated = None if history.estimated is None else history.estimated[:count]
     return replace(history, values=history.values[:count], estimated=estimated)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+
+from forecast.soundness import FROZEN_AFTER_STEPS, sound
+from tests.forecast.grids import DIRECT, series
+
+VARIED = [100.0, 110.0, 120.0, 130.0, 140.0, 150.0]
+
+
+def test_a_lively_series_is_left_as_it_is() -> None:
+    told = series(VARIED * 10)
+    assert sound(told) == (told, ())
+
+
+def test_a_life_cycle_zero_is_a_missing_value() -> None:
+    cleaned, notes = sound(series([100, 0, 120]))
+    assert np.isnan(cleaned.values[1])
+    assert notes == ("DE: 1 values of zero taken as missing",)
+
+
+def test_a_direct_zero_is_a_value() -> None:
+    told = series([0, 0, 12], kind=DIRECT)
+    assert sound(told) == (told, ())
+
+
+def test_a_frozen_end_keeps_its_first_value_only() -> None:
+    cleaned, notes = sound(series(VARIED + [151.0] * FROZEN_AFTER_STEPS))
+    assert cleaned.values[: len(VARIED) + 1].tolist() == [*VARIED, 151.0]
+    assert np.isnan(cleaned.values[len(VARIED) + 1 :]).all()
+    assert len(notes) == 1
+    assert "frozen from 2026-05-10T18:00Z on" in notes[0]
+
+
+def test_a_frozen_stretch_in_the_middle_is_found_too() -> None:
+    cleaned, _ = sound(series(VARIED + [151.0] * FROZEN_AFTER_STEPS + VARIED))
+    assert cleaned.values[-len(VARIED) :].tolist() == VARIED
+    assert np.isnan(cleaned.values).sum() == FROZEN_AFTER_STEPS - 1
+
+
+def test_a_gap_does_not_hide_that_the_feed_is_frozen() -> None:
+    half = FROZEN_AFTER_STEPS // 2
+    cleaned, notes = sound(series([*VARIED, *[151.0] * half, np.nan, *[151.0] * half]))
+    assert notes
+    assert np.isnan(cleaned.values[len(VARIED) + 1 :]).all()
+
+
+def test_a_run_as_long_as_real_grids_have_is_believed() -> None:
+    told = series(VARIED + [151.0] * (FROZEN_AFTER_STEPS - 1))
+    assert sound(told) == (told, ())
+
+
+def test_a_zone_that_is_constant_all_year_is_believed() -> None:
+    told = series([652.36] * 200)
+    assert sound(told) == (told, ())
