@@ -12,6 +12,7 @@ from daemon.api.problems import problem_response
 from daemon.metrics import Metrics
 
 BODY_LIMIT_BYTES = 1_000_000
+HANG_UP = {"Connection": "close"}  # else the server would read the rest of the body to reuse the connection
 
 
 class BodyLimit:
@@ -39,13 +40,13 @@ class BodyLimit:
             message = await receive()
             received_bytes += len(message.get("body", b""))
             if received_bytes > self._limit_bytes:
-                raise HTTPException(413, self._detail)  # FastAPI lets this one pass to the problem documents
+                raise HTTPException(413, self._detail, HANG_UP)  # FastAPI lets this one pass to the problem documents
             return message
 
         return count
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await problem_response(scope["path"], 413, self._detail, headers={"Connection": "close"})(scope, receive, send)
+        await problem_response(scope["path"], 413, self._detail, headers=HANG_UP)(scope, receive, send)
 
 
 class Observe:

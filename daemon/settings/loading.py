@@ -69,7 +69,7 @@ def _read_toml(file: Path) -> Tree:
     except UnicodeDecodeError as error:
         raise SettingsProblem(f"{file}: is not UTF-8 text (byte {error.start}): save it as UTF-8") from None
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text + "\n")  # so that a mistake in the last line has a line number, not "at end of document"
     except tomllib.TOMLDecodeError as error:
         raise SettingsProblem(f"{file}: is not valid TOML: {error}: correct that line") from None
 

@@ -1,0 +1,134 @@
+"""A service that answers from a script, so that tests of the edge need no database. Real views, real errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from daemon.domain.errors import Conflict, NotFound, Rejected
+from daemon.domain.job import JobRequest
+from daemon.domain.states import JobState
+from daemon.service.views import (
+    BandView,
+    EstimateAnswer,
+    EstimateView,
+    EventView,
+    IntensityNow,
+    IntensityPoint,
+    IntensityView,
+    JobDetail,
+    JobView,
+    LedgerView,
+    Page,
+    PlanView,
+    PreviewView,
+    ProgressView,
+    Readiness,
+    ReportTotals,
+    ReportView,
+    SiteView,
+    Submission,
+    WindowView,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WINDOW = WindowView(site="umea", start=NOW, end=NOW + timedelta(hours=3), gpus=1)
+ESTIMATE = EstimateView(
+    energy_kwh=BandView(low=0.9, mid=1.0, high=1.2),
+    duration_hours=BandView(low=2.5, mid=3.0, high=3.5),
+    power_watts=333.0,
+    origin="from FLOPs and this hardware's coefficients",
+    hardware="generic-cpu",
+)
+PREVIEW = PreviewView(segments=[WINDOW], expected_g=31.0, run_now_g=402.0, reason="cleaner window tonight in SE: 31 g instead of 402 g")
+TOTALS = ReportTotals(
+    jobs=1, energy_kwh=1.0, facility_energy_kwh=1.55, measured_kwh=0.5, estimated_kwh=0.25, simulated_kwh=0.25, waste_kwh=0.1,
+    actual_g=31.0, baseline_g=402.0, saving_g=371.0, claimed_saving_g=0.0, hindsight_share=0.9, samples=10, g_per_1000_samples=3100.0,
+)  # fmt: skip
+
+
+class ScriptedService:
+    """Remembers submissions and what it was asked; refuses the project 'forbidden' and fails on 'broken'."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.accepted: dict[str, tuple[JobRequest, str | None, str]] = {}
+        self.ready = True
+
+    def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
+        if request.project == "forbidden":
+            raise Rejected("constraints.deadline", "lies in the past: choose one after now")
+        if request.project == "broken":
+            raise RuntimeError("the secret plan is at /var/lib/private")
+        for job_id, (_, key, known) in self.accepted.items():
+            if key is not None and key == idempotency_key:
+                if known != digest:
+                    raise Conflict("this Idempotency-Key was used for another job: choose a new one")
+                return self._submission(job_id), False
+        job_id = f"j{len(self.accepted)}"
+        self.accepted[job_id] = (request, idempotency_key, digest)
+        return self._submission(job_id), True
+
+    def estimate(self, request: JobRequest) -> EstimateAnswer:
+        return EstimateAnswer(estimate=ESTIMATE, preview=PREVIEW)
+
+    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
+        self.asked.append((states, project, cursor, limit))
+        views = [self._view(job_id) for job_id in self.accepted]
+        return Page[JobView](items=views[:limit], next_cursor=views[limit - 1].id if len(views) > limit else None)
+
+    def job(self, job_id: str) -> JobDetail:
+        view = self._view(job_id)
+        return JobDetail(**view.model_dump(), request=self.accepted[job_id][0], attempts=[], directories=["/runs/j0"])
+
+    def cancel(self, job_id: str) -> JobView:
+        return self._view(job_id).model_copy(update={"state": JobState.CANCELLED, "reason": "cancelled by request"})
+
+    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
+        self._view(job_id)
+        return Page[EventView](items=[EventView(sequence=1, at=NOW, kind="accepted", message="accepted", detail={})])
+
+    def ledger(self, job_id: str) -> LedgerView:
+        self._view(job_id)
+        return LedgerView(job_id=job_id, entries=[])
+
+    def plan(self) -> PlanView:
+        return PlanView(made_at=None, placements=[], unplaced=[], cost_g=0.0, bound_g=0.0, gap=0.0, planner_seconds=0.0)
+
+    def sites(self) -> list[SiteView]:
+        now = IntensityNow(g_per_kwh=23.0, rung="observed", source="Electricity Maps", is_estimated=False, age_seconds=600.0)
+        return [SiteView(name="umea", zone="SE", gpus=8, gpus_busy=1, hardware="a100", pue=1.1, admits=[], intensity=now)]
+
+    def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView:
+        self.asked.append((zone, start, end))
+        if zone != "SE":
+            raise NotFound("zone", zone, ("SE",))
+        point = IntensityPoint(start=NOW, end=NOW + timedelta(hours=1), g_per_kwh=23.0, rung="observed", source="Electricity Maps")
+        return IntensityView(zone=zone, kind="lifecycle/average/flow-traced", points=[point])
+
+    def forecast(self, zone: str) -> IntensityView:
+        return self.intensity(zone, None, None)
+
+    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
+        self.asked.append((start, end, project))
+        return ReportView(start=start, end=end, lines=[], totals=TOTALS, equivalents=[], notes=["attributional"])
+
+    def readiness(self) -> Readiness:
+        return Readiness(ready=self.ready, problems=[] if self.ready else ["the last tick failed"])
+
+    def _submission(self, job_id: str) -> Submission:
+        return Submission(job=self._view(job_id), estimate=ESTIMATE, preview=PREVIEW)
+
+    def _view(self, job_id: str) -> JobView:
+        if job_id not in self.accepted:
+            raise NotFound("job", job_id)
+        request = self.accepted[job_id][0]
+        return JobView(
+            id=job_id, name=request.name, project=request.project, kind=request.workload.kind,
+            state=JobState.WAITING, reason=PREVIEW.reason,
+            accepted_at=NOW, deadline=NOW + timedelta(days=3), home="heidelberg", data_class="public",
+            progress=ProgressView(steps_done=0, steps_total=request.workload.total_steps, unit="samples"), plan=[WINDOW],
+        )  # fmt: skip
