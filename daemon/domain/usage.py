@@ -8,10 +8,12 @@ from datetime import datetime
 
 from daemon.domain.accounting import JOULES_PER_KWH, Place, Purpose, Slice
 from daemon.domain.job import Attempt
+from daemon.domain.states import AttemptState
 from forecast.timeline import Interval
 from jobs.rundir import EnergyRecord
 
 GAP_TOLERANCE_SECONDS = 0.5  # shorter gaps are the process's own end, not lost energy
+LAST_POWER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +58,62 @@ def slices_of_run(usage: RunUsage, time: GridTime, *, first_startup_is_useful: b
     for index, attempt in enumerate(usage.attempts):
         resumed = [later.resumed_at for later in usage.attempts[index + 1 :] if later.resumed_at >= 0]
         kept = min([usage.kept_steps, *resumed])
-        startup_useful = first_startup_is_useful and index == 0 and usage.kept_steps > 0
+        startup_is_useful = first_startup_is_useful and index == 0 and usage.kept_steps > 0
+        startup = Purpose.USEFUL if startup_is_useful else Purpose.OVERHEAD
         for record in attempt.records:
-            slices += _slices_of_record(record, usage.place, time, kept, startup_useful)
-        slices += _gap(attempt, usage.place, time)
+            for piece in _slices_of_record(record, usage.place, time):
+                slices += _sorted(piece, record, startup, _beyond(attempt.attempt, kept), kept)
+        slices += _gap(attempt, usage.place, time, _beyond(attempt.attempt, kept))
     return slices
 
 
-def _slices_of_record(record: EnergyRecord, place: Place, time: GridTime, kept: int, startup_useful: bool) -> list[Slice]:
+def _slices_of_record(record: EnergyRecord, place: Place, time: GridTime) -> list[Slice]:
+    """One slice per provenance found in the record; its purpose is not known yet."""
     start, end = time.to_grid(record.start), time.to_grid(record.end)
     if not start < end:
         return []
-    by_provenance: dict[str, float] = {}
+    kwh: dict[str, float] = {}
     for component, joules in record.joules.items():
-        source = record.provenance.get(component, "estimated")
-        by_provenance[source] = by_provenance.get(source, 0.0) + joules / JOULES_PER_KWH
-    pieces: list[Slice] = []
-    for provenance, kwh in by_provenance.items():
-        piece = Slice(place, Interval(start, end), kwh, Purpose.OVERHEAD, provenance)
-        if record.phase == "startup":
-            pieces += piece.split(1.0, Purpose.USEFUL if startup_useful else Purpose.OVERHEAD, Purpose.OVERHEAD)
-        elif kept <= 0 or record.step_from >= kept:
-            # the step under way at the stop, or a result nobody kept; closing down after the last kept step is useful
-            purpose = Purpose.USEFUL if kept > 0 and record.phase != "work" and record.step_from == kept else Purpose.WASTE
-            pieces += piece.split(1.0, purpose, purpose)
-        else:
-            done = record.step_to - record.step_from
-            fraction = 1.0 if done <= 0 else (kept - record.step_from) / done
-            pieces += piece.split(fraction, Purpose.USEFUL, Purpose.WASTE)
-    return pieces
+        provenance = record.provenance.get(component, "estimated")
+        kwh[provenance] = kwh.get(provenance, 0.0) + joules / JOULES_PER_KWH
+    return [Slice(place, Interval(start, end), energy, Purpose.WASTE, provenance) for provenance, energy in kwh.items()]
 
 
-def _gap(usage: AttemptUsage, place: Place, time: GridTime) -> list[Slice]:
+def _beyond(attempt: Attempt, kept: int) -> Purpose:
+    """What energy after the last kept step was for: closing down is part of an attempt that completed, pausing an
+    overhead, and all else the step under way at the stop or a result nobody kept."""
+    if kept <= 0:
+        return Purpose.WASTE
+    return {AttemptState.COMPLETED: Purpose.USEFUL, AttemptState.SUSPENDED: Purpose.OVERHEAD}.get(attempt.state, Purpose.WASTE)
+
+
+def _sorted(piece: Slice, record: EnergyRecord, startup: Purpose, beyond: Purpose, kept: int) -> list[Slice]:
+    if record.phase == "startup":
+        return piece.split(1.0, startup, startup)
+    if record.step_from >= kept:
+        return piece.split(1.0, beyond if record.step_from == kept else Purpose.WASTE, Purpose.WASTE)
+    done = record.step_to - record.step_from
+    fraction = 1.0 if done <= 0 else (kept - record.step_from) / done
+    return piece.split(fraction, Purpose.USEFUL, Purpose.WASTE)
+
+
+def _gap(usage: AttemptUsage, place: Place, time: GridTime, purpose: Purpose) -> list[Slice]:
+    """The time between the last record and the end of the process, at the mean power of its last seconds."""
     if not usage.records or usage.attempt.ended_at is None:
         return []
-    last = usage.records[-1]
-    start = time.to_grid(last.end)
+    start = time.to_grid(usage.records[-1].end)
     real_seconds = (usage.attempt.ended_at - start).total_seconds() / time.rate
-    if real_seconds <= GAP_TOLERANCE_SECONDS or last.seconds <= 0:
+    if real_seconds <= GAP_TOLERANCE_SECONDS:
         return []
-    watts = last.total_joules / last.seconds
-    return [Slice(place, Interval(start, usage.attempt.ended_at), watts * real_seconds / JOULES_PER_KWH, Purpose.WASTE, "estimated")]
+    kwh = _last_watts(usage.records) * real_seconds / JOULES_PER_KWH
+    return [Slice(place, Interval(start, usage.attempt.ended_at), kwh, purpose, "estimated")]
+
+
+def _last_watts(records: tuple[EnergyRecord, ...]) -> float:
+    """Mean power of the last records that make up a few seconds: a single short one may be all noise."""
+    joules = seconds = 0.0
+    for record in reversed(records):
+        joules, seconds = joules + record.total_joules, seconds + record.seconds
+        if seconds >= LAST_POWER_SECONDS:
+            break
+    return joules / seconds if seconds > 0 else 0.0

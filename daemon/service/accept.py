@@ -22,6 +22,7 @@ from daemon.service.snapshot import Photographer, Weights
 from daemon.service.views import EstimateAnswer, Submission
 from daemon.service.work import JobWork
 from daemon.store import StaleWrite, Store
+from jobs.energy.size import weights_gb
 from jobs.spec import SynthesisWorkload, TrainingWorkload
 
 
@@ -100,7 +101,7 @@ class Acceptance:
             runs = reader.runs(source) if source is not None else []
         if source is not None:
             _check_weights(request, jobs[source])
-        weights = {source: Weights(runs[-1].site, 0.0)} if source is not None and runs else {}
+        weights = {source: Weights(runs[-1].site, weights_gb(workload.model))} if source is not None and runs else {}
         return Predecessors(jobs, weights)
 
     def _job(self, request: JobRequest, predecessors: Predecessors) -> Job:

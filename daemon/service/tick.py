@@ -18,13 +18,12 @@ from daemon.service.observe import Observer
 from daemon.service.snapshot import Photographer, Weights
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
-from jobs.rundir import RunDirectory
+from jobs.energy.size import weights_gb
 from jobs.spec import SynthesisWorkload
 
 log = logging.getLogger(__name__)
 
 Planner = Callable[[Snapshot], Plan]
-TYPICAL_WEIGHTS_GB = 0.5  # before the training has ended: a few hundred million parameters in single precision
 
 
 def nothing(_: str) -> None:
@@ -114,15 +113,11 @@ def _fate(reader: Reader, work: JobWork) -> tuple[JobState, str] | None:
 
 def _weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weights]:
     """Where the weights that waiting syntheses need lie, or will lie, and how big they are."""
-    names = {
-        work.job.workload.weights.job
-        for work in works.values()
-        if isinstance(work.job.workload, SynthesisWorkload) and work.job.workload.weights.job is not None
-    }
     found = {}
-    for name in names:
-        runs = reader.runs(name)
-        if runs:
-            file = RunDirectory(runs[-1].directory).weights_file
-            found[name] = Weights(runs[-1].site, file.stat().st_size / 1e9 if file.exists() else TYPICAL_WEIGHTS_GB)
+    for work in works.values():
+        workload = work.job.workload
+        if isinstance(workload, SynthesisWorkload) and workload.weights.job is not None:
+            runs = reader.runs(workload.weights.job)
+            if runs:
+                found[workload.weights.job] = Weights(runs[-1].site, weights_gb(workload.model))
     return found
