@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import fastapi_offline
 from fastapi import Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -59,8 +56,7 @@ def _add_operations(app: FastAPI, service: ServiceApi, guard: Guard, metrics: Me
 
 def _add_documentation(app: FastAPI) -> None:
     """/docs with Swagger UI served from the installed package: the page fetches nothing from outside."""
-    assets = Path(fastapi_offline.__file__).parent / "static"
-    app.mount("/docs/assets", StaticFiles(directory=assets))
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_offline", "static")]))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -11,6 +11,7 @@ import typer
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
 from daemon.cli.output import JsonFlag, fail, number, print_json, say, table
+from daemon.cli.serve import ending_with_a_sentence
 from daemon.cli.settings import ConfigOption, load_or_fail
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def import_intensity(
 
     settings = load_or_fail(config).settings
     done: list[ImportedFile] = []
-    with open_intensity_store(settings) as store:
+    with ending_with_a_sentence(), open_intensity_store(settings) as store:
         try:
             done.extend(import_files(store, files, settings.intensity.intensity_kind, datetime.now(UTC), release))
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,7 +47,7 @@ def _run(settings: Settings) -> None:
         bound = listen(settings.server.host, settings.server.port)
     except CannotListen as problem:
         fail(str(problem))
-    with open_daemon(settings) as daemon:
+    with ending_with_a_sentence(), open_daemon(settings) as daemon:
         app = create_app(daemon.service, settings, daemon.metrics)
         facts = {
             "url": url_of(bound),
@@ -55,6 +56,19 @@ def _run(settings: Settings) -> None:
         }
         serve_until_stopped(app, bound, lambda: log.info("serve-started", extra=facts))
     log.info("serve-stopped")
+
+
+@contextmanager
+def ending_with_a_sentence() -> Iterator[None]:
+    """What keeps a daemon or its database from opening ends the command with one sentence instead of a traceback."""
+    from daemon.domain.errors import LowtideError
+    from daemon.store import StoreError
+    from jobs.energy.hardware import UnreadableProfile
+
+    try:
+        yield
+    except (LowtideError, StoreError, UnreadableProfile) as problem:
+        fail(str(problem))
 
 
 def _overrides(**server: Any) -> dict[str, Any]:
