@@ -21,6 +21,8 @@ Provenance = Literal["measured", "estimated", "simulated"]
 Phase = Literal["startup", "work", "checkpoint", "shutdown"]
 R = TypeVar("R", bound=BaseModel)
 
+_TAIL_BYTES = 65536  # holds hundreds of progress lines
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -133,10 +135,9 @@ class RunDirectory:
         append_line(self.progress_file, record.model_dump_json())
 
     def last_progress(self) -> ProgressRecord | None:
-        last = None
-        for last in _read_records(self.progress_file, ProgressRecord):
-            pass
-        return last
+        """The newest progress; reads only the end of the file, as it is asked for at every tick."""
+        records = list(_read_records(self.progress_file, ProgressRecord, last_bytes=_TAIL_BYTES))
+        return records[-1] if records else None
 
     def progress(self) -> list[ProgressRecord]:
         return list(_read_records(self.progress_file, ProgressRecord))
@@ -181,13 +182,16 @@ def append_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
-def _read_records(path: Path, kind: type[R]) -> Iterator[R]:
+def _read_records(path: Path, kind: type[R], last_bytes: int | None = None) -> Iterator[R]:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open("rb") as file:
+            if last_bytes is not None:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - last_bytes))
+            text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return
     for line in text.splitlines():
         try:
             yield kind.model_validate(json.loads(line))
         except (json.JSONDecodeError, ValidationError):
-            continue  # a line torn by a kill
+            continue  # a line torn by a kill, or cut by where we began to read

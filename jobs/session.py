@@ -18,7 +18,10 @@ from jobs.errors import StopRequested
 from jobs.rundir import AttemptFile, Phase, ProgressRecord, RunDirectory
 from jobs.spec import RunSpec
 
-PROGRESS_SECONDS = 0.5  # at most two lines a second, however fast the steps are
+# At most two progress lines a second however fast the steps are, and ever fewer in a long run, which may take weeks.
+PROGRESS_SECONDS = 0.5
+PROGRESS_SHARE_OF_RUN = 1 / 500
+LONGEST_PROGRESS_SECONDS = 30.0
 
 log = logging.getLogger("jobs")
 
@@ -65,7 +68,7 @@ class Session:
         self._stop = stop
         self._monotonic = monotonic
         self._now = now
-        self._reported_at = self._checkpointed_at = monotonic()
+        self._begun_at = self._reported_at = self._checkpointed_at = monotonic()
         self._reported_step = 0
 
     def leave_if_asked(self) -> None:
@@ -81,11 +84,16 @@ class Session:
         self._write_progress(stage)
 
     def advance(self, step: int, stage: str) -> None:
-        """`step` steps are done in all. Cheap: called after every step; writes a line at most twice a second or at the end."""
+        """`step` steps are done in all. Cheap: called after every step; writes a line when one is due, and at the end."""
         self.step = step
         self._meter.mark("work", step)
-        if step >= self.spec.total_steps or self._monotonic() - self._reported_at >= PROGRESS_SECONDS:
+        if step >= self.spec.total_steps or self._progress_due():
             self._write_progress(stage)
+
+    def _progress_due(self) -> bool:
+        now = self._monotonic()
+        pause = min(LONGEST_PROGRESS_SECONDS, max(PROGRESS_SECONDS, PROGRESS_SHARE_OF_RUN * (now - self._begun_at)))
+        return now - self._reported_at >= pause
 
     def checkpoint_if_due(self, save: Callable[[], object], *, last_step: bool = False) -> None:
         """Save if it is time, if this was the last step or if a stop was asked for; then leave if one was.

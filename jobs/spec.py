@@ -190,7 +190,8 @@ class SynthesisWorkload(StrictModel):
     def _pndm_needs_its_start(self) -> Self:
         if self.sampler == "pndm" and self.inference_steps < FEWEST_PNDM_STEPS:
             raise ValueError(
-                f"inference_steps: the PNDM sampler needs at least {FEWEST_PNDM_STEPS} steps, got {self.inference_steps}: use 'ddim' for fewer"
+                f"inference_steps: the PNDM sampler needs at least {FEWEST_PNDM_STEPS} steps, got {self.inference_steps}: "
+                "use 'ddim' for fewer"
             )
         return self
 

@@ -99,7 +99,9 @@ def _patient_of(path: Path, root: Path) -> str:
 
 def _from_manifest(manifest: Path, dimensions: int) -> list[ImageFiles]:
     """One entry a picture: `path` (file, or folder of a DICOM series) relative to the manifest, and `patient`."""
-    images = [image for number, entry in enumerate(_entries(manifest), 1) for image in _manifest_images(manifest, number, entry, dimensions)]
+    images: list[ImageFiles] = []
+    for number, entry in enumerate(_entries(manifest), 1):
+        images += _manifest_images(manifest, number, entry, dimensions)
     if not images:
         raise BadInput(f"{manifest}: the manifest names no images")
     return images

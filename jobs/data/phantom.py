@@ -73,8 +73,8 @@ def _lesion(draw: np.random.Generator, lung: Ellipsoid) -> Ellipsoid:
 
 def _coordinates(shape: tuple[int, ...]) -> list[Volume]:
     """Open coordinate grids; a two-sided image lies at height 0."""
-    axes = [((np.arange(side, dtype=np.float32) + 0.5) * 2 / side - 1) for side in shape]
-    grids = [np.asarray(grid) for grid in np.meshgrid(*axes, indexing="ij", sparse=True)]
+    axes = [(np.arange(side, dtype=np.float32) + 0.5) * 2 / side - 1 for side in shape]
+    grids = [np.asarray(grid, dtype=np.float32) for grid in np.meshgrid(*axes, indexing="ij", sparse=True)]
     return grids if len(shape) == 3 else [*grids, np.zeros((1, 1), dtype=np.float32)]
 
 

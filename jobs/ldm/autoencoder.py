@@ -14,12 +14,13 @@ from monai.losses import JukeboxLoss, PatchAdversarialLoss
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jobs.ldm.randomness import batch_indices
+from jobs.ldm.randomness import batch_indices, generator
 from jobs.ldm.runtime import Runtime
 from jobs.spec import Size, TrainingWorkload
 
 ADVERSARIAL_WEIGHT = 0.005  # as in MedLoRD's public configuration
-SPECTRAL_WEIGHT = 1.0
+SPECTRAL_WEIGHT = 0.1
+DEAD_BELOW = 0.1  # of the vectors each code would get if all were used alike
 LEARNING_RATE: dict[Size, float] = {"tiny": 2e-3, "small": 1e-4, "medium": 1e-4, "large": 1e-4}
 
 
@@ -30,6 +31,7 @@ class AutoencoderTraining:
         self, autoencoder: nn.Module, discriminator: nn.Module, images: NDArray[np.float32], workload: TrainingWorkload, runtime: Runtime
     ) -> None:
         self.autoencoder = autoencoder.to(runtime.device).train()
+        self._net: Any = self.autoencoder  # encode, quantize and decode are the libraries' own methods, unknown to nn.Module
         self._discriminator = discriminator.to(runtime.device).train()
         self._images = images
         self._workload = workload
@@ -43,8 +45,9 @@ class AutoencoderTraining:
     def train_step(self, step: int) -> float:
         """One step of each network; returns the L1 error of the reconstruction (images span -1..1)."""
         images = self._batch(step)
-        reconstruction, error = self._step_autoencoder(images)
+        reconstruction, encodings, error = self._step_autoencoder(images)
         self._step_discriminator(images, reconstruction)
+        revive_codes(self.autoencoder, encodings, generator(self._workload.seed, "codes", step))
         return error
 
     def state(self) -> dict[str, Any]:
@@ -66,11 +69,13 @@ class AutoencoderTraining:
         indices = batch_indices(len(self._images), self._workload.batch_size, self._workload.seed, "autoencoder", step)
         return torch.from_numpy(self._images[indices]).to(self._runtime.device)
 
-    def _step_autoencoder(self, images: Tensor) -> tuple[Tensor, float]:
+    def _step_autoencoder(self, images: Tensor) -> tuple[Tensor, Tensor, float]:
         # the discriminator only judges here: without gradients of its own this half of the step costs a third less
         self._discriminator.requires_grad_(False)
         with self._runtime.autocast():
-            reconstruction, commitment = self.autoencoder(images)
+            encodings = self._net.encode(images)
+            quantised, commitment = self._net.quantize(encodings)
+            reconstruction = self._net.decode(quantised)
             verdict = self._discriminator(reconstruction.float())[-1]
         reconstruction = reconstruction.float()
         error = (reconstruction - images).abs().mean()
@@ -79,7 +84,7 @@ class AutoencoderTraining:
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._optimiser.step()
-        return reconstruction.detach(), float(error.detach())
+        return reconstruction.detach(), encodings.detach().float(), float(error.detach())
 
     def _step_discriminator(self, images: Tensor, reconstruction: Tensor) -> None:
         self._discriminator.requires_grad_(True)
@@ -91,6 +96,23 @@ class AutoencoderTraining:
         self._discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._discriminator_optimiser.step()
+
+
+@torch.no_grad()
+def revive_codes(autoencoder: nn.Module, encodings: Tensor, draw: torch.Generator) -> None:
+    """Move codes that hardly any vector is close to onto vectors of this batch (Dhariwal et al. 2020, arXiv 2005.00341, 3.2).
+
+    Without it a codebook drawn at random collapses to a few codes within the first steps and never recovers.
+    """
+    quantizer: Any = autoencoder.get_submodule("quantizer.quantizer")
+    vectors = encodings.movedim(1, -1).reshape(-1, encodings.shape[1])
+    usage = quantizer.ema_cluster_size
+    fair_share = len(vectors) / len(usage)
+    dead = (usage < DEAD_BELOW * fair_share).nonzero().flatten()
+    picks = torch.randint(0, len(vectors), (len(dead),), generator=draw).to(vectors.device)
+    quantizer.embedding.weight.data[dead] = vectors[picks]
+    quantizer.ema_w[dead] = vectors[picks] * fair_share
+    usage[dead] = fair_share
 
 
 @torch.no_grad()

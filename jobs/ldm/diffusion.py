@@ -42,7 +42,7 @@ class DiffusionTraining:
             predicted: Tensor = self.unet(noisy, timesteps=levels)
         loss = (predicted.float() - noise).abs().mean()
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         return float(loss.detach())
 

@@ -69,7 +69,8 @@ class _TrainingRun:
         if state is None or state["configuration"] == self._configuration:
             return
         saved = state["configuration"]
-        different = ", ".join(f"{name} {saved.get(name)} -> {value}" for name, value in self._configuration.items() if saved.get(name) != value)
+        changed = {name: value for name, value in self._configuration.items() if saved.get(name) != value}
+        different = ", ".join(f"{name} {saved.get(name)} -> {value}" for name, value in changed.items())
         raise BadInput(f"the checkpoints here are of another configuration ({different}): start this job in a new run directory")
 
     def train_autoencoder(self, state: State | None) -> nn.Module:
@@ -143,7 +144,7 @@ class _TrainingRun:
 
     def _sound(self, stage: str, step: int, loss: float) -> float:
         if not math.isfinite(loss):
-            raise RunError(f"{stage} training diverged at step {step + 1}: its loss is {loss}; change the seed or the data", retryable=False)
+            raise RunError(f"{stage} training diverged at step {step + 1}: its loss is {loss}; change seed or data", retryable=False)
         return loss
 
 
