@@ -14,10 +14,11 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
 
@@ -85,13 +86,15 @@ def iterate_rows(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE) -> Iterato
             raise CsvProblem(path, lines.line_num, f"the gzip file is damaged ({error})") from error
 
 
-def _open_text(path: Path) -> IO[str]:
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
     """The file as text, unpacked if its first bytes say gzip (whatever its name says); a byte-order mark is dropped."""
-    raw = path.open("rb")
-    magic = raw.read(2)
-    raw.seek(0)
-    binary: IO[bytes] = gzip.GzipFile(fileobj=raw, mode="rb") if magic == b"\x1f\x8b" else raw  # type: ignore[assignment]  # is an IO[bytes]
-    return io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+    with path.open("rb") as raw:
+        is_gzip = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        binary = cast(IO[bytes], gzip.GzipFile(fileobj=raw, mode="rb")) if is_gzip else raw
+        with io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
+            yield text
 
 
 def _layout(path: Path, header: list[str], kind: IntensityKind) -> _Layout:
