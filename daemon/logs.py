@@ -16,6 +16,8 @@ from typing import Any, Literal, TextIO
 # What the daemon's own events mean; operators read it in the runbook, which a test compares with this list.
 EVENTS: dict[str, str] = {
     "fetch-changed": "the intensity provider answers about a zone and endpoint in another way than before: result, was, reason",
+    "chore-failed": "the tick or a chore beside it met an error; it comes again at its next turn",
+    "directory-unreadable": "the run directory of an attempt cannot be read now; its state is asked again at the next tick",
     "http-failed": "a request met an error of the daemon's own; the traceback says where",
     "ladder-climbed": "the next hour of a zone stands on a better rung of intensity sources again",
     "ladder-fell": "the next hour of a zone stands on a worse rung of intensity sources, or on none; jobs go on",
@@ -24,6 +26,7 @@ EVENTS: dict[str, str] = {
     "plan-stale": "a job changed while it was planned; this part of the plan is dropped, the next tick plans again",
     "serve-started": "the daemon listens; address, database and sites",
     "serve-stopped": "the daemon has ended; running work goes on and is adopted at the next start",
+    "settlement-postponed": "the account of an ended job cannot be settled yet; it is tried again",
     "stop-postponed": "an executor could not ask an attempt to stop; the next tick asks again",
     "world-zone": "no site is configured: intensity is the world's yearly mean, so no window is cleaner than another",
 }

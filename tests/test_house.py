@@ -1,0 +1,70 @@
+"""The rules of the house that no single part can check: what an import may pull in, what a lock and the log may contain."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.logs import EVENTS
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "monai", "generative", "pandas", "scipy", "matplotlib", "sklearn", "lightgbm", "carbontracker", "plotly")
+
+
+def test_the_daemon_starts_without_anything_heavy() -> None:
+    program = (
+        "import json, sys; import daemon.cli, daemon.compose, daemon.api.app, daemon.api.server; "
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not set(json.loads(done.stdout)) & set(HEAVY)
+
+
+def test_help_needs_neither_database_nor_web_framework() -> None:
+    program = (
+        "import sys, daemon.cli; daemon.cli.build_app(); "
+        "print([name for name in ('fastapi', 'sqlalchemy', 'httpx', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "deploy").glob("*.lock")), ids=lambda path: path.name)
+def test_a_lock_holds_names_versions_and_hashes_only(lock: Path) -> None:
+    text = lock.read_text()
+    assert len(re.findall("^[a-z]", text, re.MULTILINE)) > 50
+    for line in text.splitlines():
+        assert re.fullmatch(r"[a-z0-9-]+==\S+( ; .+?)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
+    assert not re.search(r"^(torch|triton|nvidia-(?!ml-py))", text, re.MULTILINE)
+
+
+def test_the_runtime_lock_is_a_part_of_the_lock_for_tests() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^([a-z0-9-]+==\S+)", (ROOT / "deploy" / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_every_logged_event_of_the_daemon_is_explained_in_one_place() -> None:
+    assert set(logged_events()) == set(EVENTS)
+
+
+def logged_events() -> Iterator[str]:
+    """The event of every call log.info(...), log.warning(...), log.log(level, ...) in the daemon."""
+    for path in (ROOT / "daemon").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)):
+                continue
+            if node.func.value.id == "log" and node.func.attr in ("debug", "info", "warning", "error", "exception", "log"):
+                event = node.args[1 if node.func.attr == "log" else 0]
+                names = [event.body, event.orelse] if isinstance(event, ast.IfExp) else [event]
+                for name in names:
+                    assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: an event is named by a plain string"
+                    yield str(name.value)
