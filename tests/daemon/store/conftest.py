@@ -1,0 +1,44 @@
+"""The store under test. Every test runs on SQLite; on PostgreSQL too where LOWTIDE_TEST_POSTGRES names a database to use up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from daemon.store import Store
+
+POSTGRES = os.environ.get("LOWTIDE_TEST_POSTGRES")
+
+
+@pytest.fixture(scope="session")
+def shaped_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with all tables and no rows, to be copied: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("store") / "shaped.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, shaped_file: Path) -> str:
+    """A database without rows."""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(shaped_file, tmp_path / 'low tide.db')}"
+    assert POSTGRES is not None
+    engine = create_engine(POSTGRES)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return POSTGRES
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    store = Store.open(store_url)
+    yield store
+    store.close()

@@ -1,0 +1,218 @@
+"""Recorded grid history: what is current, what was replaced, what was known when."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Table, select
+
+from daemon.intensity_store import IntensityStore
+from daemon.store import Store
+from daemon.store.grid_schema import replaced_period_mean, replaced_reading
+from daemon.store.intensity import RecordedIntensity
+from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Reading, RecordedCounts, Rung, Vintage
+from forecast.timeline import HOUR, Interval
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+DIRECT = IntensityKind(factors="direct")
+
+
+@pytest.fixture
+def recorded(store: Store) -> RecordedIntensity:
+    return RecordedIntensity(store.database)
+
+
+def reading(hour: int = 0, g_per_kwh: float = 100.0, known: int = 0, **changes: Any) -> Reading:
+    interval = Interval(MONDAY + hour * HOUR, MONDAY + (hour + 1) * HOUR)
+    return replace(Reading("DE", interval, g_per_kwh, LIFECYCLE_AVERAGE, "somebody", MONDAY + known * HOUR), **changes)
+
+
+def replaced(store: Store, table: Table) -> list[Any]:
+    with store.database.read() as connection:
+        return list(connection.execute(select(table).order_by(table.c.id)))
+
+
+def everything(recorded: IntensityStore, zone: str = "DE", kind: IntensityKind = LIFECYCLE_AVERAGE) -> list[Reading]:
+    return recorded.readings(zone, kind, MONDAY - 10_000 * HOUR, MONDAY + 10_000 * HOUR)
+
+
+def test_readings_come_back_as_they_were(recorded: RecordedIntensity) -> None:
+    told = [reading(0, 0.1 + 0.2, estimated=True, estimation_method="TIME_SLICER", release="2026-01"), reading(1), reading(5)]
+    assert recorded.put_readings(told[::-1], MONDAY) == RecordedCounts(new=3)
+    assert everything(recorded) == told
+
+
+def test_readings_are_asked_for_by_zone_kind_and_start(recorded: RecordedIntensity) -> None:
+    recorded.put_readings([reading(hour) for hour in range(5)], MONDAY)
+    recorded.put_readings([reading(0, zone="SE", g_per_kwh=20.0), reading(0, kind=DIRECT, g_per_kwh=7.0)], MONDAY)
+    assert recorded.readings("DE", LIFECYCLE_AVERAGE, MONDAY + HOUR, MONDAY + 3 * HOUR) == [reading(1), reading(2)]
+    assert [one.g_per_kwh for one in everything(recorded, "SE")] == [20.0]
+    assert [one.g_per_kwh for one in everything(recorded, kind=DIRECT)] == [7.0]
+
+
+def test_a_restated_value_takes_the_place_and_the_old_one_is_kept_with_the_time(recorded: RecordedIntensity, store: Store) -> None:
+    recorded.put_readings([reading(0, 100.0), reading(1, 50.0)], MONDAY)
+    restated = reading(0, 110.0, known=2)
+    assert recorded.put_readings([restated, reading(1, 50.0, known=2)], MONDAY + 2 * HOUR) == RecordedCounts(restated=1, unchanged=1)
+    assert everything(recorded)[0] == restated
+    (audit,) = replaced(store, replaced_reading)
+    assert (audit.g_per_kwh, audit.known_at, audit.replaced_at) == (100.0, MONDAY, MONDAY + 2 * HOUR)
+
+
+def test_an_older_word_that_arrives_late_changes_nothing(recorded: RecordedIntensity, store: Store) -> None:
+    recorded.put_readings([reading(0, 100.0, known=5)], MONDAY)
+    assert recorded.put_readings([reading(0, 90.0, known=4)], MONDAY) == RecordedCounts(unchanged=1)
+    assert everything(recorded) == [reading(0, 100.0, known=5)]
+    assert replaced(store, replaced_reading) == []
+
+
+def test_on_equal_knowledge_the_one_given_last_counts(recorded: RecordedIntensity, store: Store) -> None:
+    assert recorded.put_readings([reading(0, 100.0), reading(0, 90.0)], MONDAY) == RecordedCounts(new=1, restated=1)
+    assert everything(recorded) == [reading(0, 90.0)]
+    assert [row.g_per_kwh for row in replaced(store, replaced_reading)] == [100.0]
+
+
+def test_the_same_value_told_again_refreshes_its_marks_without_an_audit_copy(recorded: RecordedIntensity, store: Store) -> None:
+    recorded.put_readings([reading(0, estimated=True, estimation_method="TIME_SLICER", release="a")], MONDAY)
+    assert recorded.put_readings([reading(0, known=3, estimated=False, release="b")], MONDAY) == RecordedCounts(unchanged=1)
+    (now,) = everything(recorded)
+    assert (now.estimated, now.estimation_method, now.release) == (False, None, "b")
+    assert replaced(store, replaced_reading) == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    told=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([10.0, 20.0, 30.0]), st.integers(0, 3), st.booleans()), max_size=12),
+    cut=st.integers(0, 12),
+)
+def test_however_readings_are_batched_the_result_and_the_audit_are_the_same(
+    recorded: RecordedIntensity, store: Store, told: list[tuple[int, float, int, bool]], cut: int
+) -> None:
+    zone = uuid4()
+    readings = [reading(hour, value, known, estimated=estimated) for hour, value, known, estimated in told]
+    batched = [replace(one, zone=f"{zone}-1") for one in readings]
+    single = [replace(one, zone=f"{zone}-2") for one in readings]
+    recorded.put_readings(batched[:cut], MONDAY)
+    recorded.put_readings(batched[cut:], MONDAY)
+    for one in single:
+        recorded.put_readings([one], MONDAY)
+    assert [replace(one, zone="") for one in everything(recorded, f"{zone}-1")] == [
+        replace(one, zone="") for one in everything(recorded, f"{zone}-2")
+    ]
+    audits = [
+        [(row.start, row.g_per_kwh, row.known_at) for row in replaced(store, replaced_reading) if row.zone == f"{zone}-{number}"]
+        for number in (1, 2)
+    ]
+    assert sorted(audits[0]) == sorted(audits[1])
+
+
+def vintage(issued: int = 0, known: int | None = None, **changes: Any) -> Vintage:
+    plain = Vintage(
+        "DE",
+        LIFECYCLE_AVERAGE,
+        "vendor",
+        Rung.VENDOR_FORECAST,
+        MONDAY + issued * HOUR,
+        MONDAY + (issued if known is None else known) * HOUR,
+        MONDAY + (issued + 1) * HOUR,
+        timedelta(minutes=30),
+        np.array([1.5, math.nan, 0.1 + 0.2]),
+    )
+    return replace(plain, **changes)
+
+
+def latest(recorded: RecordedIntensity, now: datetime) -> Vintage | None:
+    return recorded.latest_vintage("DE", LIFECYCLE_AVERAGE, Rung.VENDOR_FORECAST, now)
+
+
+def test_a_forecast_comes_back_to_the_last_bit(recorded: RecordedIntensity) -> None:
+    told = vintage(low=np.array([1.0, math.nan, 0.1]), high=np.array([2.0, math.nan, 0.7]))
+    recorded.put_vintage(told)
+    found = latest(recorded, MONDAY)
+    assert found is not None
+    arrays = ("g_per_kwh", "low", "high")
+    for name in arrays:
+        np.testing.assert_array_equal(getattr(found, name), getattr(told, name))
+    rest = [field.name for field in fields(Vintage) if field.name not in arrays]
+    assert [getattr(found, name) for name in rest] == [getattr(told, name) for name in rest]
+
+
+def test_a_forecast_without_bounds_has_none(recorded: RecordedIntensity) -> None:
+    recorded.put_vintage(vintage())
+    found = latest(recorded, MONDAY)
+    assert found is not None
+    assert found.low is None
+    assert found.high is None
+
+
+def test_the_newest_forecast_known_by_then_is_given(recorded: RecordedIntensity) -> None:
+    for one in (vintage(0), vintage(2), vintage(1), vintage(3, known=9)):
+        recorded.put_vintage(one)
+    recorded.put_vintage(vintage(8, rung=Rung.OWN_FORECAST))
+    recorded.put_vintage(vintage(8, zone="SE"))
+    recorded.put_vintage(vintage(8, kind=DIRECT))
+    assert latest(recorded, MONDAY - HOUR) is None
+    for now, issued in ((0, 0), (1, 1), (5, 2), (9, 3)):
+        found = latest(recorded, MONDAY + now * HOUR)
+        assert found is not None
+        assert found.issued_at == MONDAY + issued * HOUR
+
+
+def test_the_same_forecast_told_again_changes_nothing(recorded: RecordedIntensity) -> None:
+    recorded.put_vintage(vintage())
+    recorded.put_vintage(vintage(g_per_kwh=np.zeros(3)))
+    found = latest(recorded, MONDAY)
+    assert found is not None
+    assert found.g_per_kwh[0] == 1.5
+
+
+def test_old_forecasts_can_be_forgotten(recorded: RecordedIntensity) -> None:
+    for issued in range(4):
+        recorded.put_vintage(vintage(issued))
+    assert recorded.forget_vintages(before=MONDAY + 3 * HOUR) == 3
+    assert latest(recorded, MONDAY + 2 * HOUR) is None
+    assert latest(recorded, MONDAY + 3 * HOUR) is not None
+
+
+def month(number: int = 1, g_per_kwh: float = 300.0, source: str = "portal", **changes: Any) -> PeriodMean:
+    interval = Interval(datetime(2025, number, 1, tzinfo=UTC), datetime(2025, number + 1, 1, tzinfo=UTC))
+    return replace(PeriodMean("DE", interval, g_per_kwh, LIFECYCLE_AVERAGE, source, "2026-01"), **changes)
+
+
+def test_period_means_come_back_in_order(recorded: RecordedIntensity) -> None:
+    year = month(interval=Interval(datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)), release=None)
+    assert recorded.put_period_means([month(3), year, month(1), month(2)], MONDAY) == RecordedCounts(new=4)
+    assert recorded.period_means("DE", LIFECYCLE_AVERAGE) == [month(1), year, month(2), month(3)]
+    assert recorded.period_means("SE", LIFECYCLE_AVERAGE) == []
+    assert recorded.period_means("DE", DIRECT) == []
+
+
+def test_of_several_sources_the_newest_recorded_stands_last(recorded: RecordedIntensity) -> None:
+    recorded.put_period_means([month(source="z")], MONDAY)
+    recorded.put_period_means([month(source="a")], MONDAY + HOUR)
+    recorded.put_period_means([month(source="z")], MONDAY + 2 * HOUR)  # told again, not new
+    assert [one.source for one in recorded.period_means("DE", LIFECYCLE_AVERAGE)] == ["z", "a"]
+    recorded.put_period_means([month(source="z", g_per_kwh=1.0)], MONDAY + 3 * HOUR)
+    assert [one.source for one in recorded.period_means("DE", LIFECYCLE_AVERAGE)] == ["a", "z"]
+
+
+def test_a_changed_mean_replaces_the_old_one_with_an_audit_copy(recorded: RecordedIntensity, store: Store) -> None:
+    recorded.put_period_means([month()], MONDAY)
+    counts = recorded.put_period_means([month(g_per_kwh=310.0, release="2026-02"), month(2)], MONDAY + HOUR)
+    assert counts == RecordedCounts(new=1, restated=1)
+    assert recorded.period_means("DE", LIFECYCLE_AVERAGE)[0] == month(g_per_kwh=310.0, release="2026-02")
+    (audit,) = replaced(store, replaced_period_mean)
+    assert (audit.g_per_kwh, audit.release, audit.recorded_at, audit.replaced_at) == (300.0, "2026-01", MONDAY, MONDAY + HOUR)
+
+
+def test_nothing_told_changes_nothing(recorded: RecordedIntensity) -> None:
+    assert recorded.put_readings([], MONDAY) == RecordedCounts()
+    assert recorded.put_period_means([], MONDAY) == RecordedCounts()
