@@ -1,0 +1,198 @@
+"""What the commands print for people and for programs, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.cli.output import grams, number, percent
+from tests.daemon.api.scripted import ScriptedService
+from tests.daemon.api.test_problems import job, synthesis
+from tests.daemon.cli.conftest import Lowtide
+
+JOB = json.dumps(job(synthesis()))
+
+
+@pytest.fixture
+def job_file(tmp_path: Path) -> str:
+    path = tmp_path / "a job's file.json"
+    path.write_text(JOB)
+    return str(path)
+
+
+def test_submit_prints_id_estimate_window_and_reason(lowtide: Lowtide, job_file: str) -> None:
+    result = lowtide("submit", job_file)
+    assert result.exit_code == 0
+    for words in (
+        "j0",
+        "1.00 kWh (0.9000 to 1.20)",
+        "umea  2026-11-20 12:00 - 2026-11-20 15:00 UTC",
+        "31.0 g",
+        "402 g",
+        "cleaner window tonight",
+    ):
+        assert words in result.stdout
+
+
+def test_submit_reads_standard_input_and_sends_the_key(lowtide: Lowtide, service: ScriptedService) -> None:
+    assert lowtide("submit", "-", "--key", "k1", stdin=JOB).exit_code == 0
+    assert lowtide("submit", "-", "--key", "k1", stdin=JOB).exit_code == 0
+    assert [key for _, key, _ in service.accepted.values()] == ["k1"]
+
+
+@pytest.mark.parametrize("command", [["submit", "-"], ["estimate", "-"]])
+def test_a_refused_job_ends_with_1_and_every_field(lowtide: Lowtide, command: list[str]) -> None:
+    result = lowtide(*command, stdin=json.dumps(job(synthesis(samples=-1, sampels=2))))
+    assert result.exit_code == 1
+    assert "workload.samples: must be at least 1, got -1" in result.stderr
+    assert "workload.sampels: unknown field, did you mean 'samples'?" in result.stderr
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "is not JSON"), ('{"a": NaN}', "NaN is not a number"), ("[1,\n2,]", "line 2")])
+def test_a_file_that_is_no_json_ends_with_2_and_the_place(lowtide: Lowtide, tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(text)
+    result = lowtide("submit", str(path))
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_a_missing_file_ends_with_2_and_its_name(lowtide: Lowtide) -> None:
+    result = lowtide("submit", "nowhere.json")
+    assert (result.exit_code, "nowhere.json" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["jobs"],
+        ["job", "j0"],
+        ["cancel", "j0"],
+        ["plan"],
+        ["report"],
+        ["zones"],
+        ["zones", "--all"],
+        ["settings"],
+        ["submit", "-"],
+        ["estimate", "-"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_that_prints_results_speaks_json(lowtide: Lowtide, arguments: list[str]) -> None:
+    lowtide("submit", "-", stdin=JOB)
+    result = lowtide(*arguments, "--json", stdin=JOB)
+    assert result.exit_code == 0, result.stderr
+    json.loads(result.stdout)
+    assert lowtide(*arguments, stdin=JOB).exit_code == 0
+
+
+def test_jobs_are_listed_with_state_and_reason(lowtide: Lowtide) -> None:
+    lowtide("submit", "-", stdin=json.dumps(job(synthesis()) | {"name": "[bold]not markup[/bold]"}))
+    result = lowtide("jobs")
+    for words in ("[bold]not markup[/bold]", "waiting", "0/8", "cleaner window tonight"):
+        assert words in result.stdout
+
+
+def test_a_job_shows_its_plan_events_and_directories(lowtide: Lowtide) -> None:
+    lowtide("submit", "-", stdin=JOB)
+    result = lowtide("job", "j0")
+    for words in ("Deadline", "umea", "Attempts", "Events", "accepted", "/runs/j0"):
+        assert words in result.stdout
+
+
+def test_an_unknown_job_is_a_failure_with_the_daemons_sentence(lowtide: Lowtide) -> None:
+    result = lowtide("job", "../v1/sites")
+    assert result.exit_code == 1
+    assert "nothing at" in result.stderr or "there is no job" in result.stderr
+
+
+def test_a_silent_address_is_one_helpful_sentence(lowtide: Lowtide) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        result = lowtide("jobs", "--url", f"http://127.0.0.1:{free.getsockname()[1]}")
+    assert result.exit_code == 1
+    assert "lowtide serve" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    """Something that speaks HTTP and is no Lowtide daemon."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+def test_an_answer_from_something_else_is_recognised(lowtide: Lowtide, stranger: str) -> None:
+    result = lowtide("jobs", "--url", stranger)
+    assert result.exit_code == 1
+    assert "not a Lowtide daemon" in result.stderr
+
+
+def test_an_address_that_is_none_is_one_sentence(lowtide: Lowtide) -> None:
+    result = lowtide("jobs", "--url", "nonsense")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+def test_a_wrong_option_ends_with_2(lowtide: Lowtide) -> None:
+    assert lowtide("jobs", "--limit", "0").exit_code == 2
+    assert lowtide("no-such-command").exit_code == 2
+
+
+def test_settings_show_where_each_value_came_from(lowtide: Lowtide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "lowtide.toml"
+    config.write_text("[server]\nport = 1234\n[electricity_maps]\ntoken = 'hidden-from-view'\n")
+    monkeypatch.setenv("LOWTIDE_PLANNER__RETRIES", "9")
+    result = lowtide("settings", "--config", str(config), "--json")
+    rows = {row["key"]: (row["value"], row["origin"]) for row in json.loads(result.stdout)}
+    assert rows["server.port"] == (1234, str(config))
+    assert rows["planner.retries"] == (9, "LOWTIDE_PLANNER__RETRIES")
+    assert "hidden-from-view" not in result.stdout
+
+
+def test_a_broken_settings_file_stops_every_command_that_reads_it_with_one_sentence(lowtide: Lowtide, tmp_path: Path) -> None:
+    config = tmp_path / "lowtide.toml"
+    config.write_text("[server\n")
+    for command in ("settings", "serve"):
+        result = lowtide(command, "--config", str(config))
+        assert result.exit_code == 2
+        assert "line 1" in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_serving_others_without_a_token_is_refused_in_one_sentence(
+    lowtide: Lowtide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = lowtide("serve", "--host", "0.0.0.0")
+    assert result.exit_code == 2
+    assert "[[server.tokens]]" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_job_ids_complete_in_the_shell(lowtide: Lowtide) -> None:
+    from daemon.cli.jobs import _complete_job_id
+
+    lowtide("submit", "-", stdin=JOB)
+    assert _complete_job_id("j") == ["j0"]
+    assert _complete_job_id("x") == []
+
+
+def test_unknown_is_not_zero_in_any_unit() -> None:
+    assert (number(None), grams(None), percent(None)) == (None, None, None)
+    assert (number(0.0, "kWh"), grams(0.0)) == ("0.0000 kWh", "0.0000 g")
+    assert (grams(31.04), grams(-2500.0), number(1234.5), number(0.00001)) == ("31.0 g", "-2.50 kg", "1,234", "1.00e-05")

@@ -1,0 +1,66 @@
+"""Structured logs: stable events, plain fields, no secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from daemon.logs import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+def test_a_json_line_carries_event_level_time_and_fields(stream: io.StringIO) -> None:
+    configure_logging("info", "json", stream=stream)
+    logging.getLogger("daemon.test").info("plan-stale", extra={"job": "j1", "hours": 3.5})
+    line = json.loads(stream.getvalue())
+    assert line.pop("at").endswith("Z")
+    assert line == {"level": "info", "event": "plan-stale", "logger": "daemon.test", "job": "j1", "hours": 3.5}
+
+
+def test_a_text_line_stays_one_line_whatever_a_field_holds(stream: io.StringIO) -> None:
+    configure_logging("info", "text", stream=stream)
+    logging.getLogger("daemon.test").warning("launch-postponed", extra={"reason": 'no "space"\nleft=0', "site": "umea"})
+    assert stream.getvalue().count("\n") == 1
+    assert 'warning launch-postponed logger=daemon.test reason="no \\"space\\"\\nleft=0" site=umea' in stream.getvalue()
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_secret_never_reaches_the_log_not_even_in_a_traceback(stream: io.StringIO, style: str) -> None:
+    configure_logging("info", "json" if style == "json" else "text", ["tok-123456"], stream)
+    try:
+        raise RuntimeError("the key tok-123456 was refused")
+    except RuntimeError:
+        logging.getLogger("daemon.test").exception("chore-failed", extra={"url": "http://x?token=tok-123456"})
+    assert "chore-failed" in stream.getvalue()
+    assert "RuntimeError" in stream.getvalue()
+    assert "tok-123456" not in stream.getvalue()
+
+
+def test_levels_below_the_configured_one_and_noisy_libraries_are_quiet(stream: io.StringIO) -> None:
+    configure_logging("warning", "text", stream=stream)
+    logging.getLogger("daemon.test").info("serve-started")
+    logging.getLogger("httpx").info("HTTP Request: GET https://...")
+    assert stream.getvalue() == ""
+
+
+def test_configuring_again_replaces_the_handler(stream: io.StringIO) -> None:
+    configure_logging("info", "text", stream=stream)
+    configure_logging("info", "text", stream=stream)
+    logging.getLogger("daemon.test").info("serve-stopped")
+    assert stream.getvalue().count("serve-stopped") == 1
