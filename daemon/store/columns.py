@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, SmallInteger, String, Text, TypeDecorator
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from forecast.timeline import as_utc
@@ -28,7 +27,7 @@ SEQUENCE: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
 
 def text_id(length: int = 64) -> TypeEngine[str]:
     """An id or cursor: compared byte by byte everywhere (PostgreSQL would follow the locale)."""
-    return String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 class Instant(TypeDecorator[datetime]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 revision = "0001"
@@ -25,7 +24,7 @@ def upgrade() -> None:
 
 
 def _text_id(length: int = 64) -> TypeEngine[str]:
-    return sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
 def _job_reference(primary_key: bool = False) -> sa.Column[str]:
