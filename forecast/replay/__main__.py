@@ -21,14 +21,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recording = Recording.load(options.data, IntensityKind(options.factors))
         clock = AffineClock(options.start or recording.default_start(), datetime.now(UTC), options.speed)
+        faults = faults_of(options.fault)
         server = ReplayServer(recording, clock.now, plan=options.plan, host=options.host, port=options.port)
-        server.set_faults(*faults_of(options.fault))
     except (OSError, ValueError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    server.set_faults(*faults)
     with server:
         zones = ", ".join(sorted(recording.hourly))
         print(f"replaying {zones} from {clock.grid_start:%Y-%m-%dT%H:%MZ} at x{options.speed:g} on {server.base_url}", flush=True)

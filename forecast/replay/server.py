@@ -51,10 +51,16 @@ class ReplayServer:
         self._thread = threading.Thread(target=self._http.serve_forever, name="replay", kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self._http.server_address[:2]
+        return str(host), port
+
+    @property
     def base_url(self) -> str:
         """What to set as `electricity_maps.base_url`."""
-        host, port = self._http.server_address[:2]
-        return f"http://{host!s}:{port}/v4"
+        host, port = self.address
+        return f"http://{host}:{port}/v4"
 
     def set_faults(self, *faults: Fault) -> None:
         """Switch exactly these faults on; without any, all off."""
