@@ -31,7 +31,7 @@ EVENTS: dict[str, str] = {
     "world-zone": "no site is configured: intensity is the world's yearly mean, so no window is cleaner than another",
 }
 
-QUIET = ("httpx", "httpcore", "apscheduler", "alembic", "uvicorn.access")
+QUIET = ("httpx", "httpcore", "alembic", "uvicorn.access")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -75,6 +75,7 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a chore still under way at its next turn is no news
     return handler
 
 

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import grid, jobs, reports, serve, settings
+from daemon.cli import demo, grid, jobs, reports, serve, settings
 
-COMMAND_GROUPS = (serve, jobs, reports, grid, settings)
+COMMAND_GROUPS = (serve, demo, jobs, reports, grid, settings)
 
 
 def build_app() -> typer.Typer:

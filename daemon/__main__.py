@@ -1,0 +1,5 @@
+"""`python -m daemon` is `lowtide`."""
+
+from daemon.cli import main
+
+main()
