@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 Z80 = 1.2815515655446004  # half width of the central 80 % of a normal distribution, in standard deviations
@@ -21,6 +21,10 @@ class Correction:
     shift: float
     sigma: float
     runs: int
+
+    def after(self, shift: float) -> Correction:
+        """The same, where the prediction had been shifted before."""
+        return replace(self, shift=self.shift + shift)
 
     @property
     def factor(self) -> float:

@@ -49,4 +49,4 @@ def synthesis_configuration(workload: SynthesisWorkload) -> Configuration:
 
 def network_evaluations(sampler: Sampler, inference_steps: int) -> int:
     """How often a sample passes the UNet."""
-    return inference_steps + (_PNDM_EXTRA_EVALUATIONS if sampler == "pndm" and inference_steps > 1 else 0)
+    return inference_steps + (_PNDM_EXTRA_EVALUATIONS if sampler == "pndm" else 0)

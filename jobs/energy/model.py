@@ -6,7 +6,7 @@ It stands on the submit path, so it never imports torch and answers in microseco
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -66,8 +66,9 @@ class EnergyModel:
         self._predictor = StepPredictor(profile, self.hardware)
         own = [observation for observation in observations if observation.hardware == self.hardware]
         self._startup_seconds, self._startup_joules = self._startup(own)
-        self._by_configuration = self._learn_configurations(own)
-        self._by_work = self._learn_work()
+        self._by_configuration: dict[Configuration, _Corrections] = {}
+        self._by_work: dict[str, _Corrections] = {}
+        self._learn(own)
 
     def estimate(self, workload: TrainingWorkload | SynthesisWorkload, gpus: int = 1) -> Estimate:
         """Energy and time of the whole workload on `gpus` devices that share each batch (training) or the samples."""
@@ -121,32 +122,45 @@ class EnergyModel:
             sigma = min(sigma, max(general.seconds.sigma, general.joules.sigma, sigma / (1 + general.seconds.runs)))
         return StepCost(predicted.seconds * general.seconds.factor, predicted.joules * general.joules.factor, sigma, predicted.kind), 0
 
-    def _learn_configurations(self, observations: list[RunObservation]) -> dict[Configuration, _Corrections]:
-        grouped: dict[Configuration, list[RunObservation]] = {}
-        for observation in observations:
-            grouped.setdefault(observation.configuration, []).append(observation)
-        return {configuration: self._learn(configuration, runs) for configuration, runs in grouped.items()}
+    def _learn(self, observations: list[RunObservation]) -> None:
+        """First what each configuration showed by itself, then what those of the same work have in common.
 
-    def _learn(self, configuration: Configuration, runs: list[RunObservation]) -> _Corrections:
-        predicted = self._predictor.cost(configuration)
+        A configuration that ran is judged against what the others taught, one that never ran gets just that.
+        """
+        grouped: dict[Configuration, list[_Ratios]] = {}
+        for run in observations:
+            predicted = self._predictor.cost(run.configuration)
+            ratios = _Ratios(math.log(run.seconds / run.steps / predicted.seconds), math.log(run.joules / run.steps / predicted.joules))
+            grouped.setdefault(run.configuration, []).append(ratios)
+        medians = {configuration: _median(runs) for configuration, runs in grouped.items()}
+        for work in {configuration.work for configuration in grouped}:
+            common = self._common(work, medians)
+            if common is not None:
+                self._by_work[work] = common
+        for configuration, runs in grouped.items():
+            others = {other: ratios for other, ratios in medians.items() if other != configuration}
+            common = self._common(configuration.work, others)
+            self._by_configuration[configuration] = self._own(configuration, runs, common)
+
+    def _common(self, work: str, medians: Mapping[Configuration, _Ratios]) -> _Corrections | None:
+        """The correction that the configurations of one kind of work agree on; None if none of them ran."""
+        seen = {configuration: ratios for configuration, ratios in medians.items() if configuration.work == work}
+        if not seen:
+            return None
+        sigma = median([self._predictor.cost(configuration).sigma for configuration in seen])
         return _Corrections(
-            seconds=learn([math.log(run.seconds / run.steps / predicted.seconds) for run in runs], predicted.sigma),
-            joules=learn([math.log(run.joules / run.steps / predicted.joules) for run in runs], predicted.sigma),
+            seconds=learn([ratios.seconds for ratios in seen.values()], sigma),
+            joules=learn([ratios.joules for ratios in seen.values()], sigma),
         )
 
-    def _learn_work(self) -> dict[str, _Corrections]:
-        """What all configurations of one kind of work have in common, for those that never ran here."""
-        grouped: dict[str, list[tuple[Configuration, _Corrections]]] = {}
-        for configuration, corrections in self._by_configuration.items():
-            grouped.setdefault(configuration.work, []).append((configuration, corrections))
-        learned = {}
-        for work, seen in grouped.items():
-            sigma = median([self._predictor.cost(configuration).sigma for configuration, _ in seen])
-            learned[work] = _Corrections(
-                seconds=learn([corrections.seconds.shift for _, corrections in seen], sigma),
-                joules=learn([corrections.joules.shift for _, corrections in seen], sigma),
-            )
-        return learned
+    def _own(self, configuration: Configuration, runs: list[_Ratios], common: _Corrections | None) -> _Corrections:
+        """The correction of one configuration: what its runs add to the common one."""
+        sigma = self._predictor.cost(configuration).sigma
+        seconds_before, joules_before = (0.0, 0.0) if common is None else (common.seconds.shift, common.joules.shift)
+        return _Corrections(
+            seconds=learn([run.seconds - seconds_before for run in runs], sigma).after(seconds_before),
+            joules=learn([run.joules - joules_before for run in runs], sigma).after(joules_before),
+        )
 
     def _startup(self, observations: list[RunObservation]) -> tuple[float, float]:
         """Seconds and joules before the first step: the median of what was seen, else the profile's."""
@@ -197,6 +211,18 @@ class _Total:
 class _Corrections:
     seconds: Correction
     joules: Correction
+
+
+@dataclass(frozen=True, slots=True)
+class _Ratios:
+    """log(real / predicted) of a run."""
+
+    seconds: float
+    joules: float
+
+
+def _median(runs: Sequence[_Ratios]) -> _Ratios:
+    return _Ratios(median([run.seconds for run in runs]), median([run.joules for run in runs]))
 
 
 def _band(mid: float, sigma: float) -> Band:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs.energy.flops import OPERATIONS
+from jobs.energy.hardware import HardwareProfile, UnreadableProfile, bundled_profiles, profile_for, read_profile
+from tests.jobs.energy.builders import profile
+
+
+@pytest.mark.parametrize("bundled", bundled_profiles().values(), ids=lambda each: each.key)
+def test_a_bundled_profile_covers_every_operation_and_says_where_its_numbers_come_from(bundled: HardwareProfile) -> None:
+    covered = {(each.operation, each.dimensions) for each in bundled.coefficients}
+
+    assert covered == {(operation, dimensions) for operation in OPERATIONS for dimensions in (2, 3)}
+    assert all(words.split(":")[0] in {"measured", "estimated", "inferred", "assumed"} for words in bundled.provenance.values())
+    assert bundled.key in {"generic-cpu", "a100-sxm4-40gb"}
+
+
+def test_a_profile_survives_a_trip_through_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "test-gpu.json"
+    path.write_text(profile().model_dump_json(indent=1))
+
+    assert read_profile(path) == profile()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("tdp_watts", -5, "tdp_watts"),
+        ("wattage", 5, "wattage"),
+        ("made_on", "yesterday", "made_on"),
+        ("idle_watts", float("nan"), "idle_watts"),
+    ],
+)
+def test_a_wrong_profile_is_refused_in_one_sentence_with_file_and_field(tmp_path: Path, field: str, value: object, complaint: str) -> None:
+    path = tmp_path / "my gpu.json"
+    path.write_text(json.dumps(profile().model_dump(mode="json") | {field: value}))
+
+    with pytest.raises(UnreadableProfile, match=rf"my gpu\.json: {complaint}.*lowtide profile"):
+        read_profile(path)
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "torn.json"
+    path.write_text('{"key": "te')
+
+    with pytest.raises(UnreadableProfile, match=r"torn\.json: the file"):
+        read_profile(path)
+
+
+def test_coefficients_that_cost_nothing_are_refused() -> None:
+    document = profile().model_dump(mode="json")
+    document["coefficients"][0]["seconds"] = {"flops": 0.0}
+
+    with pytest.raises(ValueError, match="at least one feature must cost something"):
+        HardwareProfile.model_validate(document)
+
+
+def test_the_operators_own_profile_comes_before_a_bundled_one(tmp_path: Path) -> None:
+    own = profile(key="generic-cpu", kind="cpu", devices=("mine",))
+    (tmp_path / "mine.json").write_text(own.model_dump_json())
+
+    assert profile_for("generic-cpu", tmp_path).devices == ("mine",)
+    assert profile_for("a100-sxm4-40gb", tmp_path).key == "a100-sxm4-40gb"
+
+
+@pytest.mark.parametrize(("hardware", "stand_in"), [("xeon-cpu-64", "generic-cpu"), ("h100-sxm", "a100-sxm4-40gb")])
+def test_unknown_hardware_gets_the_profile_of_a_similar_device(hardware: str, stand_in: str) -> None:
+    assert profile_for(hardware).key == stand_in
