@@ -16,6 +16,8 @@ from forecast.soundness import FROZEN_AFTER_STEPS, sound
 from forecast.timeline import HOUR, ceil_to, floor_to
 from forecast.yearly import yearly_means
 
+FROZEN_CONTEXT = timedelta(days=14)
+
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeSettings:
@@ -61,8 +63,9 @@ class Knowledge:
 
     def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
         """The sound recorded hours that touch [start, end), None where there are none at all."""
-        margin = FROZEN_AFTER_STEPS * HOUR  # a frozen stretch is recognised by its length, wherever the caller cuts it
-        readings = self._store.readings(zone, self._kind, floor_to(start, HOUR) - margin, ceil_to(end, HOUR) + margin)
+        # A frozen stretch is recognised by its length and by what varied before it, wherever the caller cuts it.
+        first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_AFTER_STEPS * HOUR
+        readings = self._store.readings(zone, self._kind, first, last)
         hourly = [reading for reading in readings if reading.interval.duration == HOUR]
         return sound(Series.from_readings(hourly))[0] if hourly else None
 

@@ -106,10 +106,18 @@ def _bounds(past: FloatArray, values: FloatArray, lead_days: NDArray[np.int64]) 
 def _past_ratios(past: FloatArray, lead_days: int) -> FloatArray:
     """Outcome / forecast of this forecaster in the past at a lead of `lead_days`, where both are known and the forecast is above zero."""
     days = past.reshape(-1, DAY_HOURS)
-    ratios = []
-    for day in range(lead_days, len(days)):
-        known = days[max(0, day - lead_days - DAYS + 1) : day - lead_days + 1]
-        pattern = _hourly_pattern(known.reshape(-1))
-        ratio = np.divide(days[day], pattern, out=np.full(DAY_HOURS, np.nan), where=pattern > 0)
-        ratios.append(ratio[~np.isnan(ratio)])
-    return np.concatenate(ratios) if ratios else np.empty(0)
+    outcomes = np.arange(lead_days, len(days))
+    newest = outcomes - lead_days + 1
+    oldest = np.maximum(0, newest - DAYS)
+    sums, counts = _cumulated(np.nan_to_num(days)), _cumulated(~np.isnan(days))
+    forecast_sums, known = sums[newest] - sums[oldest], counts[newest] - counts[oldest]
+    forecasts = np.divide(forecast_sums, known, out=np.full(known.shape, np.nan), where=known > 0)
+    ratios: FloatArray = np.divide(days[outcomes], forecasts, out=np.full(known.shape, np.nan), where=forecasts > 0)
+    return np.asarray(ratios[~np.isnan(ratios)], dtype=np.float64)
+
+
+def _cumulated(days: NDArray[np.float64] | NDArray[np.bool_]) -> FloatArray:
+    """Sums over the first 0, 1, 2, ... days, for each hour of the day."""
+    sums = np.zeros((len(days) + 1, DAY_HOURS))
+    np.cumsum(days, axis=0, out=sums[1:])
+    return sums

@@ -167,6 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Reads a request, lets the replay answer, writes it; the faults of the connection itself live here."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body leave together: sent apart, the second would wait for the receiver's delayed acknowledgement
     server: _Server
 
     def do_GET(self) -> None:

@@ -72,9 +72,9 @@ def client(server: ReplayServer, clock: Moving) -> Iterator[ElectricityMaps]:
 TRUST = ssl.create_default_context()  # reading the certificates once instead of for every client
 
 
-def connect(server: ReplayServer, clock: Moving, *, timeout_seconds: float = 10.0, token: str = "any-key") -> ElectricityMaps:
+def connect(server: ReplayServer, clock: Moving, *, timeout_seconds: float = 10.0, key: str = "any-key") -> ElectricityMaps:
     http_client = httpx.Client(timeout=timeout_seconds, verify=TRUST)
-    return ElectricityMaps(server.base_url, token, now=lambda: clock.now, http=http_client, budget=TokenBucket(10_000))
+    return ElectricityMaps(server.base_url, key, now=lambda: clock.now, http=http_client, budget=TokenBucket(10_000))
 
 
 def truth(recording: Recording, zone: str, start: datetime) -> float:
@@ -170,11 +170,11 @@ def test_a_free_plan_reads_latest_and_history_only(recording: Recording, clock: 
 
 def test_a_key_reads_its_own_zone_only(recording: Recording, clock: Moving) -> None:
     with ReplayServer(recording, lambda: clock.now, keys={"german-key": {"DE"}}) as server:
-        asking = connect(server, clock, token="german-key")
+        asking = connect(server, clock, key="german-key")
         assert len(asking.latest("DE")) == 1
         with pytest.raises(NotInPlan, match="zoneKey=SE"):
             asking.latest("SE")
-        stranger = connect(server, clock, token="another-key")
+        stranger = connect(server, clock, key="another-key")
         with pytest.raises(BadKey, match="Invalid auth-token"):
             stranger.latest("DE")
         asking.close()
