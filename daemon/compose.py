@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from daemon.clock import Clock, real_now
-from daemon.domain.errors import LowtideError
 from daemon.domain.execution import Executor
 from daemon.domain.plan import Placement, PlanJob, Unplaced
 from daemon.domain.site import Site
@@ -27,7 +24,7 @@ from daemon.service.costs import Costs
 from daemon.service.facade import Service
 from daemon.service.grid import SettledGrid
 from daemon.service.observe import Observer
-from daemon.service.policy import Policy, Workplace
+from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.query import Queries
 from daemon.service.settle import Settler
 from daemon.service.snapshot import Photographer
@@ -35,6 +32,7 @@ from daemon.service.telling import Teller
 from daemon.service.tick import Tick, nothing
 from daemon.service.zones import Zones
 from daemon.settings.schema import Settings, SiteSettings
+from daemon.sole import sole_daemon
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
@@ -45,10 +43,6 @@ from jobs.energy.model import EnergyModel, RunObservation
 from jobs.spec import MeteringSpec
 
 VINTAGES_KEPT = timedelta(days=400)
-
-
-class AlreadyRunning(LowtideError):
-    """Two daemons on one database would plan against each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +59,14 @@ class Daemon:
     ticker: Ticker
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a daemon finds around it: the clock, and what runs attempts at each site, by the site's name."""
+
+    clock: Clock
+    executors: Mapping[str, Executor]
+
+
 @contextmanager
 def open_daemon(settings: Settings) -> Iterator[Daemon]:
     """The whole daemon with its ticker running. Raises AlreadyRunning, StoreUnavailable, UnreadableProfile."""
@@ -77,54 +79,78 @@ def open_daemon(settings: Settings) -> Iterator[Daemon]:
 
 
 @contextmanager
-def build_daemon(settings: Settings, after_step: Callable[[str], None] = nothing) -> Iterator[Daemon]:
+def build_daemon(
+    settings: Settings, after_step: Callable[[str], None] = nothing, surroundings: Surroundings | None = None
+) -> Iterator[Daemon]:
     """Everything wired, nothing started. `after_step` is told every step of tick and settlement just done."""
-    clock = make_clock(settings)
-    policy = make_policy(settings)
-    places = {site.name: _workplace(site) for site in settings.sites}
+    around = surroundings or surroundings_of(settings)
+    with ExitStack() as stack:
+        store = Store.open(settings.database)
+        stack.callback(store.close)
+        client = _client(settings, around.clock)
+        if client is not None:
+            stack.callback(client.close)
+        yield _wired(_parts(settings, around, store, client), after_step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What tick, chores and service share."""
+
+    settings: Settings
+    clock: Clock
+    policy: Policy
+    places: Workplaces
+    store: Store
+    metrics: Metrics
+    recorded: RecordedIntensity
+    feed: IntensityFeed
+    costs: Costs
+    photographer: Photographer
+    board: Board
+    options: PlannerOptions
+
+
+def _parts(settings: Settings, around: Surroundings, store: Store, client: ElectricityMaps | None) -> _Parts:
+    clock, policy = around.clock, make_policy(settings)
+    places = {site.name: _workplace(site, around.executors[site.name]) for site in settings.sites}
     metrics = Metrics((place.site.name, place.site.zone) for place in places.values())
     metrics.show_clock(clock.rate)
-    store = Store.open(settings.database)
-    client = _client(settings, clock)
-    try:
-        feed = IntensityFeed(client, RecordedIntensity(store.database), policy.kind, clock.now, metrics=metrics)
-        with store.read() as reader:
-            observations = reader.observations()
-        costs = Costs({place.site.hardware for place in places.values()}, partial(_energy_model, _profiles(settings)), observations, clock)
-        board = Board()
-        photographer = Photographer(places, costs, feed.outlook, policy)
-        options = PlannerOptions(keep_threshold=settings.planner.stability_threshold)
-        tick = Tick(
-            store,
-            clock,
-            Observer(store, places, clock, policy, after_step),
-            photographer,
-            partial(plan, options=options),
-            Committer(store, places),
-            Actor(store, places, clock, policy, after_step),
-            after_step,
-        )
-        settler = Settler(
-            store, places, costs, SettledGrid(feed.observed, feed.outlook, policy.kind, policy.final_after), clock, policy, after_step
-        )
-        zones = Zones(store, places, feed, clock, policy)
-        teller = Teller(metrics, store, zones, clock)
+    recorded = RecordedIntensity(store.database)
+    feed = IntensityFeed(client, recorded, policy.kind, clock.now, metrics=metrics)
+    with store.read() as reader:
+        observations = reader.observations()
+    hardware = {place.site.hardware for place in places.values()}
+    costs = Costs(hardware, partial(_energy_model, _profiles(settings)), observations, clock)
+    photographer = Photographer(places, costs, feed.outlook, policy)
+    options = PlannerOptions(keep_threshold=settings.planner.stability_threshold)
+    return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, Board(), options)
 
-        def beat() -> None:
-            report = tick.run()
-            board.renew(partial(_preview, Residual.of(report.snapshot, report.plan, options)))
-            if report.ended:
-                settler.settle()
-            teller.tell_tick(report)
 
-        ticker = Ticker(_chores(settings, beat, feed, zones, settler, teller, RecordedIntensity(store.database), clock), metrics)
-        acceptance = Acceptance(store, places, costs, photographer, board, clock, policy)
-        service = Service(store, acceptance, Queries(store, clock), zones, clock, ticker.problems)
-        yield Daemon(service, metrics, clock, store, tick, settler, feed, ticker)
-    finally:
-        if client is not None:
-            client.close()
-        store.close()
+def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
+    store, clock, policy = parts.store, parts.clock, parts.policy
+    tick = _tick(parts, after_step)
+    grid = SettledGrid(parts.feed.observed, parts.feed.outlook, policy.kind, policy.final_after)
+    settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
+    zones = Zones(store, parts.places, parts.feed, clock, policy)
+    ticker = Ticker(_chores(parts, tick, settler, zones), parts.metrics)
+    acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy)
+    service = Service(store, acceptance, Queries(store, clock), zones, clock, ticker.problems)
+    return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker)
+
+
+def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:
+    store, places, clock, policy = parts.store, parts.places, parts.clock, parts.policy
+    return Tick(
+        store,
+        clock,
+        Observer(store, places, clock, policy, after_step),
+        parts.photographer,
+        partial(plan, options=parts.options),
+        Committer(store, places),
+        Actor(store, places, clock, policy, after_step),
+        after_step,
+    )
 
 
 @contextmanager
@@ -135,22 +161,6 @@ def open_intensity_store(settings: Settings) -> Iterator[RecordedIntensity]:
         yield RecordedIntensity(store.database)
     finally:
         store.close()
-
-
-@contextmanager
-def sole_daemon(database: str) -> Iterator[None]:
-    """Holds the lock that only one daemon per database file can have. Raises AlreadyRunning."""
-    if not database.startswith("sqlite:///"):
-        yield
-        return
-    path = Path(database.removeprefix("sqlite:///") + ".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(f"another daemon works on {database}: stop it, or give this one a database of its own") from None
-        yield
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -173,8 +183,17 @@ def make_policy(settings: Settings) -> Policy:
     )
 
 
-def _workplace(settings: SiteSettings) -> Workplace:
-    profile = profile_for(settings.hardware).with_power(settings.tdp_watts, settings.idle_watts)
+def surroundings_of(settings: Settings) -> Surroundings:
+    """The real ones: this computer's clock (mapped in a replay), and processes of this computer."""
+    return Surroundings(make_clock(settings), {site.name: _executor(_profile(site), site.gpus) for site in settings.sites})
+
+
+def _profile(site: SiteSettings) -> HardwareProfile:
+    return profile_for(site.hardware).with_power(site.tdp_watts, site.idle_watts)
+
+
+def _workplace(settings: SiteSettings, executor: Executor) -> Workplace:
+    profile = _profile(settings)
     site = Site(
         settings.name,
         settings.zone,
@@ -191,7 +210,7 @@ def _workplace(settings: SiteSettings) -> Workplace:
         cpu_idle_watts=profile.idle_watts,
         simulated_watts=settings.simulated_watts,
     )
-    return Workplace(site, _executor(profile, settings.gpus), settings.run_root_path, metering, settings.data_root_path)
+    return Workplace(site, executor, settings.run_root_path, metering, settings.data_root_path)
 
 
 def _executor(profile: HardwareProfile, gpus: int) -> Executor:
@@ -204,7 +223,7 @@ def _profiles(settings: Settings) -> dict[str, HardwareProfile]:
     profiles: dict[str, HardwareProfile] = {}
     for site in settings.sites:
         if site.hardware not in profiles:
-            profiles[site.hardware] = profile_for(site.hardware).with_power(site.tdp_watts, site.idle_watts)
+            profiles[site.hardware] = _profile(site)
     return profiles
 
 
@@ -231,18 +250,15 @@ def _preview(residual: Residual, job: PlanJob) -> Placement | Unplaced:
     return preview(job, residual)
 
 
-def _chores(
-    settings: Settings,
-    beat: Callable[[], None],
-    feed: IntensityFeed,
-    zones: Zones,
-    settler: Settler,
-    teller: Teller,
-    recorded: RecordedIntensity,
-    clock: Clock,
-) -> list[Chore]:
-    ticker = settings.ticker
-    names = zones.names
+def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[Chore]:
+    ticker, feed, names = parts.settings.ticker, parts.feed, zones.names
+    teller = Teller(parts.metrics, parts.store, zones, parts.clock)
+
+    def beat() -> None:
+        report = tick.run()
+        parts.board.renew(partial(_preview, Residual.of(report.snapshot, report.plan, parts.options)))
+        settler.settle_new(attempt.job_id for attempt in report.ended)
+        teller.tell_tick(report)
 
     def settle() -> None:
         settler.settle()
@@ -250,7 +266,7 @@ def _chores(
 
     def retain() -> None:
         settler.adjust()
-        recorded.forget_vintages(clock.now() - VINTAGES_KEPT)
+        parts.recorded.forget_vintages(parts.clock.now() - VINTAGES_KEPT)
 
     def latest() -> None:
         feed.poll_latest(names)

@@ -18,6 +18,7 @@ EVENTS: dict[str, str] = {
     "fetch-changed": "the intensity provider answers about a zone and endpoint in another way than before: result, was, reason",
     "chore-failed": "the tick or a chore beside it met an error; it comes again at its next turn",
     "directory-unreadable": "the run directory of an attempt cannot be read now; its state is asked again at the next tick",
+    "job-poisoned": "one job met an error nobody foresaw; the others go on, and it is tried again at the next turn: during, job",
     "http-failed": "a request met an error of the daemon's own; the traceback says where",
     "ladder-climbed": "the next hour of a zone stands on a better rung of intensity sources again",
     "ladder-fell": "the next hour of a zone stands on a worse rung of intensity sources, or on none; jobs go on",
@@ -27,6 +28,7 @@ EVENTS: dict[str, str] = {
     "serve-started": "the daemon listens; address, database and sites",
     "serve-stopped": "the daemon has ended; running work goes on and is adopted at the next start",
     "settlement-postponed": "the account of an ended job cannot be settled yet; it is tried again",
+    "site-unknown": "attempts run at a site that the settings no longer name; they are left alone until it is back",
     "stop-postponed": "an executor could not ask an attempt to stop; the next tick asks again",
     "world-zone": "no site is configured: intensity is the world's yearly mean, so no window is cleaner than another",
 }

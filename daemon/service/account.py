@@ -9,18 +9,17 @@ from datetime import datetime, timedelta
 from daemon.clock import Clock
 from daemon.domain.accounting import (
     Conversion,
-    HindsightSite,
     LoadProfile,
     MissingIntensity,
     Place,
     Purpose,
     Slice,
-    best_in_hindsight_g,
     emissions_g,
     home_profile,
     mean_intensity,
     slice_emissions_g,
 )
+from daemon.domain.hindsight import HindsightSite, best_in_hindsight_g
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry
 from daemon.domain.site import Site

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from daemon.clock import Clock
 from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
-from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.states import AttemptState
+from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import settle_job_state
 from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.progress import Ending
@@ -36,10 +39,17 @@ class Actor:
             runs = {attempt.id: reader.run(attempt.run_id) for attempt in attempts}
             jobs = {attempt.id: reader.job(attempt.job_id) for attempt in attempts}
         for attempt in attempts:
-            if attempt.state is AttemptState.LAUNCHING:
-                self._launch(jobs[attempt.id], runs[attempt.id], attempt)
-            elif attempt.state is AttemptState.STOPPING:
-                self._stop(attempt, runs[attempt.id])
+            if attempt.site in self._workplaces:
+                with poisoned_alone("act", attempt=attempt.id):
+                    self._move(jobs[attempt.id], runs[attempt.id], attempt)
+
+    def _move(self, job: Job, run: Run, attempt: Attempt) -> None:
+        if attempt.state is AttemptState.LAUNCHING and job.cancel_requested:
+            self._call_off(job, run, attempt)
+        elif attempt.state is AttemptState.LAUNCHING:
+            self._launch(job, run, attempt)
+        elif attempt.state is AttemptState.STOPPING:
+            self._stop(attempt, run)
 
     def _launch(self, job: Job, run: Run, attempt: Attempt) -> None:
         place = self._workplaces[attempt.site]
@@ -48,8 +58,8 @@ class Actor:
             self._after_step("act:prepared")
             launch = Launch(attempt.id, run.id, job.id, run.directory, attempt.gpus, job.workload.threads)
             native_id = place.executor.launch(launch)
-        except (LaunchRefused, OSError) as error:
-            self._refused(attempt, f"could not be started at {attempt.site}: {error}")
+        except (LaunchRefused, OSError, ValidationError) as error:
+            self._end(attempt, Ending(AttemptState.FAILED, f"could not be started at {attempt.site}: {error}"))
             return
         except ExecutorError as error:
             log.warning("launch-postponed", extra={"attempt": attempt.id, "reason": str(error)})
@@ -63,7 +73,7 @@ class Actor:
     def _prepare(self, job: Job, run: Run, attempt: Attempt, place: Workplace) -> Run:
         """Write the run directory and bring the weights; the run, with what was transferred for it."""
         directory = RunDirectory(run.directory)
-        weights, moved_gb = self._weights(job, place)
+        run, weights = self._weights(job, run, place)
         data = None if isinstance(job.workload, SynthesisWorkload) else job.workload.data.path
         directory.prepare(
             RunSpec(
@@ -78,42 +88,36 @@ class Actor:
             )
         )
         directory.write_attempt(AttemptFile(attempt_id=attempt.id, run_id=run.id, job_id=job.id, number=attempt.number))
-        if moved_gb:
-            run = replace(run, transferred_gb=run.transferred_gb + moved_gb)
-            with self._store.write() as writer:
-                writer.change_run(run)
         return run
 
-    def _weights(self, job: Job, place: Workplace) -> tuple[Path | None, float]:
-        """The weights at the site, brought there if need be, and the GB moved. Raises LaunchRefused if they are gone."""
+    def _weights(self, job: Job, run: Run, place: Workplace) -> tuple[Run, Path | None]:
+        """The weights at the site, brought there if need be, and the run with what was moved. Raises LaunchRefused if they are gone."""
         workload = job.workload
         if not isinstance(workload, SynthesisWorkload):
-            return None, 0.0
+            return run, None
         if workload.weights.path is not None:
-            return locate(workload.weights.path, place), 0.0
+            return run, locate(workload.weights.path, place)
         assert workload.weights.job is not None
         with self._store.read() as reader:
             source = reader.runs(workload.weights.job)[-1]
         made = RunDirectory(source.directory).weights_file
-        if source.site == place.site.name:
-            return made, 0.0
-        local = place.run_root / "weights" / f"{workload.weights.job}.pt"
+        local = made if source.site == place.site.name else place.run_root / "weights" / f"{workload.weights.job}.pt"
         if local.exists():
-            return local, 0.0
+            return run, local
         if not made.exists():
             raise LaunchRefused(f"the weights {made} of job {workload.weights.job} are gone: train again or give their path")
-        local.parent.mkdir(parents=True, exist_ok=True)
-        aside = local.with_name(f".{local.name}.{os.getpid()}.tmp")
-        shutil.copyfile(made, aside)
-        os.replace(aside, local)
-        return local, local.stat().st_size / 1e9
+        run = replace(run, transferred_gb=made.stat().st_size / 1e9)
+        with self._store.write() as writer:  # before the copy: a crash in between must not hide from the ledger what was moved
+            writer.change_run(run)
+        _copy(made, local)
+        return run, local
 
     def _stop(self, attempt: Attempt, run: Run) -> None:
         handle = Handle(attempt.id, run.directory, attempt.native_id)
         executor = self._workplaces[attempt.site].executor
-        patience_ends = (attempt.stop_wished_at or attempt.created_at) + self._policy.stop_grace
+        waited = self._clock.now() - (attempt.stop_wished_at or attempt.created_at)
         try:
-            if self._clock.now() > patience_ends:
+            if self._clock.real_seconds(waited.total_seconds()) > self._policy.stop_grace.total_seconds():
                 executor.kill(handle)
             else:
                 executor.stop(handle)
@@ -121,12 +125,37 @@ class Actor:
             log.warning("stop-postponed", extra={"attempt": attempt.id, "reason": str(error)})
         self._after_step("act:stopped")
 
-    def _refused(self, attempt: Attempt, reason: str) -> None:
-        now = self._clock.now()
-        failed = replace(attempt, state=AttemptState.FAILED, ended_at=now, reason=reason)
+    def _call_off(self, job: Job, run: Run, attempt: Attempt) -> None:
+        """A launch that nobody wants any more. One cut off by a crash may have happened: then it is stopped as any other."""
+        handle, executor = Handle(attempt.id, run.directory, None), self._workplaces[attempt.site].executor
+        try:
+            executor.kill(handle)
+            seen = executor.observe([handle])[attempt.id]
+        except (ExecutorError, KeyError) as error:
+            log.warning("stop-postponed", extra={"attempt": attempt.id, "reason": str(error)})
+            return
+        if seen.state is AttemptState.LOST:
+            self._end(attempt, Ending(AttemptState.CANCELLED, "cancelled before it was started"))
+            return
+        stopping = replace(attempt, state=AttemptState.STOPPING, stop_wish=StopWish.CANCEL, stop_wished_at=self._clock.now())
         with self._store.write() as writer:
-            writer.change_attempt(failed, Event(attempt.job_id, now, "attempt-failed", reason))
-            settle_job_state(writer, failed, Ending(AttemptState.FAILED, reason), made_progress=False, retries=self._policy.retries)
+            writer.change_attempt(stopping, Event(job.id, self._clock.now(), "attempt-stopping", "killed: the job was cancelled"))
+
+    def _end(self, attempt: Attempt, ending: Ending) -> None:
+        """Record an attempt that ended without ever working."""
+        now = self._clock.now()
+        ended = replace(attempt, state=ending.state, ended_at=now, reason=ending.reason)
+        with self._store.write() as writer:
+            writer.change_attempt(ended, Event(attempt.job_id, now, f"attempt-{ending.state}", ending.reason))
+            settle_job_state(writer, ended, ending, made_progress=False, retries=self._policy.retries)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Aside, then in one step: whoever finds the target finds all of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.copyfile(source, aside)
+    os.replace(aside, target)
 
 
 def locate(path: str, place: Workplace) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from daemon.domain.accounting import QueuedWork, first_come_starts
+from daemon.domain.first_come import QueuedWork, first_come_starts
 from daemon.domain.job import Job
 from daemon.service.policy import Workplaces
 from daemon.service.work import JobWork

@@ -12,6 +12,7 @@ from daemon.domain.ids import new_id
 from daemon.domain.job import Attempt, Event, Job, PlannedSegment, Run, StopWish
 from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import AttemptState, JobState
+from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Workplaces
 from daemon.service.work import JobWork
 from daemon.store import StaleWrite, Store, Writer
@@ -41,14 +42,14 @@ class Committer:
         answers = {item.job_id: (item.segments, item.reason) for item in plan.placements}
         answers |= {item.job_id: ((), item.reason) for item in plan.unplaced}
         done = Committed(free_gpus={name: place.site.gpus for name, place in self._workplaces.items()})
-        for work in works.values():
-            for attempt in work.live:
-                done.free_gpus[attempt.site] -= attempt.gpus
+        for attempt in (attempt for work in works.values() for attempt in work.live if attempt.site in done.free_gpus):
+            done.free_gpus[attempt.site] -= attempt.gpus
         with self._store.write() as writer:
             for planned in snapshot.jobs:
                 segments, reason = answers.get(planned.id, ((), "the planner gave no answer"))
                 try:
-                    self._commit_job(writer, works[planned.id], segments, reason, snapshot.now, done)
+                    with poisoned_alone("commit", job=planned.id), writer.part():
+                        self._commit_job(writer, works[planned.id], segments, reason, snapshot.now, done)
                 except StaleWrite:
                     done.stale += 1
                     log.info("plan-stale", extra={"job": planned.id})

@@ -11,8 +11,9 @@ from daemon.clock import Clock
 from daemon.domain.execution import Handle, Observation, ObserverFailure
 from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.states import AttemptState, JobState, advance
+from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
-from daemon.service.progress import Ending, ending_of, lasting_steps, steps_reached
+from daemon.service.progress import Ending, ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
 from daemon.service.work import JobWork
 from daemon.store import Store, Writer
 from jobs.rundir import RunDirectory
@@ -40,12 +41,11 @@ class Observer:
         for attempt in attempts:
             if attempt.id not in answers:
                 continue  # we could not ask: nothing is known, and nothing is charged to the job
-            observation = answers[attempt.id]
-            if observation.state in RUNNING_STATES:
-                self._record_progress(attempt, runs[attempt.run_id], observation)
-            else:
-                ended.append(self._record_end(attempt, runs[attempt.run_id], observation))
-                self._after_step("observe:recorded")
+            with poisoned_alone("observe", attempt=attempt.id):
+                ending = self._record(attempt, runs[attempt.run_id], answers[attempt.id])
+                if ending is not None:
+                    ended.append(ending)
+                    self._after_step("observe:recorded")
         return ended
 
     def _ask(self, attempts: list[Attempt], runs: Mapping[str, Run]) -> dict[str, Observation]:
@@ -54,11 +54,33 @@ class Observer:
             handles = [
                 Handle(attempt.id, runs[attempt.run_id].directory, attempt.native_id) for attempt in attempts if attempt.site == site
             ]
+            if site not in self._workplaces:
+                log.warning("site-unknown", extra={"site": site, "attempts": len(handles), "remedy": "put it back into the settings"})
+                continue
             try:
                 answers.update(self._workplaces[site].executor.observe(handles))
             except ObserverFailure as failure:
                 log.warning("observer-failed", extra={"site": site, "reason": str(failure)})
         return answers
+
+    def _record(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt | None:
+        """Write down what is new; the attempt if it ended. What cannot be read now is asked for again at the next tick."""
+        try:
+            if observation.state in RUNNING_STATES:
+                self._record_progress(attempt, run, observation)
+                return None
+            return self._record_end(attempt, run, observation)
+        except OSError as error:
+            self._say_unreadable(attempt, error)
+            return None
+
+    def _say_unreadable(self, attempt: Attempt, error: OSError) -> None:
+        """Tell whoever looks at the job why nothing moves; once, not at every tick."""
+        reason = f"its run directory at {attempt.site} cannot be read, which is tried again until it can: {error}"
+        with self._store.write() as writer:
+            job = writer.job(attempt.job_id)
+            if job.reason != reason and not job.state.is_final:
+                writer.change_job(replace(job, reason=reason), Event(job.id, self._clock.now(), "attempt-unreadable", reason))
 
     def _record_progress(self, attempt: Attempt, run: Run, observation: Observation) -> None:
         steps = steps_reached(run, RunDirectory(run.directory))
@@ -85,12 +107,13 @@ class Observer:
         with self._store.read() as reader:
             job = reader.job(attempt.job_id)
         kept = lasting_steps(run, directory, job.workload, outcome)
+        ending = without_missing_samples(ending, run, kept)
         closes = isinstance(job.workload, SynthesisWorkload) or ending.state is AttemptState.COMPLETED
         run = replace(run, steps_done=kept, closed_at=ended_at if closes else None)
         ended = replace(
             attempt, state=ending.state, ended_at=ended_at, reason=ending.reason, started_at=attempt.started_at or attempt.created_at
         )
-        made_progress = kept > 0 and _made_progress(directory, attempt)
+        made_progress = kept > 0 and got_further(directory.energy(), attempt.id)
         with self._store.write() as writer:
             writer.change_run(run)
             writer.change_attempt(
@@ -118,11 +141,6 @@ def settle_job_state(writer: Writer, attempt: Attempt, ending: Ending, made_prog
         for run in work.open_runs:
             writer.change_run(replace(run, closed_at=attempt.ended_at))
     writer.change_job(changed, Event(job.id, attempt.ended_at, f"job-{changed.state}", changed.reason))
-
-
-def _made_progress(directory: RunDirectory, attempt: Attempt) -> bool:
-    """Whether this very attempt finished a step: one that keeps dying before its first step is charged as a retry."""
-    return any(record.attempt_id == attempt.id and record.step_to > record.step_from for record in directory.energy())
 
 
 def after_attempt(work: JobWork, ending: Ending, made_progress: bool, retries: int) -> Job:

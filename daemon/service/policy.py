@@ -15,7 +15,7 @@ from jobs.spec import MeteringSpec
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the service plans, retries and settles. Durations are grid time."""
+    """How the service plans, retries and settles. Durations are grid time, except where a node's own pace counts."""
 
     default_home: str
     slot: timedelta = timedelta(minutes=30)
@@ -23,7 +23,7 @@ class Policy:
     longest_horizon: timedelta = timedelta(days=14)
     maximum_delay: timedelta = timedelta(hours=72)
     retries: int = 3
-    stop_grace: timedelta = timedelta(minutes=10)  # after that a stopping attempt is killed
+    stop_grace: timedelta = timedelta(minutes=10)  # real time: after that a stopping attempt is killed
     final_after: timedelta = timedelta(hours=72)  # an hour older than this and no longer estimated is final
     adjust_for: timedelta = timedelta(days=30)  # how long after its end a job's hours are watched for restatements
     kind: IntensityKind = LIFECYCLE_AVERAGE

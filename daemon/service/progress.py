@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from signal import SIGKILL
 
 from daemon.domain.execution import Observation
 from daemon.domain.job import Attempt, Run, StopWish
 from daemon.domain.states import AttemptState
 from daemon.service.work import lasting_samples
 from jobs.outcome import CHECKPOINTED_EXIT_CODE, Outcome, OutcomeKind
-from jobs.rundir import RunDirectory
+from jobs.rundir import EnergyRecord, RunDirectory
 from jobs.spec import SynthesisWorkload, TrainingWorkload
 
 
@@ -26,7 +28,7 @@ def ending_of(attempt: Attempt, observation: Observation, outcome: Outcome | Non
     """The final state of an attempt that the executor says is over.
 
     The node's own outcome counts most; absence of one is never success. A checkpoint is a suspension if we
-    asked for it, a cancellation if the user did, else a preemption.
+    asked for it, a cancellation if the user did, else a preemption. One that had to be killed was not suspended.
     """
     if outcome is not None:
         if outcome.kind is OutcomeKind.COMPLETED:
@@ -36,6 +38,8 @@ def ending_of(attempt: Attempt, observation: Observation, outcome: Outcome | Non
         return Ending(AttemptState.FAILED, outcome.reason, outcome.retryable)
     if observation.state is AttemptState.LOST:
         return Ending(AttemptState.LOST, observation.reason or "nobody knows this attempt any more")
+    if observation.signal == SIGKILL and attempt.stop_wish is StopWish.SUSPEND:
+        return Ending(AttemptState.PREEMPTED, "killed: it was asked to pause and did not end in time")
     if observation.signal is not None or observation.state is AttemptState.PREEMPTED or observation.exit_code == CHECKPOINTED_EXIT_CODE:
         return _stopped(attempt, observation.reason or f"killed by signal {observation.signal}")
     code = "an unknown exit code" if observation.exit_code is None else f"exit code {observation.exit_code}"
@@ -63,6 +67,27 @@ def lasting_steps(run: Run, directory: RunDirectory, workload: TrainingWorkload 
     if isinstance(workload, SynthesisWorkload):
         return lasting_samples(run, workload.batch_size, made_in_a_row(run, directory))
     return outcome.steps_done if outcome is not None else steps_reached(run, directory)
+
+
+def without_missing_samples(ending: Ending, run: Run, kept: int) -> Ending:
+    """A run that says it is complete and lacks samples has failed: taken at its word, it would be repeated for ever."""
+    if ending.state is not AttemptState.COMPLETED or run.samples is None or kept >= run.samples.count:
+        return ending
+    return Ending(AttemptState.FAILED, f"it ended as if complete, but only {kept} of its {run.samples.count} samples are there")
+
+
+def got_further(records: Iterable[EnergyRecord], attempt_id: str) -> bool:
+    """Whether the attempt finished a step that none before it in the run did.
+
+    One that is killed again and again at the same step (too little memory) gets nowhere and must use up its retries.
+    """
+    mine = earlier = 0
+    for record in records:
+        if record.attempt_id == attempt_id:
+            mine = max(mine, record.step_to)
+        else:
+            earlier = max(earlier, record.step_to)
+    return mine > earlier
 
 
 def made_in_a_row(run: Run, directory: RunDirectory) -> int:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from threading import Lock
 
 from daemon.clock import Clock
 from daemon.domain.job import Job
@@ -15,10 +16,11 @@ from daemon.service.baseline import baseline_starts
 from daemon.service.costs import Costs
 from daemon.service.gathering import gather_samples
 from daemon.service.grid import SettledGrid
+from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.work import JobWork, works_of
-from daemon.store import StaleWrite, Store
-from jobs.energy.observation import observe_run
+from daemon.store import Store
+from jobs.energy.observation import RunObservation, observe_run
 from jobs.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -41,18 +43,28 @@ class Settler:
     ) -> None:
         self._store, self._workplaces, self._costs, self._grid = store, workplaces, costs, grid
         self._clock, self._policy, self._after_step = clock, policy, after_step
+        self._one_at_a_time = Lock()  # the tick and two chores settle, each in its own thread
 
     def settle(self) -> list[LedgerEntry]:
         """Settle every ended job that has no final entry yet; the entries appended."""
-        with self._store.read() as reader:
-            jobs = reader.unsettled_jobs()
-        return self._settle(jobs, is_adjustment=False)
+        with self._one_at_a_time:
+            with self._store.read() as reader:
+                jobs = reader.unsettled_jobs()
+            return self._settle(jobs, is_adjustment=False)
+
+    def settle_new(self, job_ids: Iterable[str]) -> list[LedgerEntry]:
+        """A first settlement of jobs that have just ended; the chore does the rest, so that a tick is not held up."""
+        with self._one_at_a_time:
+            with self._store.read() as reader:
+                jobs = [reader.job(job_id) for job_id in dict.fromkeys(job_ids)]
+            return self._settle([job for job in jobs if job.state.is_final and not job.settled], is_adjustment=False)
 
     def adjust(self) -> list[LedgerEntry]:
         """Look again at jobs settled not long ago: the provider may have restated their hours."""
-        with self._store.read() as reader:
-            jobs = [job for job in reader.settled_since(self._clock.now() - self._policy.adjust_for) if job.settled]
-        return self._settle(jobs, is_adjustment=True)
+        with self._one_at_a_time:
+            with self._store.read() as reader:
+                jobs = reader.settled_since(self._clock.now() - self._policy.adjust_for)
+            return self._settle(jobs, is_adjustment=True)
 
     def _settle(self, jobs: Iterable[Job], *, is_adjustment: bool) -> list[LedgerEntry]:
         now = self._clock.now()
@@ -62,14 +74,25 @@ class Settler:
             past = {job_id: reader.ledger(job_id) for job_id in works}
         entries = []
         for work in works.values():
-            try:
-                entry = self._settle_job(work, starts, past[work.job.id], now, is_adjustment=is_adjustment)
-            except OSError as error:  # a run directory that cannot be read now: the account stays open
-                log.warning("settlement-postponed", extra={"job": work.job.id, "reason": str(error)})
-                continue
-            if entry is not None:
-                entries.append(entry)
+            with poisoned_alone("settlement", job=work.job.id):
+                entry = self._settle_if_possible(work, starts, past[work.job.id], now, is_adjustment=is_adjustment)
+                if entry is not None:
+                    entries.append(entry)
         return entries
+
+    def _settle_if_possible(
+        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], now: datetime, *, is_adjustment: bool
+    ) -> LedgerEntry | None:
+        unknown = {work.job.home, *(run.site for run in work.runs)} - set(self._workplaces)
+        if unknown:
+            reason = f"{', '.join(sorted(unknown))} is no site any more: put it back into the settings"
+            log.warning("settlement-postponed", extra={"job": work.job.id, "reason": reason})
+            return None
+        try:
+            return self._settle_job(work, starts, past, now, is_adjustment=is_adjustment)
+        except OSError as error:  # a run directory that cannot be read now: the account stays open
+            log.warning("settlement-postponed", extra={"job": work.job.id, "reason": str(error)})
+            return None
 
     def _settle_job(
         self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], now: datetime, *, is_adjustment: bool
@@ -77,9 +100,10 @@ class Settler:
         if not work.attempts:
             self._close(work.job)
             return None
+        lessons: list[RunObservation] = []
         if not past:
             gather_samples(work)
-            self._learn(work)
+            lessons = self._lessons(work)
         account = open_account(work, starts[work.job.id], self._workplaces, self._costs, self._clock)
         entry = account.settle(self._grid, now, len(past) + 1)
         self._after_step("settle:computed")
@@ -87,36 +111,34 @@ class Settler:
             entry = replace(entry, kind=EntryKind.ADJUSTMENT)
         if past and not _is_news(past[-1], entry):
             return None
-        self._record(work.job, entry)
+        self._record(work.job, entry, lessons)
         self._after_step("settle:recorded")
         return entry
 
-    def _record(self, job: Job, entry: LedgerEntry) -> None:
+    def _record(self, job: Job, entry: LedgerEntry, lessons: list[RunObservation]) -> None:
+        """The entry and what its runs taught, in one transaction: neither is ever recorded twice."""
         with self._store.write() as writer:
-            try:
-                writer.add_ledger_entry(entry)
-            except StaleWrite:
-                return  # settled by an earlier call that was cut off after its commit
+            writer.add_ledger_entry(entry)
+            writer.add_observations(lessons)
             if entry.kind is EntryKind.FINAL:
                 writer.change_job(replace(writer.job(job.id), settled=True))
+        if lessons:
+            self._costs.learn(lessons)
 
     def _close(self, job: Job) -> None:
         """A job that never started has nothing to account for."""
         with self._store.write() as writer:
             writer.change_job(replace(writer.job(job.id), settled=True))
 
-    def _learn(self, work: JobWork) -> None:
-        """Let the energy model of each site's hardware learn from what the runs showed."""
-        observations = []
+    def _lessons(self, work: JobWork) -> list[RunObservation]:
+        """What the runs showed of the hardware they were on."""
+        lessons: list[RunObservation] = []
         for run in work.runs:
             directory = RunDirectory(run.directory)
             if directory.spec_file.exists():
                 hardware = self._workplaces[run.site].site.hardware
-                observations += observe_run(directory.read_spec(), directory.energy(), directory.progress(), hardware)
-        if observations:
-            with self._store.write() as writer:
-                writer.add_observations(observations)
-            self._costs.learn(observations)
+                lessons += observe_run(directory.read_spec(), directory.energy(), directory.progress(), hardware)
+        return lessons
 
 
 def _is_news(last: LedgerEntry, entry: LedgerEntry) -> bool:

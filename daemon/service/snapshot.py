@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,11 +14,14 @@ from daemon.domain.plan import IntArray, Mode, PlanJob, PlanSite, SiteOption, Sl
 from daemon.domain.site import Site
 from daemon.service.admission import admissible_sites
 from daemon.service.costs import Costs, WorkLeft
+from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.work import JobWork
 from forecast.intensity import ZoneOutlook
 from forecast.timeline import ceil_to, floor_to
 from jobs.spec import SynthesisWorkload
+
+log = logging.getLogger(__name__)
 
 OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
 
@@ -40,12 +44,16 @@ class Photographer:
     def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights]) -> Snapshot:
         """`works`: every live job; `weights`: by the id of the training job that made them."""
         plannable = {job_id: work for job_id, work in works.items() if not work.job.cancel_requested and not _is_fixed(work)}
-        jobs = tuple(self.plan_job(work, weights, frozenset(plannable)) for work in plannable.values())
+        jobs: list[PlanJob] = []
+        for job_id, work in plannable.items():
+            with poisoned_alone("snapshot", job=job_id):
+                jobs.append(self.plan_job(work, weights, frozenset(plannable)))
         grid = self._grid(now, jobs)
-        fixed = [work for job_id, work in works.items() if job_id not in plannable]
+        taken = {job.id for job in jobs}
+        fixed = [work for job_id, work in works.items() if job_id not in taken]
         sites = tuple(PlanSite(site.name, site.zone, site.pue, self._free(site, fixed, grid, now)) for site in self._sites.values())
         outlooks = {zone: self._outlook(zone, grid.start, grid.step, grid.count, now) for zone in sorted({site.zone for site in sites})}
-        return Snapshot(now, grid, sites, jobs, outlooks)
+        return Snapshot(now, grid, sites, tuple(jobs), outlooks)
 
     def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
         job, constraints = work.job, work.job.request.constraints
@@ -74,7 +82,7 @@ class Photographer:
         sites = [site for site in admissible_sites(job, self._sites) if stays is None or site.name == stays]
         return tuple(self._costs.option(job, site, left, _transfer_kwh(work, site, weights)) for site in sites)
 
-    def _grid(self, now: datetime, jobs: tuple[PlanJob, ...]) -> SlotGrid:
+    def _grid(self, now: datetime, jobs: Sequence[PlanJob]) -> SlotGrid:
         start = floor_to(now, self._policy.slot)
         latest = max([now + self._policy.horizon, *(job.deadline for job in jobs)])
         end = ceil_to(min(latest, now + self._policy.longest_horizon), self._policy.slot)
@@ -86,10 +94,18 @@ class Photographer:
         for work in fixed:
             for attempt in work.live:
                 if attempt.site == site.name:
-                    option = self._costs.option(work.job, site, WorkLeft(work.fraction_left), 0.0)
-                    ends = now + timedelta(seconds=option.work_seconds)
-                    free[: max(1, int(np.ceil((ends - grid.start) / grid.step)))] -= attempt.gpus
+                    free[: self._slots_held(work, site, grid, now)] -= attempt.gpus
         return np.maximum(free, 0)
+
+    def _slots_held(self, work: JobWork, site: Site, grid: SlotGrid, now: datetime) -> int:
+        """How many slots an attempt that cannot be moved will still hold; one whose length nobody can tell holds all."""
+        try:
+            option = self._costs.option(work.job, site, WorkLeft(work.fraction_left), 0.0)
+        except Exception:  # as in `take`: one job's trouble is no reason to plan for none
+            log.exception("job-poisoned", extra={"during": "estimate", "job": work.job.id})
+            return grid.count
+        ends = now + timedelta(seconds=option.work_seconds)
+        return max(1, int(np.ceil((ends - grid.start) / grid.step)))
 
 
 def mode_of(job: Job) -> Mode:

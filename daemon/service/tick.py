@@ -14,6 +14,7 @@ from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import JobState
 from daemon.service.act import Actor
 from daemon.service.commit import Committed, Committer
+from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import Observer
 from daemon.service.snapshot import Photographer, Weights
 from daemon.service.work import JobWork, works_of
@@ -66,6 +67,14 @@ class Tick:
         self._after_step("observe")
         self._close_the_hopeless()
         now = self._clock.now()
+        try:
+            snapshot, plan, committed = self._decide(now)
+        finally:  # what was decided before is done even where no new plan can be made
+            self._actor.act()
+        self._after_step("act")
+        return TickReport(now, snapshot, plan, committed, tuple(ended), perf_counter() - started)
+
+    def _decide(self, now: datetime) -> tuple[Snapshot, Plan, Committed]:
         with self._store.read() as reader:
             works = works_of(reader, reader.live_jobs())
             weights = _weights_of(reader, works)
@@ -75,27 +84,27 @@ class Tick:
         self._after_step("plan")
         committed = self._committer.commit(snapshot, plan, works)
         self._after_step("commit")
-        self._actor.act()
-        self._after_step("act")
-        return TickReport(now, snapshot, plan, committed, tuple(ended), perf_counter() - started)
+        return snapshot, plan, committed
 
     def _close_the_hopeless(self) -> None:
         """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""
-        now = self._clock.now()
         with self._store.read() as reader:
-            jobs = reader.live_jobs()
-            works = works_of(reader, jobs)
-            fates = {job.id: _fate(reader, works[job.id]) for job in jobs}
-        for job in jobs:
-            fate = fates[job.id]
-            if fate is not None:
-                state, reason = fate
-                with self._store.write() as writer:
-                    current = writer.job(job.id)
-                    ended = replace(current, state=state, reason=reason, ended_at=now, planned=())
-                    writer.change_job(ended, Event(job.id, now, f"job-{state}", reason))
-                    for run in works[job.id].open_runs:
-                        writer.change_run(replace(run, closed_at=now))
+            works = works_of(reader, reader.live_jobs())
+            fates = {job_id: fate for job_id, work in works.items() if (fate := _fate(reader, work)) is not None}
+        for job_id, (state, reason) in fates.items():
+            with poisoned_alone("close", job=job_id):
+                self._close(works[job_id], state, reason)
+
+    def _close(self, work: JobWork, state: JobState, reason: str) -> None:
+        now = self._clock.now()
+        with self._store.write() as writer:
+            current = writer.job(work.job.id)
+            if current.state.is_final:
+                return  # the user cancelled it in between
+            ended = replace(current, state=state, reason=reason, ended_at=now, planned=())
+            writer.change_job(ended, Event(current.id, now, f"job-{state}", reason))
+            for run in work.open_runs:
+                writer.change_run(replace(run, closed_at=now))
 
 
 def _fate(reader: Reader, work: JobWork) -> tuple[JobState, str] | None:

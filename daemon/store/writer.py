@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -25,6 +26,12 @@ _KEPT_PLANS = 50
 
 class Writer(Reader):
     """A reader that may also change. What it reads includes its own changes."""
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of the transaction that is dropped alone if an exception leaves it."""
+        with self._connection.begin_nested():
+            yield
 
     def add_job(self, job: Job, event: Event, idempotency: tuple[str, str] | None = None) -> None:
         """Record an accepted job with its first event; `idempotency` is the key and the digest of the request.
