@@ -1,13 +1,14 @@
-"""Opening a database, and its transactions: grouped writes for SQLite, plain ones elsewhere; snapshots for reading.
+"""Opening a database: one engine that writes, one that reads snapshots.
 
-Every difference in behaviour between the databases is in this module.
+Every difference in behaviour between the databases is in this module. On all of them writers follow one another, also
+those of several programs, so that what a transaction has read still holds when it writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -16,29 +17,9 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 from daemon.store.errors import StoreUnavailable
 from daemon.store.group_commit import GroupCommit
 
-_BUSY_MILLISECONDS = 10_000  # how long we wait for another process that writes
+_BUSY_MILLISECONDS = 10_000  # how long we wait for another program that writes
 _KEPT_CONNECTIONS = 16  # opening one costs several statements; more readers than this at once are rare
-
-
-class WriteTransactions(Protocol):
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """All or nothing; on a normal return the changes are on disk."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class PlainTransactions:
-    """One connection and one commit per write: right where the server itself groups commits."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def transaction(self) -> AbstractContextManager[Connection]:
-        return self._engine.begin()
-
-    def close(self) -> None:
-        """Nothing is held between transactions."""
+_WRITERS_LOCK = 0x6C6F7774696465  # "lowtide": the advisory lock that PostgreSQL's writers follow one another by
 
 
 class Database:
@@ -47,16 +28,12 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.write_engine = _sqlite_engine(self.url, "BEGIN IMMEDIATE") if is_sqlite else create_engine(self.url, pool_pre_ping=True)
-        self.read_engine = (
-            _sqlite_engine(self.url, "BEGIN")
-            if is_sqlite
-            else self.write_engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        )
-        self._writes: WriteTransactions = GroupCommit(self.write_engine) if is_sqlite else PlainTransactions(self.write_engine)
+        self.write_engine, self.read_engine = _sqlite_engines(self.url) if is_sqlite else _server_engines(self.url)
+        self._writes = GroupCommit(self.write_engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
+        """All or nothing; on a normal return the changes are on disk."""
         with _plain_errors(self.url), self._writes.transaction() as connection:
             yield connection
 
@@ -67,6 +44,7 @@ class Database:
             yield connection
 
     def close(self) -> None:
+        """Wait for the writes under way and close all connections."""
         self._writes.close()
         self.write_engine.dispose()
         self.read_engine.dispose()
@@ -83,17 +61,21 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite_engine(url: URL, begin: str) -> Engine:
-    """An engine whose transactions begin with `begin`.
+def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
+    """One that takes the write lock as it begins, and one that does not.
 
     The driver's own deferred begin lets two writers read the same row before either writes: it claims jobs twice.
-    synchronous=FULL: a job once accepted survives a power cut.
     """
+    return _sqlite_engine(url, "BEGIN IMMEDIATE"), _sqlite_engine(url, "BEGIN")
+
+
+def _sqlite_engine(url: URL, begin: str) -> Engine:
     engine = create_engine(url, connect_args={"check_same_thread": False}, pool_size=_KEPT_CONNECTIONS, max_overflow=-1)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
+        # synchronous=FULL: a job once accepted survives a power cut
         for pragma in (f"busy_timeout={_BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
@@ -102,6 +84,18 @@ def _sqlite_engine(url: URL, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _server_engines(url: URL) -> tuple[Engine, Engine]:
+    """PostgreSQL: writers take an advisory lock, readers a read-only snapshot. Lost connections are noticed and made anew."""
+    writing = create_engine(url, pool_pre_ping=True)
+    reading = create_engine(url, pool_pre_ping=True, pool_size=_KEPT_CONNECTIONS, isolation_level="REPEATABLE READ")
+
+    @event.listens_for(writing, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+
+    return writing, reading.execution_options(postgresql_readonly=True)
 
 
 @contextmanager

@@ -1,17 +1,15 @@
-"""Group commit for SQLite: write transactions of several threads that arrive together share one trip to the disk.
+"""Group commit: write transactions of several threads that arrive together share one trip to the disk.
 
-SQLite allows one writer, and with synchronous=FULL each commit waits for the disk. So the threads take turns on one
-connection: each works in a savepoint of its own, and the last in the queue commits for all. Nobody returns before the
-commit that holds his changes is on disk; a turn that fails is rolled back alone.
+There is one writer at a time, and each commit waits for the disk. So the threads take turns on one connection: each
+works in a savepoint of its own, and the last in the queue commits for all. Nobody returns before the commit that holds
+his changes is on disk; a turn that fails is rolled back alone.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 from sqlalchemy import Connection, Engine, RootTransaction
 
@@ -31,7 +29,7 @@ class _Group:
 
 
 class GroupCommit:
-    """Write transactions on one SQLite connection, taken in turns. A thread must not open one inside another."""
+    """Write transactions on one connection, taken in turns. A thread must not open one inside another."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -48,7 +46,7 @@ class GroupCommit:
             group = self._join()
             try:
                 yield group.connection
-                group.connection.exec_driver_sql("RELEASE turn")
+                group.connection.exec_driver_sql("RELEASE SAVEPOINT turn")
             except BaseException:
                 self._undo_turn(group)
                 raise
@@ -87,15 +85,15 @@ class GroupCommit:
         return self._group
 
     def _undo_turn(self, group: _Group) -> None:
-        """Roll this turn back. Where SQLite has dropped the whole transaction (full disk), the group has failed.
+        """Roll this turn back. Where the database has dropped the whole transaction (full disk), the group has failed.
 
-        Without this check the next savepoint would quietly begin a new transaction, and the turns before would be
-        told that they are on disk.
+        The missing savepoint shows it. Without a look the next turn would quietly begin a new transaction, and the
+        turns before would be told that they are on disk.
         """
-        if _in_transaction(group.connection):
-            group.connection.exec_driver_sql("ROLLBACK TO turn")
-            group.connection.exec_driver_sql("RELEASE turn")
-        else:
+        try:
+            group.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT turn")
+            group.connection.exec_driver_sql("RELEASE SAVEPOINT turn")
+        except Exception:  # noqa: BLE001  # whatever it is, every thread of the group must hear it
             group.error = StoreUnavailable("the database gave up the transaction; nothing of it is kept, try again")
 
     def _end_turn(self) -> None:
@@ -107,10 +105,6 @@ class GroupCommit:
             _commit(group)
         self._owner = None
         self._turn.release()
-
-
-def _in_transaction(connection: Connection) -> bool:
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection).in_transaction
 
 
 def _commit(group: _Group) -> None:

@@ -95,6 +95,33 @@ def test_a_transaction_that_fails_among_others_is_dropped_alone(store: Store) ->
         assert {one.id for one in reader.live_jobs()} == expected
 
 
+def test_when_the_database_drops_a_transaction_nobody_in_it_is_told_that_he_is_on_disk(store: Store) -> None:
+    accepted: list[str] = []
+
+    def accept_or_drop(index: int) -> None:
+        for number in range(40):
+            job_id = f"job-{index}-{number}"
+            try:
+                if number % 8 == index:
+                    _drop_the_transaction(store)
+                accept(store, job_id)
+            except StoreUnavailable:
+                continue
+            accepted.append(job_id)
+
+    in_threads(8, accept_or_drop)
+    with store.read() as reader:
+        assert {one.id for one in reader.live_jobs()} == set(accepted)
+    assert accepted
+    accept(store, "job-after")
+
+
+def _drop_the_transaction(store: Store) -> None:
+    """What SQLite itself may do on a full disk, and PostgreSQL when it shuts down."""
+    with store.database.write() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+
+
 def _accept_and_stumble(store: Store, job_id: str) -> None:
     with store.write() as writer:
         writer.add_job(job(job_id), event(job_id))
