@@ -14,7 +14,7 @@ help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 demo: $(RUNTIME)  ## watch the main job: real work on a replayed week of three grids, under 3 minutes
-	$(VENV)/bin/lowtide demo
+	$(VENV)/bin/lowtide demo --output demo-out
 
 serve: $(RUNTIME)  ## run the daemon here, with lowtide.toml if there is one
 	$(VENV)/bin/lowtide serve
