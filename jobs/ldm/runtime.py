@@ -35,8 +35,9 @@ def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload) -> Runtime:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    # a few CUDA kernels have no deterministic twin; there we say so in the log instead of refusing to run
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # A few CUDA kernels have no deterministic twin; there torch warns instead of refusing to run. The same as
+    # use_deterministic_algorithms, without its import of the compiler, which takes seconds.
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid, 5 % of a small step
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     runtime = Runtime(device, workload.precision, _fingerprint(workload, device))

@@ -32,12 +32,15 @@ from jobs.spec import TrainingWorkload
 def train(session: Session, workload: TrainingWorkload) -> None:
     """Run or resume the training of the session's run directory. Raises RunError, StopRequested."""
     runtime = prepare_runtime(workload)
+    checkpoints = Checkpoints(session.directory.checkpoints)
+    state = checkpoints.newest_sound()
+    if state is not None:
+        session.step = state["step"]  # already true if a stop comes while the data is read
     data = load_training_set(
         workload.data, session.spec.data_path, workload.model, session.directory.cache, between_images=session.leave_if_asked
     )
     log.info("training on %d images of %d patients (%s)", len(data.images), data.patients, workload.data.effective_class)
-    run = _TrainingRun(session, workload, runtime, data)
-    state = run.checkpoints.newest_sound()
+    run = _TrainingRun(session, workload, runtime, data, checkpoints)
     run.check_configuration(state)
     autoencoder = run.train_autoencoder(state)
     latents = run.latents(autoencoder)
@@ -54,8 +57,10 @@ class _Latents:
 class _TrainingRun:
     """The parts of one run share the session, the networks and the way they are checkpointed."""
 
-    def __init__(self, session: Session, workload: TrainingWorkload, runtime: Runtime, data: TrainingSet) -> None:
-        self.checkpoints = Checkpoints(session.directory.checkpoints)
+    def __init__(
+        self, session: Session, workload: TrainingWorkload, runtime: Runtime, data: TrainingSet, checkpoints: Checkpoints
+    ) -> None:
+        self._checkpoints = checkpoints
         self._session = session
         self._workload = workload
         self._runtime = runtime
@@ -140,7 +145,7 @@ class _TrainingRun:
         log.info("weights written after %d VQ-GAN and %d diffusion steps", self._workload.autoencoder_steps, self._workload.iterations)
 
     def _save(self, stage: str, step: int, training: dict[str, Any], **more: object) -> None:
-        self.checkpoints.save(step, {"stage": stage, "step": step, "configuration": self._configuration, "training": training, **more})
+        self._checkpoints.save(step, {"stage": stage, "step": step, "configuration": self._configuration, "training": training, **more})
 
     def _sound(self, stage: str, step: int, loss: float) -> float:
         if not math.isfinite(loss):

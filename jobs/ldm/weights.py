@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def load_weights(path: Path, model: ModelSpec) -> Weights:
     """Read weights that fit the model. Raises BadInput naming the file, and both configurations where they differ."""
     if not path.is_file():
         raise BadInput(f"weights {path} do not exist on this node: train first, or copy them to this site")
+    if not zipfile.is_zipfile(path):  # torch would answer a cut-off file with a bare "invalid argument"
+        raise BadInput(f"weights {path} cannot be read (cut off, or no weights at all): copy or train them again")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as failure:

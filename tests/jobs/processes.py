@@ -1,0 +1,110 @@
+"""Real worker processes for tests: `jobs.run.run` in a child that can be killed, stopped and limited.
+
+A fork server imports torch once; its children start in milliseconds and share nothing with the test process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from jobs.rundir import AttemptFile, RunDirectory
+from jobs.spec import RunSpec
+
+_TIMEOUT_SECONDS = 120.0
+_PRELOADED = [
+    "jobs.ldm.training",
+    "jobs.ldm.synthesis",
+    "generative.networks.nets",
+    "generative.networks.schedulers",
+    "torch._dynamo",  # its import by the first optimiser takes seconds
+    "tests.jobs.processes",
+]
+
+TINY_2D: dict[str, Any] = {"dimensions": 2, "size": "tiny", "image_shape": [16, 16]}
+TINY_3D: dict[str, Any] = {"dimensions": 3, "size": "tiny", "image_shape": [8, 8, 8]}
+
+
+def training(**changes: Any) -> dict[str, Any]:
+    """A training workload of a second or two."""
+    return {
+        "kind": "training",
+        "model": TINY_2D,
+        "data": {"phantom": {"patients": 6}},
+        "iterations": 8,
+        "autoencoder_iterations": 4,
+        "batch_size": 2,
+    } | changes
+
+
+def synthesis(**changes: Any) -> dict[str, Any]:
+    """A synthesis workload of a second or two."""
+    return {
+        "kind": "synthesis",
+        "model": TINY_2D,
+        "weights": {"job": "training"},
+        "samples": 10,
+        "inference_steps": 6,
+        "batch_size": 4,
+        "seed": 7,
+    } | changes
+
+
+def prepare(path: Path, workload: dict[str, Any], **spec: Any) -> RunDirectory:
+    """A run directory as the daemon prepares it, with its first attempt."""
+    directory = RunDirectory(path)
+    content: dict[str, Any] = {"job_id": "job", "run_id": "run", "workload": workload, "metering": {"interval_seconds": 0.2}} | spec
+    directory.prepare(RunSpec.model_validate(content))
+    return new_attempt(directory, 1)
+
+
+def new_attempt(directory: RunDirectory, number: int) -> RunDirectory:
+    directory.write_attempt(AttemptFile(attempt_id=f"attempt-{number}", run_id="run", job_id="job", number=number))
+    return directory
+
+
+class Worker:
+    """One attempt in a process of its own; its standard error goes to `stderr.txt` beside the run directory."""
+
+    def __init__(self, directory: RunDirectory, largest_file_bytes: int | None = None) -> None:
+        self.stderr_file = directory.path.with_name(f"{directory.path.name}.stderr.txt")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOADED)
+        self._process: ForkServerProcess = context.Process(target=_enter, args=(directory.path, self.stderr_file, largest_file_bytes))
+        self._process.start()
+
+    def wait(self) -> int:
+        """The exit code; negative for a signal."""
+        self._process.join(_TIMEOUT_SECONDS)
+        assert self._process.exitcode is not None, "the worker did not end in time"
+        return self._process.exitcode
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return as soon as the condition holds; fails if the worker ends before."""
+        while not condition():
+            self._process.join(0.002)
+            assert self._process.exitcode is None, f"the worker ended too early ({self._process.exitcode}): {self.stderr_file.read_text()}"
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+
+def work(directory: RunDirectory) -> int:
+    return Worker(directory).wait()
+
+
+def _enter(path: Path, stderr_file: Path, largest_file_bytes: int | None) -> None:
+    from jobs.run import run
+
+    if largest_file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
+    sys.stderr = stderr_file.open("w", buffering=1)
+    sys.exit(run(path))
