@@ -139,22 +139,19 @@ def _granularity(path: Path, rows: tuple[CsvRow, ...]) -> str:
 
 
 def _gaps(path: Path, rows: tuple[CsvRow, ...], granularity: str) -> tuple[Interval, ...]:
-    """Spans without a line. Raises CsvProblem for a line that does not begin where an interval may begin."""
-    gaps = []
-    for earlier, later in pairwise(rows):
-        end = _end(earlier.start, granularity)
-        if later.start < end or _misplaced(later.start, earlier.start, granularity):
-            raise CsvProblem(path, later.line, f"{later.start:%Y-%m-%d %H:%M} does not begin a new interval of a {granularity} file")
-        if later.start > end:
-            gaps.append(Interval(end, later.start))
-    return tuple(gaps)
+    """Spans without a line. Raises CsvProblem for a line that does not begin where an interval of the file may begin."""
+    for row in rows:
+        if _floor(row.start, granularity) != row.start:
+            raise CsvProblem(path, row.line, f"{row.start:%Y-%m-%d %H:%M} does not begin an interval of a file with {granularity} values")
+    ends = [(_end(earlier.start, granularity), later.start) for earlier, later in pairwise(rows)]
+    return tuple(Interval(end, start) for end, start in ends if start > end)
 
 
-def _misplaced(start: datetime, earlier: datetime, granularity: str) -> bool:
+def _floor(start: datetime, granularity: str) -> datetime:
     step = _FIXED_STEPS.get(granularity)
     if step is not None:
-        return bool((start - earlier) % step)
-    return start != start.replace(month=start.month if granularity == "monthly" else 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+        return floor_to(start, step)
+    return start.replace(month=start.month if granularity == "monthly" else 1, day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _end(start: datetime, granularity: str) -> datetime:

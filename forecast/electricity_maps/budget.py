@@ -12,6 +12,9 @@ from forecast.timeline import HOUR
 DEFAULT_REQUESTS_PER_HOUR = 30.0
 """No limit is published; third parties report 50 an hour for free keys, so this stays well below."""
 
+PIECE = timedelta(hours=216)
+"""Longest span of one past-range request: "10 days" in the documentation, less than ten whole days in the vendor's own client."""
+
 
 class TokenBucket:
     """A budget of requests that refills evenly, shared by all zones and endpoints of a client; safe between threads."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 import httpx
 
 from forecast.electricity_maps import parse, transport
-from forecast.electricity_maps.budget import BackOff, TokenBucket
+from forecast.electricity_maps.budget import PIECE, BackOff, TokenBucket
 from forecast.electricity_maps.capabilities import Capabilities
 from forecast.electricity_maps.errors import (
     BadKey,
@@ -29,8 +29,6 @@ from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Rea
 from forecast.timeline import HOUR, Interval, as_utc
 
 DEFAULT_BASE_URL = "https://api.electricitymaps.com/v4"
-PIECE = timedelta(hours=216)
-"""Longest span of one past-range request: "10 days" in the documentation, less than ten whole days in the vendor's own client."""
 HORIZONS_HOURS = (72, 48, 24, 6)
 
 Parsed = TypeVar("Parsed")

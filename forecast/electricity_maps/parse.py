@@ -16,7 +16,7 @@ import numpy as np
 
 from forecast.electricity_maps.errors import JsonObject, Malformed, SandboxData, WrongKind, WrongZone
 from forecast.intensity import IntensityKind, PeriodMean, Reading, Rung, Vintage
-from forecast.timeline import HOUR, Interval
+from forecast.timeline import HOUR, Interval, floor_to
 
 SOURCE = "Electricity Maps API"
 HIGHEST_PLAUSIBLE = 10_000.0
@@ -122,6 +122,8 @@ def _readings(rows: list[JsonObject], body: JsonObject, zone: str, kind: Intensi
     readings = []
     for row in rows:
         value, start = _checked_value(row, zone, kind), _instant(row, zone)
+        if floor_to(start, step) != start:
+            raise Malformed(f"{zone}: {start:%Y-%m-%dT%H:%M:%SZ} does not begin an interval of {step}")
         if value is None or start > now + HOUR:
             continue
         method = _text(row, "estimationMethod")

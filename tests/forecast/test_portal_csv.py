@@ -201,8 +201,8 @@ def test_renamed_columns_are_refused_with_what_was_found(tmp_path: Path) -> None
         ([HEADER_A, line("Sunday")], "line 2: 'Sunday' is not a time like '2023-01-31 13:00:00'"),
         ([HEADER_A, line("2023-01-01 00:00:00", zone=" ")], "line 2: no zone id"),
         ([HEADER_A, line("2023-01-01 00:00:00"), line("2023-01-01 01:00:00", zone="FR")], "line 3: zone 'FR' in a file about 'DE'"),
-        ([HEADER_A, line("2023-01-01 00:00:00"), line("2023-01-01 00:30:00")], "line 3: 2023-01-01 00:30 does not begin a new interval"),
-        ([HEADER_A, line("2023-01-01 00:00:00"), line("2023-01-01 02:30:00")], "line 3: 2023-01-01 02:30 does not begin a new interval"),
+        ([HEADER_A, line("2023-01-01 00:00:00"), line("2023-01-01 00:30:00")], "line 3: 2023-01-01 00:30 does not begin an interval"),
+        ([HEADER_A, line("2023-01-01 00:00:00"), line("2023-01-01 02:30:00")], "line 3: 2023-01-01 02:30 does not begin an interval"),
         ([HEADER_A.replace(",", ";")], "line 1: the header needs"),
         ([HEADER_A, '"unclosed'], "not a CSV line"),
     ],
@@ -211,11 +211,16 @@ def test_a_file_that_cannot_be_trusted_is_refused_with_line_and_reason(tmp_path:
     assert said in refusal(write(tmp_path, *lines))
 
 
+def test_hours_that_begin_at_half_past_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER_A, line("2023-01-01 00:30:00"), line("2023-01-01 01:30:00"))
+    assert "line 2: 2023-01-01 00:30 does not begin an interval of a file with hourly values" in refusal(path)
+
+
 def test_a_monthly_file_with_days_in_it_is_refused(tmp_path: Path) -> None:
     path = write(
         tmp_path, MONTHLY, line("2023-01-01 00:00:00", flags=""), line("2023-02-15 00:00:00", flags=""), name="DE_2023_monthly.csv"
     )
-    assert "line 3: 2023-02-15 00:00 does not begin a new interval of a monthly file" in refusal(path)
+    assert "line 3: 2023-02-15 00:00 does not begin an interval of a file with monthly values" in refusal(path)
 
 
 def test_one_line_without_a_step_in_the_name_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import random
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,8 +11,8 @@ import httpx
 import pytest
 
 from forecast.electricity_maps import transport
-from forecast.electricity_maps.budget import TokenBucket
-from forecast.electricity_maps.client import PIECE, ElectricityMaps
+from forecast.electricity_maps.budget import PIECE, TokenBucket
+from forecast.electricity_maps.client import ElectricityMaps
 from forecast.electricity_maps.errors import (
     BadKey,
     BadRequest,
@@ -177,6 +179,26 @@ def test_a_broken_compression_is_transient(provider: Provider, clock: Moving) ->
     provider.answer = lambda request: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"not gzip"))
     with pytest.raises(Transient, match="DecodingError"):
         client(provider, clock).latest("DE")
+
+
+@pytest.mark.parametrize(
+    "spoken", [b"", b"\x00\xff\xfe garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", b"HTTP/1.1 9999 ?\r\n\r\n"]
+)
+def test_a_server_that_speaks_no_proper_http_is_transient(clock: Moving, spoken: bytes) -> None:
+    class Stranger(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(spoken)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        asking = ElectricityMaps(f"http://127.0.0.1:{server.server_address[1]}", SECRET, now=lambda: clock.now)
+        with pytest.raises(Transient) as met:
+            asking.latest("DE")
+        asking.close()
+        thread.join()
+    assert SECRET not in str(met.value)
 
 
 def test_the_shared_budget_holds_for_all_zones_and_endpoints(provider: Provider, clock: Moving) -> None:

@@ -151,6 +151,7 @@ def test_values_of_another_kind_are_refused() -> None:
         {"datetime": None},
         {"datetime": "2026-08-22T17:00:00"},
         {"datetime": "22/08/2026 17:00"},
+        {"datetime": "2026-08-22T17:20:00.000Z"},
         {"datetime": "0001-01-01T00:00:00Z"},
         {"datetime": "9999-12-31T23:59:59-23:00"},
         {"temporalGranularity": "monthly"},
