@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from forecast.replay import answers
@@ -161,6 +162,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], replay: ReplayServer) -> None:
         super().__init__(address, _Handler)
         self.replay = replay
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away while a slow answer was on its way is what the fault is for, not an error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -220,6 +220,19 @@ def test_a_slow_answer_runs_into_the_time_limit(server: ReplayServer, clock: Mov
     hasty.close()
 
 
+def test_a_client_that_does_not_wait_leaves_no_traceback(server: ReplayServer, clock: Moving, capfd: pytest.CaptureFixture[str]) -> None:
+    server.set_faults(Fault("slow", seconds=0.2))
+    for _ in range(3):
+        hasty = connect(server, clock, timeout_seconds=0.02)
+        with pytest.raises(Transient):
+            hasty.history("DE")
+        hasty.close()
+    patient = connect(server, clock)
+    assert len(patient.history("DE")) == 24
+    patient.close()
+    assert capfd.readouterr().err == ""
+
+
 def test_a_server_that_is_gone_is_transient(recording: Recording, clock: Moving) -> None:
     with ReplayServer(recording, lambda: clock.now) as server:
         asking = connect(server, clock)
