@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from daemon.clock import Clock, real_now
 from daemon.domain.execution import Executor
@@ -37,10 +38,12 @@ from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
 from forecast.electricity_maps.budget import TokenBucket
-from forecast.electricity_maps.client import ElectricityMaps
 from jobs.energy.hardware import HardwareProfile, profile_for
 from jobs.energy.model import EnergyModel, RunObservation
 from jobs.spec import MeteringSpec
+
+if TYPE_CHECKING:
+    from forecast.electricity_maps.client import ElectricityMaps
 
 VINTAGES_KEPT = timedelta(days=400)
 
@@ -236,6 +239,8 @@ def _client(settings: Settings, clock: Clock) -> ElectricityMaps | None:
     kind = settings.intensity.intensity_kind
     if (provider.token is None and not provider.tokens) or kind.signal != "average":
         return None
+    from forecast.electricity_maps.client import ElectricityMaps  # httpx takes a fifth of a start, and not every daemon has a key
+
     return ElectricityMaps(
         provider.base_url,
         provider.token.get_secret_value() if provider.token else None,

@@ -10,18 +10,21 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from daemon.intensity_store import IntensityStore
 from daemon.zone_knowledge import Knowledge, KnowledgeSettings, on_hours
-from forecast.electricity_maps.client import PIECE, ElectricityMaps
+from forecast.electricity_maps.budget import PIECE
 from forecast.electricity_maps.errors import ElectricityMapsError
 from forecast.forecasters import Forecaster, SevenDayMean
 from forecast.intensity import IntensityKind, Reading, RecordedCounts, Rung, Series, Vintage, ZoneOutlook
 from forecast.ladder import build_outlook, newest_value_age
 from forecast.timeline import HOUR, Interval, floor_to
+
+if TYPE_CHECKING:
+    from forecast.electricity_maps.client import ElectricityMaps
 
 log = logging.getLogger(__name__)
 

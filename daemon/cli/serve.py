@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ def serve(
     port: Annotated[int | None, typer.Option("--port", help="TCP port, 0 for a free one; instead of server.port.")] = None,
 ) -> None:
     """Run the daemon: the API, and the tick that plans, starts and accounts for jobs."""
+    gc.disable()  # until everything is imported and made: the collector would look through it again and again
     settings = load_or_fail(config, _overrides(host=host, port=port)).settings
     _check_exposure(settings)
     from daemon.logs import configure_logging
@@ -54,6 +56,8 @@ def _run(settings: Settings) -> None:
             "database": settings.database.rpartition("@")[2],
             "sites": ",".join(site.name for site in settings.sites),
         }
+        gc.freeze()
+        gc.enable()
         serve_until_stopped(app, bound, lambda: log.info("serve-started", extra=facts))
     log.info("serve-stopped")
 
