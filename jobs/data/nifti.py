@@ -10,8 +10,10 @@ import numpy as np
 from jobs.data.picture import IntensityKind, Picture, checked_voxels
 from jobs.errors import BadInput
 
-# NIfTI does not say what was scanned. Only CT has values like air's -1000 HU; anything else starts at or near zero.
-_SURELY_HOUNSFIELD_BELOW = -500.0
+# NIfTI does not say what was scanned. Only in CT is a good part of the image air, near -1000 HU. (A single negative
+# voxel proves nothing: real MR files have them, from interpolation.)
+_AIR_BELOW_HU = -500.0
+_AIR_PERCENT = 1.0
 
 
 def read_nifti(path: Path) -> Picture:
@@ -27,5 +29,5 @@ def read_nifti(path: Path) -> Picture:
     if raw.ndim != 3:
         raise BadInput(f"{path}: has {raw.ndim} dimensions {raw.shape}, but one volume has 3: split it into volumes first")
     voxels = checked_voxels(raw, path)
-    kind: IntensityKind = "hounsfield" if float(voxels.min()) < _SURELY_HOUNSFIELD_BELOW else "relative"
+    kind: IntensityKind = "hounsfield" if float(np.percentile(voxels, _AIR_PERCENT)) < _AIR_BELOW_HU else "relative"
     return Picture(voxels, spacing_mm, kind, path)
