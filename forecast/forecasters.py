@@ -26,6 +26,7 @@ COLD_LOW, COLD_HIGH = 0.6, 1.6
 and the same hour three days before are 0.61 and 1.62 on the more volatile quarter of 27 zones, 2021-2023."""
 
 _MINIMUM_RESIDUALS = 48
+_SMALLEST_G_PER_KWH = 0.01  # the resolution of our sources; a ratio to less says nothing
 
 
 class InsufficientHistory(ValueError):
@@ -104,7 +105,7 @@ def _bounds(past: FloatArray, values: FloatArray, lead_days: NDArray[np.int64]) 
 
 
 def _past_ratios(past: FloatArray, lead_days: int) -> FloatArray:
-    """Outcome / forecast of this forecaster in the past at a lead of `lead_days`, where both are known and the forecast is above zero."""
+    """Outcome / forecast of this forecaster in the past at a lead of `lead_days`, where both are known and the forecast is no zero."""
     days = past.reshape(-1, DAY_HOURS)
     outcomes = np.arange(lead_days, len(days))
     newest = outcomes - lead_days + 1
@@ -112,7 +113,7 @@ def _past_ratios(past: FloatArray, lead_days: int) -> FloatArray:
     sums, counts = _cumulated(np.nan_to_num(days)), _cumulated(~np.isnan(days))
     forecast_sums, known = sums[newest] - sums[oldest], counts[newest] - counts[oldest]
     forecasts = np.divide(forecast_sums, known, out=np.full(known.shape, np.nan), where=known > 0)
-    ratios: FloatArray = np.divide(days[outcomes], forecasts, out=np.full(known.shape, np.nan), where=forecasts > 0)
+    ratios: FloatArray = np.divide(days[outcomes], forecasts, out=np.full(known.shape, np.nan), where=forecasts >= _SMALLEST_G_PER_KWH)
     return np.asarray(ratios[~np.isnan(ratios)], dtype=np.float64)
 
 

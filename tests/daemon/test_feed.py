@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import ssl
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -380,3 +382,9 @@ def test_a_settled_mean_is_the_recorded_one_to_the_last_digit(house: House) -> N
     parts = [(50, -5), (60, -4), (30, -3)]
     expected = sum(minutes * house.truth(THIS_HOUR + offset * HOUR) for minutes, offset in parts) / 140
     assert house.feed.observed("DE", worked.start, worked.end).mean(worked) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_daemon_without_a_key_loads_no_http_client() -> None:
+    seen = "import sys, daemon.feed; print([name for name in ('httpx', 'torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True, cwd=DEMO.parents[2])
+    assert done.stdout.strip() == "[]"
