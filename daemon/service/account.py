@@ -113,7 +113,7 @@ class Account:
             baseline_start=self.baseline_start,
             baseline_g=sums.baseline,
             baseline_is_estimated=any(factor != Conversion() for factor in self.conversions.values()),
-            hindsight_g=self._hindsight(records),
+            hindsight_g=self._hindsight(records, sums.baseline),
             saving_by_time_g=sums.by_time,
             saving_by_place_g=sums.by_place,
             samples=self.samples,
@@ -149,7 +149,8 @@ class Account:
             return _Sums()
         return _Sums(actual, actual - useful, baseline, baseline - useful_at_home, useful_at_home - useful)
 
-    def _hindsight(self, records: Mapping[str, GridRecord]) -> float | None:
+    def _hindsight(self, records: Mapping[str, GridRecord], baseline_g: float | None) -> float | None:
+        """The optimum at the work's mean power, or the baseline where its own ups and downs met the grid even better."""
         profile = self.profile
         if profile.seconds <= 0:
             return None
@@ -157,7 +158,16 @@ class Account:
             HindsightSite(place, records[place.zone].observed, profile.seconds * factor.duration, profile.kwh * factor.energy, transfer)
             for place, factor, transfer in self.candidates
         ]
-        return best_in_hindsight_g(sites, self.window(), mode_of(self.job).value)
+        best = best_in_hindsight_g(sites, self.window(), mode_of(self.job).value)
+        if best is None or baseline_g is None or not self._baseline_was_possible(records):
+            return best
+        return min(best, baseline_g)
+
+    def _baseline_was_possible(self, records: Mapping[str, GridRecord]) -> bool:
+        """Whether the run at home was one of the schedules that hindsight may choose from."""
+        ran, window = Interval(self.baseline_start, self.baseline_start + timedelta(seconds=self.profile.seconds)), self.window()
+        is_within = window.start <= ran.start and ran.end <= window.end
+        return is_within and records[self.home.zone].observed.mean(ran) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Process:
 
     def step_at(self, instant: datetime) -> int:
         """Steps finished by then; whole strides only, the last one may be cut short by the end of the work."""
-        strides = math.floor((instant - self.works_from).total_seconds() / self.stride_seconds + 1e-9)
+        strides = math.floor((instant - self.works_from).total_seconds() / self.stride_seconds + 1e-5)  # stamps are whole microseconds
         return min(self.spec.total_steps, self.first_step + max(0, strides) * self.stride)
 
     def reached(self, step: int) -> datetime:
@@ -204,9 +204,7 @@ class ScriptedNode:
         if kind is OutcomeKind.COMPLETED and isinstance(process.spec.workload, TrainingWorkload):
             process.directory.weights_file.write_bytes(b"weights" * 1000)
         process.directory.write_outcome(
-            Outcome(
-                attempt_id=process.attempt_id, kind=kind, reason=reason, ended_at=at, steps_done=process.step, retryable=retryable
-            )
+            Outcome(attempt_id=process.attempt_id, kind=kind, reason=reason, ended_at=at, steps_done=process.step, retryable=retryable)
         )
         process.ending = Ending(at, kind, reason)
 

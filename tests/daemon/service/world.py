@@ -30,7 +30,7 @@ from jobs.spec import SynthesisWorkload, TrainingWorkload
 from tests.daemon.service.node import ScriptedNode
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
-HISTORY = timedelta(days=10)
+HISTORY = timedelta(days=8)
 HALF_HOUR = timedelta(minutes=30)
 MODEL_2D = {"dimensions": 2, "size": "small", "image_shape": [128, 128]}  # about two minutes a sample on a CPU
 MODEL_3D = {"dimensions": 3, "size": "tiny", "image_shape": [64, 64, 64]}
@@ -123,9 +123,7 @@ class World:
         return self.job(job_id)
 
     def submit(self, workload: dict[str, Any], project: str = "default", priority: int = 0, **constraints: Any) -> str:
-        request = JobRequest.model_validate(
-            {"workload": workload, "constraints": constraints, "project": project, "priority": priority}
-        )
+        request = JobRequest.model_validate({"workload": workload, "constraints": constraints, "project": project, "priority": priority})
         answer, _ = self.daemon.service.submit(request, None, sha256(request.model_dump_json().encode()).hexdigest())
         return answer.job.id
 
@@ -171,9 +169,7 @@ def open_world(
     chosen = Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=places, **settings)  # type: ignore[arg-type]
     known = nodes or {}
     world = World(chosen, {}, now, grid)
-    world.nodes = {
-        place["name"]: known.get(place["name"]) or ScriptedNode(lambda: world.now, as_estimated) for place in places
-    }
+    world.nodes = {place["name"]: known.get(place["name"]) or ScriptedNode(lambda: world.now, as_estimated) for place in places}
     for node in world.nodes.values():
         node.now = lambda: world.now
     clock = Clock(NOON, NOON, real=lambda: world.now)

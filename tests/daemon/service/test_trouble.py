@@ -1,0 +1,215 @@
+"""When things go wrong: retries, kills, nodes out of reach, launches refused, predecessors that fail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.domain.execution import Handle
+from daemon.domain.states import AttemptState, JobState
+from jobs.rundir import RunDirectory
+from tests.daemon.service.world import HALF_HOUR, World, open_world, synthesis, training
+
+RETRIES = 3
+MODEL = {"dimensions": 2, "size": "small", "image_shape": [128, 128]}
+
+
+def running(world: World, hours: float = 3, slack: float = 1, **constraints: object) -> str:
+    """A job that had to start at once."""
+    job_id = world.submit(training(hours), deadline=world.deadline(hours + slack), **constraints)
+    world.until(job_id, JobState.RUNNING)
+    world.pass_time(0.5)
+    return job_id
+
+
+def test_a_failing_job_is_tried_again_until_its_retries_are_used_up(world: World) -> None:
+    world.home.failure = ("the loss is NaN", True)
+    job_id = world.submit(training(1), deadline=world.deadline(8))
+    job = world.until(job_id, JobState.FAILED)
+    assert world.attempt_states(job_id) == [AttemptState.FAILED] * (RETRIES + 1)
+    assert job.retries == RETRIES + 1
+    assert job.reason == "failed 4 times, the last time: the loss is NaN"
+
+
+def test_a_failure_that_would_only_repeat_itself_is_not_tried_again(world: World) -> None:
+    world.home.failure = ("image_shape does not fit the data", False)
+    job_id = world.submit(training(1), deadline=world.deadline(8))
+    assert world.until(job_id, JobState.FAILED).reason == "image_shape does not fit the data"
+    assert world.attempt_states(job_id) == [AttemptState.FAILED]
+
+
+def test_the_energy_of_failed_work_is_in_the_ledger_as_waste(world: World) -> None:
+    world.home.failure = ("no", False)
+    job_id = world.submit(training(1), deadline=world.deadline(8))
+    world.until(job_id, JobState.FAILED)
+    world.daemon.settler.settle()
+    (entry,) = world.ledger(job_id)
+    assert entry.useful_kwh == 0
+    assert entry.waste_kwh > 0
+    assert entry.energy_kwh == pytest.approx(entry.waste_kwh + entry.overhead_kwh)
+    assert entry.baseline_g == 0
+    assert entry.hindsight_g is None
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_without_using_up_a_retry(world: World) -> None:
+    job_id = running(world)
+    world.home.kill_all()
+    job = world.until(job_id, JobState.SUCCEEDED)
+    assert world.attempt_states(job_id) == [AttemptState.PREEMPTED, AttemptState.COMPLETED]
+    assert job.retries == 0
+    world.daemon.settler.settle()
+    (entry,) = world.ledger(job_id)
+    assert entry.waste_kwh > 0
+
+
+def test_a_job_killed_again_and_again_at_the_same_step_uses_up_its_retries(world: World) -> None:
+    """As the kernel does to one that needs more memory than there is."""
+    world.home.checkpoint_every = 10**9
+    job_id = world.submit(training(5), deadline=world.deadline(20), contiguous=True)
+    world.until(job_id, JobState.RUNNING)
+    for _ in range(20):
+        world.pass_time(1)
+        world.home.kill_all()
+        if world.job(job_id).state is JobState.FAILED:
+            break
+    assert world.job(job_id).state is JobState.FAILED
+    assert world.job(job_id).retries == RETRIES + 1
+    assert len(world.attempts(job_id)) <= RETRIES + 3
+
+
+def test_a_node_that_cannot_be_asked_charges_nothing(world: World) -> None:
+    job_id = running(world)
+    world.home.is_out_of_reach = True
+    world.pass_time(1)
+    assert world.job(job_id).state is JobState.RUNNING
+    assert world.attempt_states(job_id) == [AttemptState.ACTIVE]
+    world.home.is_out_of_reach = False
+    assert world.until(job_id, JobState.SUCCEEDED).retries == 0
+
+
+def test_an_attempt_nobody_knows_is_lost_and_never_taken_for_success(world: World) -> None:
+    job_id = running(world)
+    world.home.forget(world.attempts(job_id)[0].id)
+    world.tick()
+    assert world.attempt_states(job_id)[0] is AttemptState.LOST
+    assert world.job(job_id).retries == 1
+    world.until(job_id, JobState.SUCCEEDED)
+    assert world.attempt_states(job_id) == [AttemptState.LOST, AttemptState.COMPLETED]
+
+
+def test_a_run_that_says_it_is_complete_without_its_samples_has_failed(world: World) -> None:
+    job_id = _synthesis(world, 6)
+    world.until(job_id, JobState.RUNNING)
+    world.now += timedelta(hours=1)
+    directory = RunDirectory(world.runs(job_id)[0].directory)
+    world.home.observe([Handle(world.attempts(job_id)[0].id, str(directory.path), None)])  # the node has written its story
+    lines = directory.samples_file.read_text().splitlines(keepends=True)
+    directory.samples_file.write_text("".join(lines[:4]))
+    world.tick()
+    assert world.attempts(job_id)[0].reason == "it ended as if complete, but only 4 of its 6 samples are there"
+    assert world.job(job_id).retries == 1
+    world.until(job_id, JobState.SUCCEEDED)
+    assert [run.samples.first for run in world.runs(job_id) if run.samples] == [0, 4]
+
+
+def test_what_does_not_stop_in_time_is_killed_and_was_not_suspended(world: World) -> None:
+    world.home.is_deaf = True
+    job_id = world.submit(training(6), deadline=world.deadline(44))
+    world.until(job_id, JobState.RUNNING)
+    world.until(job_id, JobState.WAITING, within_hours=8)
+    (attempt,) = world.attempts(job_id)
+    assert attempt.state is AttemptState.PREEMPTED
+    assert attempt.reason == "killed: it was asked to pause and did not end in time"
+    assert attempt.stop_wished_at is not None
+    assert attempt.ended_at is not None
+    assert attempt.ended_at - attempt.stop_wished_at >= timedelta(minutes=10)
+    assert world.job(job_id).retries == 0
+
+
+def test_a_job_whose_predecessor_fails_expires_with_the_reason(world: World) -> None:
+    world.home.failure = ("no", False)
+    trained = world.submit(training(1, model=MODEL), deadline=world.deadline(8))
+    made = world.submit(synthesis(4, {"job": trained}), deadline=world.deadline(20))
+    third = world.submit(training(1), deadline=world.deadline(30), after=[made])
+    world.until(trained, JobState.FAILED)
+    assert f"job {trained}, which has to succeed first, failed" in world.until(made, JobState.EXPIRED).reason
+    assert f"job {made}" in world.until(third, JobState.EXPIRED).reason
+    assert world.attempts(made) == world.attempts(third) == []
+
+
+def test_a_launch_that_is_refused_fails_the_attempt_with_its_reason(world: World) -> None:
+    world.home.refusal = "there is no interpreter"
+    job_id = world.submit(training(1), deadline=world.deadline(8))
+    job = world.until(job_id, JobState.FAILED)
+    assert job.reason == "failed 4 times, the last time: could not be started at heidelberg: there is no interpreter"
+    assert world.attempt_states(job_id) == [AttemptState.FAILED] * 4
+
+
+def test_a_run_root_that_is_no_folder_fails_the_attempt_and_leaves_the_daemon_well(tmp_path: Path) -> None:
+    (tmp_path / "heidelberg").write_text("a file where a folder should be")
+    with open_world(tmp_path) as world:
+        job_id = world.submit(training(1), deadline=world.deadline(8))
+        job = world.until(job_id, JobState.FAILED)
+        assert "could not be started at heidelberg" in job.reason
+        assert "Not a directory" in job.reason
+        (tmp_path / "heidelberg").unlink()
+        assert world.until(world.submit(training(1), deadline=world.deadline(2)), JobState.SUCCEEDED)
+
+
+def test_weights_that_are_gone_fail_the_synthesis_and_say_what_to_do(world: World) -> None:
+    trained = world.submit(training(1, model=MODEL), deadline=world.deadline(2))
+    world.until(trained, JobState.SUCCEEDED)
+    weights = RunDirectory(world.runs(trained)[0].directory).weights_file
+    weights.unlink()
+    made = world.submit(synthesis(4, {"job": trained}), deadline=world.deadline(6))
+    reason = world.until(made, JobState.FAILED).reason
+    assert f"the weights {weights} of job {trained} are gone: train again or give their path" in reason
+
+
+@pytest.mark.parametrize("path", ["missing.pt", "outside.pt", "folder/../../outside.pt"])
+def test_weights_outside_the_data_root_are_refused(world: World, tmp_path: Path, path: str) -> None:
+    """Even through a link inside it."""
+    root = tmp_path / "data"
+    (root / "folder").mkdir(parents=True)
+    (tmp_path / "secret.pt").write_bytes(b"not for jobs")
+    (root / "outside.pt").symlink_to(tmp_path / "secret.pt")
+    if ".." in path:
+        with pytest.raises(ValueError, match=r"without '\.\.'"):
+            world.submit(synthesis(4, {"path": path}), deadline=world.deadline(6))
+        return
+    reason = world.until(world.submit(synthesis(4, {"path": path}), deadline=world.deadline(6)), JobState.FAILED).reason
+    assert f"'{path}' {'does not exist' if path == 'missing.pt' else 'is not'} below the data root {root} of site heidelberg" in reason
+
+
+def test_a_plan_made_before_the_user_cancelled_is_dropped_for_that_job_alone(tmp_path: Path) -> None:
+    chosen: list[str] = []
+
+    def cancel_after_planning(step: str) -> None:
+        if step == "plan" and chosen:
+            world.daemon.service.cancel(chosen.pop())
+
+    with open_world(tmp_path, after_step=cancel_after_planning) as world:
+        cancelled = world.submit(training(0.5), deadline=world.deadline(1))
+        kept = world.submit(training(0.4), deadline=world.deadline(1.2))
+        chosen.append(cancelled)
+        report = world.tick()
+        assert report.committed.stale == 1
+        assert world.job(cancelled).state is JobState.CANCELLED
+        assert world.attempts(cancelled) == []
+        world.until(kept, JobState.SUCCEEDED)
+
+
+def test_a_clock_that_moves_by_half_hours_is_enough_to_keep_a_tight_deadline(world: World) -> None:
+    job_id = world.submit(training(0.9), deadline=world.now + 2 * HALF_HOUR)
+    job = world.until(job_id, JobState.SUCCEEDED)
+    assert job.ended_at is not None
+    assert job.ended_at <= job.deadline
+
+
+def _synthesis(world: World, samples: int) -> str:
+    weights = Path(world.settings.sites[0].data_root) / "w.pt"
+    weights.parent.mkdir(exist_ok=True)
+    weights.write_bytes(b"weights")
+    return world.submit(synthesis(samples, {"path": "w.pt"}), deadline=world.deadline(3))
