@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 OK, NO_KEY = "ok", "no-key"
 BACK_FILL = timedelta(days=28)
 MONTHS_BACK = timedelta(days=400)
+HISTORY_EVERY = timedelta(minutes=55)
+"""A day of history tells one new hour per hour; asking more often only spends the request budget."""
+
 Told = TypeVar("Told")
 
 
@@ -89,6 +92,7 @@ class IntensityFeed:
         self._knowledge = Knowledge(store, kind, forecaster or SevenDayMean(), settings or KnowledgeSettings())
         self._results: dict[tuple[str, str], str] = {}
         self._rungs: dict[str, Rung | None] = {}
+        self._history_at: dict[str, datetime] = {}
         self._back_filled_at: dict[str, datetime] = {}
 
     def poll_latest(self, zones: Iterable[str]) -> list[Fetch]:
@@ -96,7 +100,10 @@ class IntensityFeed:
         return self._poll(zones, lambda zone: [self._record(zone, "latest", lambda client: client.latest(zone))])
 
     def poll_history(self, zones: Iterable[str]) -> list[Fetch]:
-        """Fetch and record the last 24 hours, and, where the plan allows it, what is missing of the 28 days before."""
+        """Fetch and record the last 24 hours, and, where the plan allows it, what is missing of the 28 days before.
+
+        A zone whose history came less than HISTORY_EVERY ago is left out.
+        """
         return self._poll(zones, self._history)
 
     def poll_forecast(self, zones: Iterable[str]) -> list[Fetch]:
@@ -135,12 +142,21 @@ class IntensityFeed:
         return fetches
 
     def _history(self, zone: str) -> list[Fetch]:
-        fetches = [self._record(zone, "history", lambda client: client.history(zone))]
         now = self._clock()
+        if _is_recent(self._history_at.get(zone), now, HISTORY_EVERY):
+            return []
+        fetches = [self._record(zone, "history", lambda client: client.history(zone))]
+        if fetches[0].result == OK:
+            self._history_at[zone] = now
+        return fetches + self._back_fill(zone, now)
+
+    def _back_fill(self, zone: str, now: datetime) -> list[Fetch]:
+        """Ask for what is missing before the last 24 hours, piece by piece until one fails, and when all came, not again for a day:
+        hours the provider does not have either would otherwise eat the request budget."""
         first_missing = self._first_missing(zone, now)
-        asked_at = self._back_filled_at.get(zone)
-        if first_missing is None or (asked_at is not None and now - asked_at < timedelta(days=1)):
-            return fetches
+        if first_missing is None or _is_recent(self._back_filled_at.get(zone), now, timedelta(days=1)):
+            return []
+        fetches: list[Fetch] = []
         until = floor_to(now, HOUR) - 23 * HOUR
         while first_missing < until:
             piece = Interval(first_missing, min(first_missing + PIECE, until))
@@ -148,7 +164,6 @@ class IntensityFeed:
             if fetches[-1].result != OK:
                 return fetches
             first_missing = piece.end
-        # Again in a day at the earliest: hours the provider does not have either would otherwise eat the request budget.
         self._back_filled_at[zone] = now
         return fetches
 
@@ -222,6 +237,10 @@ class IntensityFeed:
             return None, None
         rung, knowledge = Rung(int(outlook.rung[0])), self._knowledge.of(zone, now)
         return rung, {Rung.VENDOR_FORECAST: knowledge.vendor, Rung.OWN_FORECAST: knowledge.own}.get(rung)
+
+
+def _is_recent(moment: datetime | None, now: datetime, span: timedelta) -> bool:
+    return moment is not None and timedelta(0) <= now - moment < span
 
 
 def _label(rung: Rung | None) -> str:

@@ -150,7 +150,22 @@ def test_the_first_polls_fill_four_weeks_of_history_where_the_plan_allows_it(hou
     recorded = house.feed.observed("DE", datetime(2023, 8, 21, tzinfo=UTC), THIS_HOUR + HOUR)
     assert not np.isnan(recorded.values).any()
     assert recorded.values[0] == house.truth(datetime(2023, 8, 21, tzinfo=UTC))
-    assert [fetch.result for fetch in house.feed.poll_history(["DE"])] == ["ok"]  # and it is not asked for again the same day
+
+
+def test_history_is_asked_for_once_an_hour_and_the_weeks_before_once_a_day(house: House) -> None:
+    house.feed.poll_history(["DE"])
+    assert house.feed.poll_history(["DE"]) == []
+    house.clock.now += HOUR
+    assert [fetch.endpoint for fetch in house.feed.poll_history(["DE"])] == ["history"]
+    house.clock.now += timedelta(days=1)
+    assert {fetch.endpoint for fetch in house.feed.poll_history(["DE"])} == {"history", "past-range"}
+
+
+def test_a_history_that_failed_is_asked_for_again_at_the_next_poll(house: House) -> None:
+    house.server.set_faults(Fault("no-recent-data"))
+    assert house.feed.poll_history(["DE"])[0].result == "no-recent-data"
+    house.server.set_faults()
+    assert house.feed.poll_history(["DE"])[0].result == "ok"
 
 
 def test_a_free_key_stands_on_our_own_forecast_after_its_first_day(free_house: House) -> None:
