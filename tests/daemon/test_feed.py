@@ -403,3 +403,33 @@ def test_a_daemon_without_a_key_loads_no_http_client() -> None:
     seen = "import sys, daemon.feed; print([name for name in ('httpx', 'torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True, cwd=DEMO.parents[2])
     assert done.stdout.strip() == "[]"
+
+
+def test_no_answer_whatever_leaves_a_poll_by_an_exception_or_a_value_in_the_record(database: Database) -> None:
+    bodies = [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"zone": []}',
+        '{"zone": "DE", "history": 5}',
+        '{"zone": "DE", "forecast": [{"datetime": 7}]}',
+        "<html>",
+    ]
+    bodies += [
+        '{"zone": "DE", "carbonIntensity": -5, "datetime": "2023-09-06T15:00:00Z"}',
+        '{"error": {"deep": 1}}',
+        "[" * 99_999,
+        "\x00\xff",
+    ]
+    store, clock = RecordedIntensity(database), Moving()
+    for status in (200, 204, 302, 401, 404, 599):
+        for body in bodies:
+            http = httpx.Client(transport=httpx.MockTransport(lambda _, status=status, body=body: httpx.Response(status, text=body)))
+            client = ElectricityMaps("https://api.example/v4", "any-key", now=lambda: clock.now, http=http, budget=TokenBucket(10_000))
+            feed = IntensityFeed(client, store, LIFECYCLE_AVERAGE, lambda: clock.now)
+            told = [*feed.poll_latest(["DE"]), *feed.poll_forecast(["DE"]), *feed.poll_monthly(["DE"])]
+            assert all(fetch.result not in ("ok", "no-key") for fetch in told)
+            client.close()
+    assert store.readings("DE", LIFECYCLE_AVERAGE, START - timedelta(days=99), START + timedelta(days=99)) == []
+    assert store.period_means("DE", LIFECYCLE_AVERAGE) == []
