@@ -98,6 +98,7 @@ class RunDirectory:
         self.lock_file = self.path / "lock"  # held by flock while an attempt works here: the fencing token
         self.process_file = self.path / "process.json"  # the local executor's: pid, start time, attempt
         self.exit_file = self.path / "exit.json"  # the local executor's: how the attempt's process ended
+        self.supervisor_lock_file = self.path / "supervisor.lock"  # the local executor's: held while a supervisor watches here
         self.checkpoints = self.path / "checkpoints"
         self.cache = self.path / "cache"  # prepared images and latents: of the data's own class, and can be made again
         self.artifacts = self.path / "artifacts"

@@ -21,6 +21,7 @@ from daemon.executors import processes
 from daemon.executors.local import LocalExecutor
 from daemon.executors.processes import Process
 from daemon.executors.supervisor import POSTPONED, STARTED, Files, job_process, read_json, supervisor_process
+from jobs.rundir import RunDirectory
 from tests.daemon.executors.conformance import JOB_COMMAND, Bench, ExecutorContract, Workshop, observe
 
 PATIENCE_MS = 20_000
@@ -83,6 +84,12 @@ def record_of(bench: Bench) -> dict[str, object]:
 
 class TestContract(ExecutorContract):
     """The suite that every executor passes."""
+
+
+def test_the_supervisor_and_the_run_directory_mean_the_same_files(tmp_path: Path) -> None:
+    files, directory = Files.of(str(tmp_path)), RunDirectory(tmp_path)
+    named = (directory.process_file, directory.exit_file, directory.supervisor_lock_file, directory.log_file)
+    assert (files.process, files.exit, files.lock, files.log) == tuple(map(str, named))
 
 
 def test_a_killed_daemon_takes_no_attempt_along_and_the_next_one_adopts_it(workshop: LocalWorkshop, bench: Bench) -> None:
