@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from jobs.spec import MeteringSpec
 
 if TYPE_CHECKING:
     from forecast.electricity_maps.client import ElectricityMaps
+
+log = logging.getLogger(__name__)
 
 VINTAGES_KEPT = timedelta(days=400)
 
@@ -227,6 +230,8 @@ def _profiles(settings: Settings) -> dict[str, HardwareProfile]:
     for site in settings.sites:
         if site.hardware not in profiles:
             profiles[site.hardware] = _profile(site)
+            if profiles[site.hardware].key != site.hardware:
+                log.warning("hardware-unknown", extra={"hardware": site.hardware, "instead": profiles[site.hardware].key})
     return profiles
 
 

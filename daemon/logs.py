@@ -19,6 +19,7 @@ EVENTS: dict[str, str] = {
     "chore-failed": "the tick or a chore beside it met an error; it comes again at its next turn",
     "directory-unreadable": "the run directory of an attempt cannot be read now; its state is asked again at the next tick",
     "job-poisoned": "one job met an error nobody foresaw; the others go on, and it is tried again at the next turn: during, job",
+    "hardware-unknown": "a site's hardware has no profile; estimates use a similar device's, with wide intervals",
     "http-failed": "a request met an error of the daemon's own; the traceback says where",
     "ladder-climbed": "the next hour of a zone stands on a better rung of intensity sources again",
     "ladder-fell": "the next hour of a zone stands on a worse rung of intensity sources, or on none; jobs go on",

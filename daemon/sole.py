@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from daemon.domain.errors import LowtideError
 
@@ -14,17 +15,28 @@ class AlreadyRunning(LowtideError):
     """Another daemon holds the lock of this database."""
 
 
+class NoPlaceForDatabase(LowtideError):
+    """The database's folder cannot be made or written."""
+
+
 @contextmanager
 def sole_daemon(database: str) -> Iterator[None]:
-    """Holds the lock that only one daemon per database file can have. Raises AlreadyRunning."""
+    """Holds the lock that only one daemon per database file can have. Raises AlreadyRunning, NoPlaceForDatabase."""
     if not database.startswith("sqlite:///"):
         yield
         return
     path = Path(database.removeprefix("sqlite:///") + ".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AlreadyRunning(f"another daemon works on {database}: stop it, or give this one a database of its own") from None
         yield
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a")
+    except OSError as error:
+        raise NoPlaceForDatabase(f"{path.parent}: cannot be written ({error.strerror}): set database to a place that can") from None
