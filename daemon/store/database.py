@@ -53,7 +53,11 @@ class Database:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-        parsed.get_dialect()
+        parsed.get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise StoreUnavailable(
+            f"database: install the driver, the Python package {error.name!r}, which is not installed: pip install it"
+        ) from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreUnavailable(f'database: {url!r} is not a database URL; write for example "sqlite:///lowtide.db"') from error
     if parsed.get_backend_name() == "sqlite" and (parsed.database or ":memory:") == ":memory:":

@@ -94,11 +94,12 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(file_url: str) 
     [
         ("lowtide.db", "is not a database URL; write for example"),
         ("oracle-of-delphi://host/db", "is not a database URL"),
+        ("postgresql+pg8000://host/db", "install the driver, the Python package 'pg8000', which is not installed"),
         ("sqlite://", "would forget every job; name a file"),
         ("sqlite:///:memory:", "would forget every job"),
     ],
 )
-def test_a_url_that_names_no_database_is_refused_with_an_example(url: str, said: str) -> None:
+def test_a_url_that_cannot_work_is_refused_with_the_remedy(url: str, said: str) -> None:
     with pytest.raises(StoreUnavailable, match=said):
         Store.open(url)
 
