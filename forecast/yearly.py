@@ -25,9 +25,7 @@ def yearly_means(zone: str, kind: IntensityKind) -> tuple[PeriodMean, ...]:
         if not separator:
             return ()
     own = "" if parent == zone else f" of parent zone {parent}"
-    return tuple(
-        PeriodMean(zone, mean.interval, mean.g_per_kwh, kind, f"{mean.source}{own}", mean.release) for mean in table[parent]
-    )
+    return tuple(PeriodMean(zone, mean.interval, mean.g_per_kwh, kind, f"{mean.source}{own}", mean.release) for mean in table[parent])
 
 
 def bundled_zones() -> tuple[str, ...]:
