@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from jobs.errors import BadInput
 from jobs.ldm.checkpoint import Checkpoints, State, file_digest
+from jobs.ldm.diffusion import LatentScaling
 from jobs.ldm.randomness import normal
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.sample_files import encode_sample, sample_name
@@ -56,6 +57,7 @@ class _SynthesisRun:
         self._runtime = runtime
         self._weights = weights
         self._samples = samples
+        self._scaling = LatentScaling(weights.latent_means, weights.latent_factor)
         unet, autoencoder = load_networks(weights, workload.model, workload.backend)
         self._unet: nn.Module = unet.to(runtime.device)
         self._autoencoder: nn.Module = autoencoder.to(runtime.device)
@@ -123,7 +125,7 @@ class _SynthesisRun:
 
     def _decode(self, latents: Tensor) -> Tensor:
         with self._runtime.autocast():
-            images: Tensor = self._autoencoder.decode_stage_2_outputs(latents / self._weights.latent_scale)  # type: ignore[operator]
+            images: Tensor = self._autoencoder.decode_stage_2_outputs(self._scaling.restore(latents))  # type: ignore[operator]
         return images.float().cpu()
 
     def _write(self, index: int, image: Tensor) -> None:

@@ -21,7 +21,7 @@ from jobs.data.training_set import TrainingSet, load_training_set
 from jobs.errors import BadInput, RunError
 from jobs.ldm.autoencoder import AutoencoderTraining, encode
 from jobs.ldm.checkpoint import Checkpoints, State
-from jobs.ldm.diffusion import DiffusionTraining, scale_of
+from jobs.ldm.diffusion import DiffusionTraining, LatentScaling, scaling_of
 from jobs.ldm.networks import build_all
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.weights import Weights, save_weights
@@ -51,7 +51,7 @@ def train(session: Session, workload: TrainingWorkload) -> None:
 @dataclass(frozen=True)
 class _Latents:
     array: NDArray[np.float32]
-    scale: float
+    scaling: LatentScaling
 
 
 class _TrainingRun:
@@ -105,12 +105,12 @@ class _TrainingRun:
         while cache.sources < len(self._data.images):
             cache.add_source([encode(autoencoder, image, self._runtime) for image in self._data.images[cache.sources : cache.sources + 1]])
         array = cache.array()
-        return _Latents(array, scale_of(array))
+        return _Latents(array, scaling_of(array))
 
     def train_unet(self, state: State | None, autoencoder: nn.Module, latents: _Latents) -> nn.Module:
         """Train what is left of the UNet's steps. Progress counts on from the VQ-GAN's steps."""
         before, steps = self._workload.autoencoder_steps, self._workload.iterations
-        training = DiffusionTraining(self._unet, latents.array, latents.scale, self._workload, self._runtime)
+        training = DiffusionTraining(self._unet, latents.array, latents.scaling, self._workload, self._runtime)
         done = 0
         if state is not None and state["stage"] == "diffusion":
             training.restore(state["training"])
@@ -133,7 +133,8 @@ class _TrainingRun:
             backend=self._workload.backend,
             autoencoder=autoencoder.state_dict(),
             unet=unet.state_dict(),
-            latent_scale=latents.scale,
+            latent_means=latents.scaling.means,
+            latent_factor=latents.scaling.factor,
             intensity=self._data.kind,
             spacing_mm=self._data.spacing_mm,
             data_class="derived-from-patient-data" if patients_data else "public",

@@ -30,7 +30,8 @@ class Weights:
     backend: Backend
     autoencoder: dict[str, Tensor]
     unet: dict[str, Tensor]
-    latent_scale: float
+    latent_means: tuple[float, ...]
+    latent_factor: float
     intensity: IntensityKind
     spacing_mm: tuple[float, ...]
     data_class: str

@@ -22,14 +22,14 @@ def awaken(network: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             if not parameter.any():
-                parameter.normal_(generator=torch.Generator().manual_seed(1))
+                parameter.normal_(std=0.05, generator=torch.Generator().manual_seed(1))
     return network.eval()
 
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_transferred_weights_give_the_same_noise_prediction(model: ModelSpec) -> None:
-    architecture = architecture_of(model).unet
-    older, core = awaken(build_unet(architecture, "monai-generative")), build_unet(architecture, "monai").eval()
+    architecture = architecture_of(model)
+    older, core = awaken(build_all(architecture, "monai-generative", seed=0)[0]), build_unet(architecture.unet, "monai").eval()
     transfer_unet(older.state_dict(), core)
     latents = torch.randn(2, model.latent_channels, *model.latent_shape, generator=torch.Generator().manual_seed(2))
     levels = torch.tensor([3, 800])
