@@ -129,7 +129,8 @@ def _parts(settings: Settings, around: Surroundings, store: Store, client: Elect
     hardware = {place.site.hardware for place in places.values()}
     costs = Costs(hardware, partial(_energy_model, _profiles(settings)), observations, clock)
     photographer = Photographer(places, costs, feed.outlook, policy)
-    options = PlannerOptions(keep_threshold=settings.planner.stability_threshold)
+    planner = settings.planner
+    options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
     return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, Board(), options)
 
 

@@ -9,10 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from daemon.logs import EVENTS
+from daemon.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "monai", "generative", "pandas", "scipy", "matplotlib", "sklearn", "lightgbm", "carbontracker", "plotly")
@@ -50,6 +53,30 @@ def test_the_runtime_lock_is_a_part_of_the_lock_for_tests() -> None:
         return set(re.findall(r"^([a-z0-9-]+==\S+)", (ROOT / "deploy" / name).read_text(), re.MULTILINE))
 
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_the_runbook_explains_every_event() -> None:
+    runbook = (ROOT / "deploy" / "runbook.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", runbook, re.MULTILINE)) == EVENTS
+
+
+def test_every_setting_is_read_by_the_daemon() -> None:
+    """A setting that nothing reads is a broken promise. `command_prefix` is refused until there is a batch system to use it."""
+    sources = [path for path in (ROOT / "daemon").rglob("*.py") if path != ROOT / "daemon" / "settings" / "schema.py"]
+    read = {
+        node.attr for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
+    }
+    assert set(setting_names(Settings)) - read <= {"command_prefix"}
+
+
+def setting_names(model: type[BaseModel]) -> Iterator[str]:
+    """Last word of every setting's key."""
+    for name, field in model.model_fields.items():
+        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if inner:
+            yield from setting_names(inner[0])
+        else:
+            yield name
 
 
 def test_every_logged_event_of_the_daemon_is_explained_in_one_place() -> None:

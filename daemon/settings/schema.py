@@ -117,8 +117,9 @@ class PlannerSettings(Section):
     step_minutes: Literal[5, 10, 15, 20, 30, 60] = Field(default=30, description="length of a slot")
     horizon_hours: int = Field(default=96, ge=1, le=744, description="how far ahead plans reach")
     maximum_delay_hours: float = Field(default=72.0, gt=0, le=720, description="deadline of a job that names none, after its acceptance")
-    time_budget_seconds: float = Field(default=3.0, gt=0, le=300, description="real time that one plan may take")
-    stability_threshold: float = Field(default=0.02, ge=0, lt=1, description="a new plan moves a job only for a saving above this share")
+    search_steps: int = Field(default=400, ge=0, le=1_000_000, description="how long a plan is improved: steps, so that plans repeat")
+    wait_confidence: float = Field(default=0.5, ge=0, le=5, description="standard deviations of forecast error that a wait must save")
+    stability_threshold: float = Field(default=0.03, ge=0, lt=1, description="a new plan moves a job only for a saving above this share")
     retries: int = Field(default=3, ge=0, le=100, description="failed, pre-empted or lost attempts a job may have beyond the first")
 
     @model_validator(mode="after")
