@@ -14,6 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from forecast.intensity import FloatArray
 from forecast.scoring import IntArray
 
+TIE_SHARE = 1e-9  # costs closer than this share are equal
+
 
 @dataclass(frozen=True, slots=True)
 class Shift:
@@ -48,7 +50,7 @@ def decision_scores(cost: FloatArray, run_now: FloatArray, hindsight: FloatArray
     saving = (run_now - cost)[known]
     possible = float((run_now - hindsight)[known].sum())
     kept = float(saving.sum()) / possible if possible > 0 else float("nan")
-    worse = float(np.mean(saving < -1e-9 * run_now[known]))
+    worse = float(np.mean(saving < -TIE_SHARE * run_now[known]))
     return DecisionScores(kept, worse, float(saving.sum() / run_now[known].sum()), int(known.sum()))
 
 
@@ -65,9 +67,10 @@ def plan_once(forecast: FloatArray, shift: Shift, margin: FloatArray | float = 0
     The job starts at once unless the expected saving exceeds `margin` (gCO2e/kWh, one per origin or one for all).
     """
     expected = start_costs(forecast, shift)
-    best = expected.argmin(axis=1)
-    saving = expected[:, 0] - expected.min(axis=1)
-    return np.where(saving > margin, best, 0)
+    cheapest = expected.min(axis=1)
+    # Sums of the same hours in another order differ in the last bits; a tie must go to the earliest start.
+    best = (expected <= cheapest[:, None] + TIE_SHARE * np.abs(expected[:, :1])).argmax(axis=1)
+    return np.where(expected[:, 0] - cheapest > margin, best, 0)
 
 
 def replan_hourly(forecast: FloatArray, shift: Shift, margin: FloatArray | float = 0.0) -> IntArray:
@@ -134,11 +137,11 @@ def trailing_margin(forecast: FloatArray, actual: FloatArray, shift: Shift, stri
     real = start_costs(actual, shift)
     rows = np.arange(len(start))
     gap = (promised[:, 0] - promised[rows, start]) - (real[:, 0] - real[rows, start])
-    squares = np.square(gap)
+    squares = np.nan_to_num(np.square(gap))  # a window with a missing hour disappoints nobody
     margin = np.full(len(forecast), np.inf)
     hours = days * 24
     settled = sliding_window_view(squares, hours) if len(squares) >= hours else np.empty((0, hours))
     first = hours + shift.window_hours
     if len(forecast) > first:
-        margin[first:] = strictness * np.sqrt(np.nanmean(settled[: len(forecast) - first], axis=1))
+        margin[first:] = strictness * np.sqrt(settled[: len(forecast) - first].mean(axis=1))
     return margin
