@@ -109,7 +109,8 @@ class _SynthesisRun:
         for row, index in enumerate(self._members(batch)):
             if index in wanted:
                 self._write(index, images[row, 0])
-        self._session.leave_if_asked()
+        if self._session.step < self._samples.count:
+            self._session.leave_if_asked()
 
     def _begin_denoising(self, batch: int) -> Denoising:
         model, seed = self._workload.model, self._workload.seed
