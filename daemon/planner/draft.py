@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from daemon.planner.occupancy import Occupancy
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.options import PlannerOptions
 from daemon.planner.precedence import Links
+from daemon.planner.prices import Prices
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Prices found while placing, with the jobs and windows they were found for."""
+
+    windows: Mapping[str, tuple[float, float]]
+    prices: Prices
 
 
 class Draft:
@@ -21,6 +31,7 @@ class Draft:
         self.terrain, self.tasks, self.links, self.latest, self.options = terrain, tasks, links, latest, options
         self.occupancy = Occupancy(terrain)
         self.offers: dict[str, Offer] = {}
+        self.quote: Quote | None = None
 
     def put(self, job: str, offer: Offer) -> None:
         self.offers[job] = offer

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from daemon.domain.plan import Plan, PlanJob, Snapshot, Unplaced
+from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.answer import placement_of
+from daemon.planner.bound import bound_of
+from daemon.planner.bulk import place_in_bulk
 from daemon.planner.draft import Draft
 from daemon.planner.improve import improve, settle_waits
 from daemon.planner.options import PlannerOptions
@@ -40,8 +42,9 @@ def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
     notes = settle_waits(draft)
     unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers]
     placements = tuple(placement_of(draft, job, notes.get(job)) for job in jobs if job in draft.offers)
-    cost = sum(placement.expected_g for placement in placements)
-    return Plan(snapshot.now, placements, tuple(unplaced), cost, 0.0, perf_counter() - began), draft
+    cost = draft.score
+    bound = min(bound_of(draft), cost)
+    return Plan(snapshot.now, placements, tuple(unplaced), cost, bound, perf_counter() - began), draft
 
 
 def _reach(snapshot: Snapshot) -> float:
@@ -130,7 +133,10 @@ def _misses(draft: Draft) -> int:
 
 
 def _fill(draft: Draft, order: list[str], keep: bool) -> Draft:
-    """Place what runs, then what was planned before where that still holds, then the rest in order."""
+    """Place what runs, then what was planned before where that still holds, then unbroken jobs together, then the rest in order.
+
+    Without `keep`, every job is placed in order on its own.
+    """
     for job in order:
         task = draft.tasks[job]
         if task.is_pinned:
@@ -140,10 +146,18 @@ def _fill(draft: Draft, order: list[str], keep: bool) -> Draft:
         offer = carried_over(task, draft.terrain) if job not in draft.offers and task.job.previous else None
         if offer is not None and _holds(draft, job, offer):
             draft.put(job, offer)
+    if keep:
+        place_in_bulk(draft, [job for job in order if job not in draft.offers and _is_loose(draft, job)])
     for job in order:
         if job not in draft.offers:
             draft.insert(job)
     return draft
+
+
+def _is_loose(draft: Draft, job: str) -> bool:
+    """An unbroken job that waits for no other and that no other waits for."""
+    is_unbroken = draft.tasks[job].job.mode is Mode.CONTIGUOUS and not draft.tasks[job].is_pinned
+    return is_unbroken and not draft.links.before[job] and not draft.links.then[job]
 
 
 def _holds(draft: Draft, job: str, offer: Offer) -> bool:

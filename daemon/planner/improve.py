@@ -11,8 +11,8 @@ from daemon.planner.windows import TIE_SHARE, prompt_window
 
 
 def improve(draft: Draft) -> None:
-    """Re-insert jobs one after the other, the dearest first, until a whole round changes nothing or the steps are used up."""
-    steps = draft.options.search_steps
+    """Re-insert jobs one after the other, the dearest first, until a whole round changes nothing or the moves are used up."""
+    steps = draft.options.moves
     changed = True
     while changed and steps > 0:
         changed = False

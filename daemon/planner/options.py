@@ -12,11 +12,14 @@ class PlannerOptions:
     `wait_confidence`: a job waits only if the expected saving exceeds this many standard deviations of its forecast
     error; 0 trusts the forecast's mean. `keep_threshold`: share of its emissions that a move of an already planned job
     must save. `deadline_margin`: share of the work kept free before the deadline where that is possible, because
-    estimates err. `search_steps` bounds the improvement by steps, so equal snapshots give equal plans.
+    estimates err. Effort is counted, not timed, so that equal snapshots give equal plans: `price_rounds` towards the bound and
+    the prices, `search_steps` of ruin and recreate, `moves` of jobs that were planned before or may pause.
     """
 
     wait_confidence: float = 0.5
     keep_threshold: float = 0.03
     deadline_margin: float = 0.1
-    search_steps: int = 400
+    price_rounds: int = 80
+    search_steps: int = 2000
+    moves: int = 200
     seed: int = 0

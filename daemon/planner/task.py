@@ -98,7 +98,7 @@ def task_of(job: PlanJob, terrain: Terrain, deadline_margin: float = 0.0) -> Tas
 
 def _can_hold(option: SiteOption, job: PlanJob, terrain: Terrain) -> bool:
     """A site where the job runs holds its GPUs already, whatever is free there."""
-    return job.running_at == option.site or int(terrain.free[terrain.index[option.site]].max(initial=0)) >= job.gpus
+    return job.running_at == option.site or terrain.most_free[terrain.index[option.site]] >= job.gpus
 
 
 def _rank(name: str, preferred: tuple[str | None, ...]) -> int:

@@ -44,6 +44,7 @@ class Terrain:
     spread_paid: FloatArray
     rung: NDArray[np.int8]
     free: IntArray
+    most_free: tuple[int, ...]  # the most that is ever free, by site
     extended: int
     unknown: frozenset[str]  # sites with hours of which nothing is known
 
@@ -116,6 +117,7 @@ def terrain_of(snapshot: Snapshot, reach: float = 0.0) -> Terrain:
         spread_paid=_prefix(spread * hours),
         rung=rung.astype(np.int8),
         free=free.astype(np.int64),
+        most_free=tuple(int(most) for most in free.max(axis=1)),
         extended=extended,
         unknown=unknown,
     )

@@ -1,0 +1,72 @@
+"""The proven lower bound of a plan: what its jobs would emit at least, at prices for the GPUs they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from daemon.domain.plan import Mode
+from daemon.planner.bulk import has_room
+from daemon.planner.columns import columns_of
+from daemon.planner.draft import Draft
+from daemon.planner.prices import Prices, find_prices
+from daemon.planner.task import Task
+from daemon.planner.terrain import HOUR_SECONDS, Terrain
+from forecast.intensity import FloatArray
+
+
+def bound_of(draft: Draft) -> float:
+    """A lower bound in grams (price of waiting included) on every plan that places these jobs as punctually as this one.
+
+    Jobs that are late in the draft may be late in the bound; precedence is left out; work in pieces pays no second start.
+    """
+    terrain, placed = draft.terrain, list(draft.offers)
+    windows = {job: (draft.tasks[job].release, terrain.end if draft.is_late(job) else draft.tasks[job].due) for job in placed}
+    unbroken = [job for job in placed if _is_unbroken(draft, job) and has_room(draft.tasks[job], *windows[job], terrain.end)]
+    prices = _prices(draft, {job: windows[job] for job in unbroken})
+    bound = prices.bound_g
+    for job in placed:
+        task = draft.tasks[job]
+        if task.is_pinned:
+            bound += draft.offers[job].score
+        elif task.job.mode is not Mode.CONTIGUOUS:
+            bound += least_in_pieces(task, terrain, prices.grams, *windows[job])
+    return bound
+
+
+def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]]) -> Prices:
+    """Prices for the unbroken jobs under the whole capacity. Those the draft was made with serve if nothing else was in it."""
+    quote, terrain = draft.quote, draft.terrain
+    if quote is not None and quote.windows == windows and len(windows) == len(draft.offers):
+        return quote.prices
+    columns = columns_of([draft.tasks[job] for job in windows], terrain, list(windows.values()))
+    return find_prices(columns, terrain, terrain.free, draft.options.price_rounds)
+
+
+def _is_unbroken(draft: Draft, job: str) -> bool:
+    return draft.tasks[job].job.mode is Mode.CONTIGUOUS and not draft.tasks[job].is_pinned
+
+
+def least_in_pieces(task: Task, terrain: Terrain, prices: FloatArray, release: float, due: float) -> float:
+    """The least grams plus prices of work that may be cut at will within the window, starts after the first one free."""
+    begin = np.clip(terrain.edges[:-1], release, None)
+    seconds = np.maximum(np.minimum(terrain.edges[1:], due) - begin, 0.0)
+    per_cell = np.diff(terrain.edges)
+    units, shares = [], []
+    for choice in task.choices:
+        rent = prices[choice.site] / per_cell * task.gpus * choice.work
+        units.append(terrain.rate[choice.site] * (choice.power * choice.work / HOUR_SECONDS) + rent)
+        shares.append(seconds * task.width / choice.work)
+    if task.job.mode is Mode.DIVISIBLE:
+        return _cheapest_share(np.concatenate(units), np.concatenate(shares))
+    return min(_cheapest_share(unit, share) for unit, share in zip(units, shares, strict=True))
+
+
+def _cheapest_share(unit: FloatArray, share: FloatArray) -> float:
+    """The cost of one whole from the cheapest cells; infinite where the cells do not add up to one."""
+    order = np.argsort(unit)
+    done = np.minimum(np.cumsum(share[order]), 1.0)
+    if len(done) == 0 or done[-1] < 1.0 - 1e-9:
+        return float("inf")
+    return float(np.diff(done, prepend=0.0) @ unit[order])

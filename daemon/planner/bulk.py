@@ -1,0 +1,66 @@
+"""Many unbroken jobs at once: prices first, then the whole queue at those prices, then ruin and recreate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daemon.planner.columns import Columns, columns_of
+from daemon.planner.draft import Draft, Quote
+from daemon.planner.prices import Market, Prices, find_prices
+from daemon.planner.search import NOWHERE, Board, Search
+from daemon.planner.task import Task
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
+
+MOST_POLISH_ROUNDS = 8
+STEPS_PER_JOB = 40  # a short queue is searched through long before the steps run out
+
+
+def place_in_bulk(draft: Draft, jobs: list[str]) -> list[str]:
+    """Place unbroken jobs without predecessors or successors in the draft's free capacity; those that found no room."""
+    windows = {job: _window(draft, job) for job in jobs}
+    fitting = [job for job in jobs if has_room(draft.tasks[job], *windows[job], draft.terrain.end)]
+    if fitting:
+        columns = columns_of([draft.tasks[job] for job in fitting], draft.terrain, [windows[job] for job in fitting])
+        prices = find_prices(columns, draft.terrain, draft.occupancy.free, draft.options.price_rounds)
+        draft.quote = Quote({job: windows[job] for job in fitting}, prices)
+        board = _searched(draft, columns, prices)
+        for number, job in enumerate(fitting):
+            if board.row[number] != NOWHERE:
+                draft.put(job, columns.offer(int(board.row[number]), draft.terrain))
+    return [job for job in jobs if job not in draft.offers]
+
+
+def has_room(task: Task, release: float, due: float, end: float) -> bool:
+    """Whether the window is long enough for the job's quickest site, whoever else is there."""
+    return release + task.shortest <= min(due, end) + EDGE_TOLERANCE_SECONDS
+
+
+def _window(draft: Draft, job: str) -> tuple[float, float]:
+    """First start and last end, with the margin where the job then still fits."""
+    release, last = draft.release(job), draft.last_end(job)
+    held = last - draft.margin(job)
+    return release, held if has_room(draft.tasks[job], release, held, draft.terrain.end) else last
+
+
+def _searched(draft: Draft, columns: Columns, prices: Prices) -> Board:
+    """The best assignment found. Jobs that the order by size leaves out get a second chance in order of urgency."""
+    options = draft.options
+    market = Market(columns, draft.terrain, draft.occupancy.free)
+    board = Board(columns, draft.occupancy.free)
+    search = Search(board, market, prices, options.seed)
+    if search.fill(search.by_size()):
+        board.clear()
+        search.fill(_by_urgency(columns))
+    if (board.row == NOWHERE).any():
+        return board
+    for _ in range(MOST_POLISH_ROUNDS):
+        if not search.polish():
+            break
+    search.run(min(options.search_steps, STEPS_PER_JOB * len(columns.tasks)))
+    return board
+
+
+def _by_urgency(columns: Columns) -> list[int]:
+    """Jobs by their last possible start."""
+    latest = np.maximum.reduceat(columns.start, columns.first[:-1])
+    return [int(job) for job in np.argsort(latest, kind="stable")]
