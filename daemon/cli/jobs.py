@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
-from daemon.cli.output import USAGE, JsonFlag, facts, fail, grams, instant, number, print_json, say, table, windows
+from daemon.cli.output import USAGE, JsonFlag, duration, energy, facts, fail, grams, instant, print_json, say, table, windows
 
 
 def _complete_job_id(incomplete: str) -> list[str]:
@@ -69,7 +70,7 @@ def jobs(
         print_json(page)
         return
     rows = [
-        (item["id"], item["name"], item["kind"], item["state"], _progress(item), number(item["energy_kwh"], "kWh"), item["reason"])
+        (item["id"], item["name"], item["kind"], item["state"], _progress(item), energy(item["energy_kwh"]), item["reason"])
         for item in page["items"]
     ]
     say(table("Jobs", ("id", "name", "kind", "state", "progress", "energy", "why"), rows, right=("progress", "energy")))
@@ -130,8 +131,8 @@ def _forecast_facts(answer: dict[str, Any]) -> Any:
     estimated, preview = answer["estimate"], answer["preview"]
     return facts(
         [
-            ("Energy", _band(estimated["energy_kwh"], "kWh")),
-            ("Duration", _band(estimated["duration_hours"], "h")),
+            ("Energy", _band(estimated["energy_kwh"], energy)),
+            ("Duration", _band(estimated["duration_hours"], duration)),
             ("Estimated", estimated["origin"]),
             ("Window", windows(preview["segments"]) or "none now"),
             ("Expected", grams(preview["expected_g"])),
@@ -145,8 +146,8 @@ def _forecast_facts(answer: dict[str, Any]) -> Any:
     )
 
 
-def _band(band: dict[str, float], unit: str) -> str:
-    return f"{number(band['mid'], unit)} ({number(band['low'])} to {number(band['high'])})"
+def _band(band: dict[str, float], show: Callable[[float | None], str | None]) -> str:
+    return f"{show(band['mid'])} ({show(band['low'])} to {show(band['high'])})"
 
 
 def _progress(item: dict[str, Any]) -> str:
@@ -166,7 +167,7 @@ def _job_facts(detail: dict[str, Any]) -> Any:
             ("Deadline", f"{instant(detail['deadline'])} UTC"),
             ("Home", detail["home"]),
             ("Progress", f"{_progress(detail)} {detail['progress']['unit']}"),
-            ("Energy", number(detail["energy_kwh"], "kWh")),
+            ("Energy", energy(detail["energy_kwh"])),
             ("Plan", windows(detail["plan"])),
             ("Directories", "\n".join(detail["directories"])),
         ]
@@ -189,8 +190,8 @@ def _ledger_facts(entry: dict[str, Any], clock_note: str | None) -> Any:
     return facts(
         [
             ("Ledger", entry["kind"]),
-            ("Energy", f"{number(entry['energy_kwh'], 'kWh')}, at the facility {number(entry['facility_energy_kwh'], 'kWh')}"),
-            ("Waste", number(entry["waste_kwh"], "kWh")),
+            ("Energy", f"{energy(entry['energy_kwh'])}, at the facility {energy(entry['facility_energy_kwh'])}"),
+            ("Waste", energy(entry["waste_kwh"])),
             ("Emitted", grams(entry["actual_g"])),
             (
                 "Run now",

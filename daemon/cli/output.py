@@ -40,16 +40,22 @@ def say(*lines: object) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """A rich table; `right` names the columns of numbers. Cells are shown as they are: markup in a job's name stays text."""
+    """A rich table; `right` names the columns of numbers. Cells are shown as they are: markup in a job's name stays text.
+
+    The first column (what a thing is called) is never cut, the last (words) wraps, those between give way.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[Text("-" if cell is None else str(cell)) for cell in row] for row in rows]
     made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
+    for index, column in enumerate(columns):
+        is_last = index == len(columns) - 1
+        needed = max((row[0].cell_len for row in cells), default=0) if index == 0 else None
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=not is_last, overflow="ellipsis", min_width=needed)
+    for row in cells:
+        made.add_row(*row)
     return made
 
 
@@ -89,12 +95,32 @@ def grams(value: float | None) -> str | None:
     return number(value, "g")
 
 
+def energy(kwh: float | None) -> str | None:
+    """Energy given in kWh; in Wh below a tenth of one."""
+    if kwh is not None and 0 < abs(kwh) < 0.1:
+        return number(kwh * 1000, "Wh")
+    return number(kwh, "kWh")
+
+
+def duration(hours: float | None) -> str | None:
+    """Hours; minutes or seconds where that reads better."""
+    if hours is not None and abs(hours) < 1 / 60:
+        return number(hours * 3600, "s")
+    if hours is not None and abs(hours) < 1:
+        return number(hours * 60, "min")
+    return number(hours, "h")
+
+
 def percent(share: float | None) -> str | None:
     return None if share is None else f"{share:.1%}"
 
 
 def windows(segments: Sequence[dict[str, Any]]) -> str:
     """The stretches of a plan, one a line."""
-    return "\n".join(
-        f"{segment['site']}  {instant(segment['start'])} - {instant(segment['end'])} UTC, {segment['gpus']} GPU" for segment in segments
-    )
+    return "\n".join(f"{segment['site']}  {_span(segment)}, {segment['gpus']} GPU" for segment in segments)
+
+
+def _span(segment: dict[str, Any]) -> str:
+    """'2026-11-21 01:00 - 04:00 UTC'; the second date only where it differs."""
+    start, end = instant(segment["start"]) or "", instant(segment["end"]) or ""
+    return f"{start} - {end.removeprefix(start[:11])} UTC"

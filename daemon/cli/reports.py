@@ -8,7 +8,7 @@ import typer
 
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
-from daemon.cli.output import JsonFlag, facts, grams, instant, number, percent, print_json, say, table, windows
+from daemon.cli.output import JsonFlag, energy, facts, grams, instant, number, percent, print_json, say, table, windows
 
 
 def register(app: typer.Typer) -> None:
@@ -51,23 +51,7 @@ def report(
 
 def show_report(answer: dict[str, Any]) -> None:
     """The report as people read it; `lowtide demo` ends with it, too."""
-    rows = [
-        (
-            line["name"] or line["job_id"],
-            line["kind"],
-            line["state"],
-            number(line["energy_kwh"]),
-            grams(line["actual_g"]),
-            grams(line["baseline_g"]),
-            grams(line["saving_g"]),
-            percent(line["hindsight_share"]),
-            grams(line["g_per_1000_samples"]),
-            line["settlement"] or "open",
-        )
-        for line in answer["lines"]
-    ]
-    columns = ("job", "kind", "state", "kWh", "emitted", "run now", "saved", "of hindsight", "per 1,000", "account")
-    say(table("Report", columns, rows, right=columns[3:9]))
+    say(_lines(answer["lines"]))
     say(_totals(answer["totals"]))
     for equal in answer["equivalents"]:
         say(f"as much as {number(equal['value'], equal['unit'])} {equal['name']} ({equal['factor']}; {equal['source']})")
@@ -75,12 +59,31 @@ def show_report(answer: dict[str, Any]) -> None:
         say(note)
 
 
+def _lines(lines: list[dict[str, Any]]) -> Any:
+    """One row a job; whatever does not fit on a screen is in --json."""
+    rows = [
+        (
+            line["name"] or line["job_id"],
+            energy(line["energy_kwh"]),
+            grams(line["actual_g"]),
+            grams(line["baseline_g"]),
+            grams(line["saving_g"]),
+            percent(line["hindsight_share"]),
+            grams(line["g_per_1000_samples"]),
+            line["settlement"] or line["state"],
+        )
+        for line in lines
+    ]
+    columns = ("job", "energy", "emitted", "run now", "saved", "of hindsight", "per 1,000", "account")
+    return table("Report", columns, rows, right=columns[1:7])
+
+
 def _totals(totals: dict[str, Any]) -> Any:
     return facts(
         [
             ("Jobs", totals["jobs"]),
-            ("Energy", f"{number(totals['energy_kwh'], 'kWh')}, at the facility {number(totals['facility_energy_kwh'], 'kWh')}"),
-            ("Waste", number(totals["waste_kwh"], "kWh")),
+            ("Energy", f"{energy(totals['energy_kwh'])}, at the facility {energy(totals['facility_energy_kwh'])}"),
+            ("Waste", energy(totals["waste_kwh"])),
             ("Emitted", grams(totals["actual_g"])),
             ("Run now", grams(totals["baseline_g"])),
             ("Saved", f"{grams(totals['saving_g'])}, of which claimed {grams(totals['claimed_saving_g'])}"),

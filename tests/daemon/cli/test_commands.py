@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.output import grams, number, percent
+from daemon.cli.output import duration, energy, grams, number, percent
 from tests.daemon.api.scripted import ScriptedService
 from tests.daemon.api.test_problems import job, synthesis
 from tests.daemon.cli.conftest import Lowtide
@@ -30,8 +30,8 @@ def test_submit_prints_id_estimate_window_and_reason(lowtide: Lowtide, job_file:
     assert result.exit_code == 0
     for words in (
         "j0",
-        "1.00 kWh (0.9000 to 1.20)",
-        "umea  2026-11-20 12:00 - 2026-11-20 15:00 UTC",
+        "1.00 kWh (0.9000 kWh to 1.20 kWh)",
+        "umea  2026-11-20 12:00 - 15:00 UTC",
         "31.0 g",
         "402 g",
         "cleaner window tonight",
@@ -192,7 +192,12 @@ def test_job_ids_complete_in_the_shell(lowtide: Lowtide) -> None:
     assert _complete_job_id("x") == []
 
 
+def test_small_quantities_are_shown_in_smaller_units() -> None:
+    assert (energy(0.0002), energy(0.5), energy(0.0)) == ("0.2000 Wh", "0.5000 kWh", "0.0000 kWh")
+    assert (duration(2.0), duration(0.5), duration(0.005)) == ("2.00 h", "30.0 min", "18.0 s")
+
+
 def test_unknown_is_not_zero_in_any_unit() -> None:
-    assert (number(None), grams(None), percent(None)) == (None, None, None)
+    assert [show(None) for show in (number, grams, percent, energy, duration)] == [None] * 5
     assert (number(0.0, "kWh"), grams(0.0)) == ("0.0000 kWh", "0.0000 g")
     assert (grams(31.04), grams(-2500.0), number(1234.5), number(0.00001)) == ("31.0 g", "-2.50 kg", "1,234", "1.00e-05")
