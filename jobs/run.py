@@ -29,11 +29,9 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 def run(path: Path) -> int:
     """Work in that run directory until done, stopped or failed; returns the process's exit code (`jobs.outcome`)."""
-    stop = StopRequest()
-    stop.install()
     directory = RunDirectory(path)
     try:
-        with _locked(directory):
+        with StopRequest() as stop, _locked(directory):
             attempt = _read_attempt(directory)
             with _log_file(directory):
                 outcome = _attempt(directory, attempt, stop)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, Self
 
 from jobs.errors import StopRequested
 from jobs.rundir import AttemptFile, Phase, ProgressRecord, RunDirectory
@@ -33,15 +33,23 @@ class Meter(Protocol):
 
 
 class StopRequest:
-    """Set once by SIGTERM (the daemon, the batch system) or SIGINT (a person); never unset."""
+    """Set once by SIGTERM (the daemon, the batch system) or SIGINT (a person); never unset.
+
+    Inside its `with` block the process's two stop signals lead here. Only the main thread may enter it.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
 
-    def install(self) -> None:
-        """Take the process's two stop signals. Only the main thread may do this."""
-        signal.signal(signal.SIGTERM, self._note)
-        signal.signal(signal.SIGINT, self._note)
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, signal_number: int, _frame: FrameType | None) -> None:
         self.requested = True
