@@ -13,7 +13,7 @@ from jobs.architecture import architecture_of
 from jobs.energy.configuration import Configuration
 from jobs.energy.flops import Operation
 from jobs.ldm.autoencoder import AutoencoderTraining, encode
-from jobs.ldm.diffusion import DiffusionTraining
+from jobs.ldm.diffusion import DiffusionTraining, scaling_of
 from jobs.ldm.networks import Backend, build_autoencoder, build_discriminator, build_unet
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.samplers import Denoising
@@ -68,7 +68,7 @@ class Workbench:
 
     def _training(self) -> Step:
         latents = self._random(self._workload.model.latent_channels, self._workload.model.latent_shape)
-        training = DiffusionTraining(self._unet(), latents, 1.0, self._workload, self._runtime)
+        training = DiffusionTraining(self._unet(), latents, scaling_of(latents), self._workload, self._runtime)
         return lambda: training.train_step(0)
 
     def _adversarial_training(self) -> Step:

@@ -7,8 +7,7 @@ operations that apply (images are encoded one at a time, so encoding only at bat
 from __future__ import annotations
 
 from jobs.energy.configuration import Configuration
-from jobs.energy.flops import OPERATIONS
-from jobs.spec import ModelSpec
+from jobs.energy.grids import operations_of
 
 # (size, image shape, downsampling, batch size)
 MODELS: list[tuple[str, tuple[int, ...], int, int]] = [
@@ -65,10 +64,4 @@ MODELS: list[tuple[str, tuple[int, ...], int, int]] = [
 
 def configurations() -> list[Configuration]:
     """Every model with every operation that applies to it."""
-    cases = []
-    for size, shape, downsampling, batch_size in MODELS:
-        document = {"dimensions": len(shape), "size": size, "image_shape": shape, "latent_downsampling": downsampling}
-        model = ModelSpec.model_validate(document)
-        operations = [operation for operation in OPERATIONS if operation != "encode" or batch_size == 1]
-        cases += [Configuration(operation, model, batch_size) for operation in operations]
-    return cases
+    return [configuration for model in MODELS for configuration in operations_of(model)]

@@ -19,7 +19,7 @@ import numpy as np
 
 from jobs.architecture import architecture_of
 from jobs.energy.metering import RunMeter
-from jobs.ldm.diffusion import DiffusionTraining
+from jobs.ldm.diffusion import DiffusionTraining, scaling_of
 from jobs.ldm.networks import build_all
 from jobs.ldm.runtime import prepare_runtime
 from jobs.rundir import RunDirectory
@@ -34,7 +34,7 @@ def training() -> DiffusionTraining:
     runtime = prepare_runtime(workload)
     unet, _, _ = build_all(architecture_of(model), workload.backend, seed=0)
     latents = np.random.default_rng(0).standard_normal((4, model.latent_channels, *model.latent_shape), dtype=np.float32)
-    return DiffusionTraining(unet, latents, 1.0, workload, runtime)
+    return DiffusionTraining(unet, latents, scaling_of(latents), workload, runtime)
 
 
 def thread_cpu_seconds() -> float:

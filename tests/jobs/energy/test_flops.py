@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from jobs.architecture import architecture_of
 from jobs.energy.flops import OPERATIONS, sample_flops
 from jobs.ldm.autoencoder import AutoencoderTraining
-from jobs.ldm.diffusion import DiffusionTraining
+from jobs.ldm.diffusion import DiffusionTraining, scaling_of
 from jobs.ldm.networks import Backend, build_all, build_autoencoder, build_discriminator, build_unet
 from jobs.ldm.runtime import prepare_runtime
 from jobs.spec import DataSpec, ModelSpec, PhantomData, TrainingWorkload
@@ -86,7 +86,7 @@ def test_the_real_training_steps_compute_just_what_is_counted(spec: ModelSpec) -
     latents = draw.standard_normal((2, spec.latent_channels, *spec.latent_shape), dtype=np.float32)
     runtime = prepare_runtime(workload)
     vqgan = AutoencoderTraining(autoencoder, discriminator, images, workload, runtime)
-    diffusion = DiffusionTraining(unet, latents, 1.0, workload, runtime)
+    diffusion = DiffusionTraining(unet, latents, scaling_of(latents), workload, runtime)
 
     assert counted(lambda: vqgan.train_step(0)) == 2 * sample_flops(spec, "vqgan")
     assert counted(lambda: diffusion.train_step(0)) == 2 * sample_flops(spec, "train")

@@ -1,0 +1,66 @@
+"""Which configurations a profiling measures: enough to fit every operation in 2D and 3D within minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from jobs.energy.configuration import Configuration
+from jobs.energy.flops import OPERATIONS
+from jobs.spec import ModelSpec, Precision
+
+# (size, image shape, downsampling, batch size), cheapest first, so that an interrupted profiling has covered most.
+_Model = tuple[str, tuple[int, ...], int, int]
+
+_CPU: list[_Model] = [
+    ("tiny", (32, 32), 4, 1),
+    ("tiny", (64, 64), 4, 1),
+    ("tiny", (64, 64), 4, 4),
+    ("tiny", (64, 64), 4, 16),
+    ("tiny", (64, 64), 8, 4),
+    ("tiny", (128, 128), 4, 2),
+    ("tiny", (256, 256), 8, 1),
+    ("small", (64, 64), 8, 1),
+    ("small", (96, 96), 4, 1),
+    ("tiny", (16, 16, 16), 4, 1),
+    ("tiny", (16, 16, 16), 4, 8),
+    ("tiny", (32, 32, 32), 4, 1),
+    ("tiny", (32, 32, 32), 4, 4),
+    ("tiny", (48, 48, 48), 8, 1),
+    ("tiny", (64, 64, 64), 4, 1),
+    ("small", (16, 16, 16), 4, 1),
+    ("small", (32, 32, 32), 8, 1),
+]
+
+# The images of the Latent Pollution Model paper, in three sizes and both compressions.
+_GPU: list[_Model] = [
+    ("tiny", (64, 64), 4, 4),
+    ("tiny", (32, 32, 32), 4, 1),
+    *((size, (side, side), 4, 1) for size in ("small", "large") for side in (192, 256, 320, 512)),
+    *((size, (side, side), 4, 8) for size in ("small", "large") for side in (192, 256)),
+    ("medium", (256, 256), 4, 1),
+    ("large", (256, 256), 8, 1),
+    ("large", (512, 512), 8, 4),
+    *((size, (side, side, side), 4, 1) for size in ("small", "large") for side in (64, 128)),
+    ("medium", (128, 128, 128), 4, 1),
+    ("large", (64, 64, 64), 4, 4),
+    ("large", (128, 128, 128), 8, 1),
+    ("large", (192, 192, 192), 8, 1),
+    ("large", (192, 192, 192), 4, 1),
+    ("large", (256, 256, 192), 4, 1),
+]
+
+
+def standard_grid(kind: Literal["cpu", "gpu"], precision: Precision = "float32", threads: int = 1) -> list[Configuration]:
+    """All operations of the usual models for that kind of device."""
+    models = _CPU if kind == "cpu" else _GPU
+    return [each for model in models for each in operations_of(model, precision, threads)]
+
+
+def operations_of(model: _Model, precision: Precision = "float32", threads: int = 1) -> Sequence[Configuration]:
+    """Every operation that applies to a model; images are encoded one at a time, so encoding only at batch size 1."""
+    size, shape, downsampling, batch_size = model
+    document = {"dimensions": len(shape), "size": size, "image_shape": shape, "latent_downsampling": downsampling}
+    spec = ModelSpec.model_validate(document)
+    operations = [operation for operation in OPERATIONS if operation != "encode" or batch_size == 1]
+    return [Configuration(operation, spec, batch_size, precision, threads) for operation in operations]

@@ -1,0 +1,180 @@
+"""Measure this machine: seconds and joules of the product's own steps over a grid of configurations, as a hardware profile.
+
+Each configuration gets two warm-up steps and ten timed ones (fewer where a step lasts long). What is measured is kept at
+once, so an interrupted profiling goes on where it stopped. Imports torch: node only.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from jobs.energy.carbontracker_bridge import device_names
+from jobs.energy.configuration import Configuration
+from jobs.energy.fitting import fit_coefficients
+from jobs.energy.hardware import HardwareProfile, MeasuredStep
+from jobs.energy.measuring import TIMED_STEPS, measure, read_counters
+from jobs.energy.process_tree import ProcessTree, host_busy_cpu_seconds
+from jobs.energy.source import PowerSource
+from jobs.energy.sources import open_sources
+from jobs.ldm.runtime import library_versions
+from jobs.rundir import append_line, write_aside
+from jobs.spec import MeteringSpec
+
+_BUSY_SHARE = 0.1  # of the host's CPUs used by others while we measure
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One configuration done: measured, taken over from an interrupted profiling, or skipped with the reason in `note`."""
+
+    done: int
+    of: int
+    configuration: Configuration
+    step: MeasuredStep | None
+    note: str = ""
+
+
+def profile_machine(
+    key: str,
+    configurations: Sequence[Configuration],
+    output: Path,
+    metering: MeteringSpec,
+    report: Callable[[Progress], None],
+    today: date,
+) -> HardwareProfile:
+    """Measure what is not measured yet, fit, and write the profile to `output`.
+
+    `metering` gives the host's idle and TDP watts for what no counter covers. Raises ValueError if nothing at all could be
+    measured, OSError if the profile cannot be written.
+    """
+    partial = output.with_suffix(".partial.jsonl")
+    measured = {step.configuration: step for step in _read_partial(partial)}
+    others = BusyWatch()
+    with _metered(metering) as sources:
+        for number, configuration in enumerate(configurations, start=1):
+            step, note = measured.get(configuration), "measured before"
+            if step is None:
+                step, note = _try(configuration, sources)
+            if step is not None and configuration not in measured:
+                measured[configuration] = step
+                append_line(partial, step.model_dump_json())
+            report(Progress(number, len(configurations), configuration, step, note or others.warning()))
+        startup = _startup(sources)
+        profile = _profile(key, list(measured.values()), metering, startup, others.warning(), today)
+    write_aside(output, profile.model_dump_json(indent=1))
+    partial.unlink(missing_ok=True)
+    return profile
+
+
+def _try(configuration: Configuration, sources: Sequence[PowerSource]) -> tuple[MeasuredStep | None, str]:
+    """The measurement, or None and the reason why there is none."""
+    try:
+        return measure(configuration, sources), ""
+    except (MemoryError, torch.OutOfMemoryError):
+        return None, "skipped: out of memory"
+    except RuntimeError as error:
+        if "memory" in str(error):  # torch's CPU allocator raises a plain RuntimeError
+            return None, "skipped: out of memory"
+        raise
+    finally:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _startup(sources: Sequence[PowerSource]) -> tuple[float, float | None]:
+    """Seconds and joules until a fresh process has imported what a run needs."""
+    read_counters(sources)
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import jobs.ldm.training, jobs.ldm.synthesis"], check=True, capture_output=True)
+    return time.monotonic() - started, read_counters(sources)
+
+
+def _profile(
+    key: str,
+    measured: list[MeasuredStep],
+    metering: MeteringSpec,
+    startup: tuple[float, float | None],
+    warning: str,
+    today: date,
+) -> HardwareProfile:
+    if not measured:
+        raise ValueError("nothing could be measured: every configuration was skipped, choose smaller ones")
+    on_gpu = torch.cuda.is_available()
+    counted = all(step.joules is not None for step in measured)
+    how = "CPU time of one thread" if not on_gpu else "wall time"
+    return HardwareProfile(
+        key=key,
+        kind="gpu" if on_gpu else "cpu",
+        devices=tuple(device_names()),
+        idle_watts=metering.cpu_idle_watts,
+        tdp_watts=metering.cpu_tdp_watts,
+        host_cpus=os.cpu_count() or 1,
+        startup_seconds=startup[0],
+        startup_joules=startup[1],
+        coefficients=fit_coefficients(measured),
+        measured=tuple(measured),
+        provenance={
+            "seconds": f"measured: median of up to {TIMED_STEPS} warm steps, {how}" + (f"; {warning}" if warning else ""),
+            "joules": "measured: energy counters" if counted else "estimated: seconds times idle + (TDP - idle) x busy CPUs",
+            "idle_watts, tdp_watts": "assumed: as configured for the meter",
+            "startup": "measured: a fresh process that imports what a run needs",
+        },
+        libraries=library_versions(),
+        made_on=today,
+    )
+
+
+def _read_partial(path: Path) -> Iterator[MeasuredStep]:
+    """What an interrupted profiling has left; a torn last line is measured again."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield MeasuredStep.model_validate_json(line)
+        except ValidationError:
+            continue
+
+
+@contextmanager
+def _metered(metering: MeteringSpec) -> Iterator[list[PowerSource]]:
+    sources = open_sources(metering)
+    try:
+        yield sources
+    finally:
+        for source in sources:
+            source.close()
+
+
+class BusyWatch:
+    """How much of the host's CPUs others have used since this watch began."""
+
+    def __init__(
+        self,
+        own_cpu_seconds: Callable[[], float] | None = None,
+        host_cpu_seconds: Callable[[], float] = host_busy_cpu_seconds,
+        monotonic_seconds: Callable[[], float] = time.monotonic,
+        cpus: int | None = None,
+    ) -> None:
+        self._own = own_cpu_seconds or ProcessTree().cpu_seconds
+        self._host, self._clock = host_cpu_seconds, monotonic_seconds
+        self._cpus = cpus or os.cpu_count() or 1
+        self._start = (self._own(), self._host(), self._clock())
+
+    def warning(self) -> str:
+        """A sentence if others have used a tenth of the host or more, else nothing."""
+        own, host, seconds = (now - then for now, then in zip((self._own(), self._host(), self._clock()), self._start, strict=True))
+        share = (host - own) / (seconds * self._cpus) if seconds > 0 else 0.0
+        return f"the machine was busy: others used {share:.0%} of its CPUs" if share >= _BUSY_SHARE else ""

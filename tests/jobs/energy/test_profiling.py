@@ -1,0 +1,193 @@
+"""Profiling on the machine that runs the tests: the smallest configurations, the product's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from jobs.energy import profiling
+from jobs.energy.configuration import Configuration
+from jobs.energy.hardware import HardwareProfile, MeasuredStep, read_profile
+from jobs.energy.measuring import measure
+from jobs.energy.model import EnergyModel, OriginKind
+from jobs.energy.profiling import BusyWatch, Progress, profile_machine
+from jobs.energy.workbench import Workbench
+from jobs.rundir import Provenance
+from jobs.spec import MeteringSpec, ModelSpec
+from tests.jobs.energy.fakes import Hand
+
+SMALLEST = ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16))
+GRID = [Configuration(work, SMALLEST) for work in ("train", "denoise", "encode", "decode", "vqgan")]
+METERING = MeteringSpec(meter="cpu-model", cpu_tdp_watts=90, cpu_idle_watts=30)
+TODAY = date(2026, 1, 2)
+
+
+class Counter:
+    """An energy counter that ticks 2 J at every look."""
+
+    provenance: Provenance = "measured"
+
+    def joules_since_last(self) -> Mapping[str, float]:
+        return {"gpu0": 2.0}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HardwareProfile, Path, list[Progress]]]:
+    output = tmp_path_factory.mktemp("profiles") / "this-cpu.json"
+    seen: list[Progress] = []
+    with pytest.MonkeyPatch.context() as patch:
+        spare_what_takes_seconds(patch)
+        yield profile_machine("this-cpu", GRID, output, METERING, seen.append, TODAY), output, seen
+
+
+def spare_what_takes_seconds(patch: pytest.MonkeyPatch) -> None:
+    """A fresh process and looking for the CPU's name; both have a test of their own."""
+    patch.setattr(profiling, "_startup", lambda _: (1.0, None))
+    patch.setattr(profiling, "device_names", lambda: ["a device"])
+
+
+def test_every_operation_is_measured_and_reported(profiled: tuple[HardwareProfile, Path, list[Progress]]) -> None:
+    profile, _, seen = profiled
+
+    assert [progress.done for progress in seen] == [1, 2, 3, 4, 5]
+    assert {step.configuration for step in profile.measured} == set(GRID)
+    assert all(step.steps == 10 and step.seconds > 0 and step.joules is None for step in profile.measured)
+
+
+def test_the_profile_on_disk_is_the_profile_and_nothing_else_is_left(profiled: tuple[HardwareProfile, Path, list[Progress]]) -> None:
+    profile, output, _ = profiled
+
+    assert read_profile(output) == profile
+    assert [path.name for path in output.parent.iterdir()] == ["this-cpu.json"]
+
+
+def test_a_profiled_machine_estimates_its_own_steps_as_measured(profiled: tuple[HardwareProfile, Path, list[Progress]]) -> None:
+    profile, _, _ = profiled
+    train = next(step for step in profile.measured if step.configuration.work == "train")
+    cost = EnergyModel(profile).cost(GRID[0])
+
+    assert cost.kind is OriginKind.MEASURED
+    assert cost.seconds == train.seconds
+    assert cost.joules == pytest.approx(train.seconds * profile.busy_watts(1))
+
+
+def test_a_profile_says_when_on_what_and_how_it_was_made(profiled: tuple[HardwareProfile, Path, list[Progress]]) -> None:
+    profile, _, _ = profiled
+
+    assert profile.made_on == TODAY
+    assert profile.devices == ("a device",)
+    assert (profile.tdp_watts, profile.idle_watts) == (90, 30)
+    assert profile.provenance["seconds"].startswith("measured")
+    assert profile.provenance["joules"].startswith("estimated")
+    assert "torch" in profile.libraries
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare_what_takes_seconds(monkeypatch)
+
+
+class Measurements:
+    """Stands for `measure`; remembers what it was asked and stops after a while, as a person would with Ctrl-C."""
+
+    def __init__(self, before_interruption: int = 10**6) -> None:
+        self.left = before_interruption
+        self.asked: list[Configuration] = []
+
+    def __call__(self, configuration: Configuration, _: object) -> MeasuredStep:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.asked.append(configuration)
+        return MeasuredStep(configuration=configuration, seconds=0.1, joules=None, spread=0.0, steps=10)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_interrupted_profiling_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Measurements(before_interruption=2), Measurements()
+    output = tmp_path / "cpu.json"
+    monkeypatch.setattr(profiling, "measure", first)
+    with pytest.raises(KeyboardInterrupt):
+        profile_machine("cpu", GRID, output, METERING, lambda _: None, TODAY)
+    with output.with_suffix(".partial.jsonl").open("a") as torn:
+        torn.write('{"configuration": {"wo')
+    monkeypatch.setattr(profiling, "measure", second)
+    seen: list[Progress] = []
+    profile = profile_machine("cpu", GRID, output, METERING, seen.append, TODAY)
+
+    assert first.asked == GRID[:2]
+    assert second.asked == GRID[2:]
+    assert [progress.note for progress in seen][:2] == ["measured before"] * 2
+    assert len(profile.measured) == len(GRID)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_configuration_that_does_not_fit_into_memory_is_skipped_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(configuration: Configuration, _: object) -> MeasuredStep:
+        if configuration.work == "train":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4398046511104 bytes.")
+        return MeasuredStep(configuration=configuration, seconds=0.1, joules=None, spread=0.0, steps=10)
+
+    monkeypatch.setattr(profiling, "measure", fake)
+    seen: list[Progress] = []
+    profile = profile_machine("cpu", GRID, tmp_path / "cpu.json", METERING, seen.append, TODAY)
+
+    assert (seen[0].step, seen[0].note) == (None, "skipped: out of memory")
+    assert len(profile.measured) == len(GRID) - 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_profiling_that_could_measure_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(configuration: Configuration, _: object) -> MeasuredStep:
+        raise MemoryError
+
+    monkeypatch.setattr(profiling, "measure", fake)
+    with pytest.raises(ValueError, match="choose smaller ones"):
+        profile_machine("cpu", GRID, tmp_path / "cpu.json", METERING, lambda _: None, TODAY)
+    assert not (tmp_path / "cpu.json").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_any_other_fault_of_a_step_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(configuration: Configuration, _: object) -> MeasuredStep:
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(profiling, "measure", fake)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        profile_machine("cpu", GRID, tmp_path / "cpu.json", METERING, lambda _: None, TODAY)
+
+
+def test_counted_joules_are_those_of_the_timed_steps() -> None:
+    step = measure(Configuration("decode", SMALLEST), [Counter()])
+
+    assert step.joules == pytest.approx(2.0)  # one look for each timed step; what warming up drew is left out
+
+
+def test_a_busy_machine_is_told_and_a_quiet_one_is_not() -> None:
+    own, host, clock = Hand(), Hand(), Hand()
+    watch = BusyWatch(own, host, clock, cpus=4)
+    own.value, host.value, clock.value = 10.0, 12.0, 10.0
+    quiet = watch.warning()
+    host.value = 20.0
+
+    assert quiet == ""
+    assert watch.warning() == "the machine was busy: others used 25% of its CPUs"
+
+
+@pytest.mark.slow
+def test_start_up_is_that_of_a_fresh_process_with_all_its_imports() -> None:
+    seconds, joules = profiling._startup([Counter()])
+
+    assert seconds > 0.5  # importing torch takes longer than that anywhere
+    assert joules == 2.0
+
+
+def test_synthesis_is_no_single_step() -> None:
+    with pytest.raises(ValueError, match="measure 'denoise' and 'decode'"):
+        Workbench(Configuration("synthesis", SMALLEST, evaluations=20))
