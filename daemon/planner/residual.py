@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from daemon.domain.plan import IntArray, Mode, Placement, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.answer import placement_for
-from daemon.planner.offers import best_offer, soonest_offer
+from daemon.planner.offers import soonest_offer
 from daemon.planner.options import PlannerOptions
+from daemon.planner.quick import quick_offer
 from daemon.planner.regret import Comparison, compare
 from daemon.planner.task import Offer, Task, task_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain, terrain_of
@@ -55,8 +56,8 @@ def preview(job: PlanJob, where: Residual | Snapshot, options: PlannerOptions | 
 
 def _within_deadline(task: Task, residual: Residual) -> Offer | None:
     margin = residual.options.deadline_margin * task.shortest
-    offer = best_offer(task, residual.terrain, residual.free, task.release, task.due - margin) if margin else None
-    return offer or best_offer(task, residual.terrain, residual.free, task.release, task.due)
+    offer = quick_offer(task, residual.terrain, residual.free, task.release, task.due - margin) if margin else None
+    return offer or quick_offer(task, residual.terrain, residual.free, task.release, task.due)
 
 
 def _waited(task: Task, offer: Offer, residual: Residual) -> tuple[Offer, Comparison | None]:

@@ -1,0 +1,66 @@
+"""The best offer for a lone job at a glance: most windows are provably as good as anything with pauses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daemon.domain.plan import IntArray, Mode
+from daemon.planner.offers import best_offer
+from daemon.planner.task import Choice, Offer, Task
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
+from daemon.planner.windows import TIE_SHARE, best_window
+from forecast.intensity import FloatArray
+
+
+def quick_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
+    """What `best_offer` answers, sooner where the best unbroken window already costs no more than any pieces could."""
+    if task.running >= 0:
+        return best_offer(task, terrain, free, release, due)
+    window = best_window(task, terrain, free, release, due)
+    if task.job.mode is Mode.CONTIGUOUS:
+        return window
+    if window is not None and window.score <= least_grams(task, terrain, free, release, due) * (1 + TIE_SHARE):
+        return window
+    return best_offer(task, terrain, free, release, due)
+
+
+def least_grams(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> float:
+    """A lower bound on the emissions of every placement of a job that does not run yet, in grams.
+
+    All of the work in the cheapest open cells, one start and one transfer at the cheapest rate; infinite where the open
+    cells hold less than the work, 0 where nothing better can be told.
+    """
+    first, last = terrain.cell(release), terrain.cell_after(min(due, terrain.end))
+    if last <= first or due <= release + EDGE_TOLERANCE_SECONDS:
+        return float("inf")
+    seconds = np.minimum(terrain.edges[first + 1 : last + 1], due) - np.maximum(terrain.edges[first:last], release)
+    costs: list[FloatArray] = []
+    shares: list[FloatArray] = []
+    starts: list[float] = []
+    for choice in task.choices:
+        rate = terrain.rate[choice.site, first:last]
+        lanes = np.clip(free[choice.site, first:last] // task.gpus, 0, task.width)
+        costs.append(rate * (choice.power * choice.work / HOUR_SECONDS))
+        shares.append(lanes * seconds / choice.work)
+        starts.append(_least_start(choice, float(rate.min()), float(rate.max())))
+    if any(start < 0 for start in starts):
+        return 0.0  # further starts could lower the cost, so nothing is known about pieces
+    if task.job.mode is Mode.DIVISIBLE:
+        return _cheapest_work(np.concatenate(costs), np.concatenate(shares)) + min(starts)
+    return min(_cheapest_work(cost, share) + start for cost, share, start in zip(costs, shares, starts, strict=True))
+
+
+def _least_start(choice: Choice, lowest: float, highest: float) -> float:
+    """Grams that a start costs at least, transfer included: its length at the lowest rate, its odd energy at its worst."""
+    odd = choice.fresh_kwh * (lowest if choice.fresh_kwh >= 0 else highest)
+    plain = choice.power * choice.startup / HOUR_SECONDS * lowest + odd
+    return plain if plain < 0 else plain + choice.once_kwh * lowest
+
+
+def _cheapest_work(cost: FloatArray, share: FloatArray) -> float:
+    """The least cost of the whole work: `cost` of all of it at the rate of each cell, `share` that fits into the cell."""
+    order = np.argsort(cost)
+    done = np.minimum(np.cumsum(share[order]), 1.0)
+    if done[-1] < 1.0 - TIE_SHARE:
+        return float("inf")
+    return float(np.dot(cost[order], np.diff(done, prepend=0.0)))
