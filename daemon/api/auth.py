@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -51,6 +53,7 @@ class Guard:
         return found
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -62,11 +65,20 @@ def is_loopback(host: str) -> bool:
 
 def _check_loopback_host(request: Request) -> None:
     """A web page must not reach an open daemon through a name that it makes resolve to this machine (DNS rebinding)."""
-    host = request.url.hostname or ""
+    host = _name_in(request.headers.get("host") or request.url.netloc)
     if not is_loopback(host):
         raise HTTPException(
             403, f"without tokens the daemon answers only to 127.0.0.1 or localhost, not to {host!r}: configure server.tokens"
         )
+
+
+@lru_cache(maxsize=256)
+def _name_in(host_header: str) -> str:
+    """The host of `host:port`, empty where there is none; remembered, because it stands in every request."""
+    try:
+        return urlsplit(f"//{host_header}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _digest_of(token: TokenSettings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from daemon.clock import Clock
 from daemon.domain.accounting import JOULES_PER_KWH, Conversion
@@ -13,6 +14,8 @@ from daemon.domain.plan import SiteOption
 from daemon.domain.site import Site
 from jobs.energy.model import EnergyModel, Estimate, RunObservation
 from jobs.spec import SynthesisWorkload, TrainingWorkload
+
+REMEMBERED_ESTIMATES = 4096  # one submission asks several times about one workload, and a tick asks again and again
 
 ModelOf = Callable[[str, tuple[RunObservation, ...]], EnergyModel]  # hardware key, what was observed on it -> its model
 
@@ -31,6 +34,7 @@ class Costs:
         self._model_of, self._clock = model_of, clock
         self._observations: dict[str, tuple[RunObservation, ...]] = dict.fromkeys(hardware, ())
         self._models: Mapping[str, EnergyModel] = {}
+        self._estimated = _remembering(self._models)
         self._lock = threading.Lock()
         self.learn(observations)
 
@@ -40,11 +44,12 @@ class Costs:
             for observation in observations:
                 if observation.hardware in self._observations:
                     self._observations[observation.hardware] += (observation,)
-            self._models = {key: self._model_of(key, seen) for key, seen in self._observations.items()}
+            models = {key: self._model_of(key, seen) for key, seen in self._observations.items()}
+            self._models, self._estimated = models, _remembering(models)
 
     def estimate(self, request: JobRequest, hardware: str) -> Estimate:
         """Component energy in kWh and real seconds of the whole workload on that hardware."""
-        return self._models[hardware].estimate(request.workload, gpus=request.constraints.gpus)
+        return self._estimated(hardware, request.workload, request.constraints.gpus)
 
     def option(self, job: Job, site: Site, left: WorkLeft, transfer_kwh: float) -> SiteOption:
         """What is left of the job on that site, for the planner. Joules are real; seconds are the grid's."""
@@ -64,6 +69,16 @@ class Costs:
         """Factors from work done on one hardware to the same work at home."""
         if done_on == home:
             return Conversion()
-        there = self._models[done_on].estimate(workload, gpus=gpus)
-        at_home = self._models[home].estimate(workload, gpus=gpus)
+        there = self._estimated(done_on, workload, gpus)
+        at_home = self._estimated(home, workload, gpus)
         return Conversion(at_home.step_joules / there.step_joules, at_home.step_seconds / there.step_seconds)
+
+
+def _remembering(models: Mapping[str, EnergyModel]) -> Callable[[str, TrainingWorkload | SynthesisWorkload, int], Estimate]:
+    """Estimates of these models; a model never changes, so an answer holds as long as they do."""
+
+    @lru_cache(maxsize=REMEMBERED_ESTIMATES)
+    def estimated(hardware: str, workload: TrainingWorkload | SynthesisWorkload, gpus: int) -> Estimate:
+        return models[hardware].estimate(workload, gpus=gpus)
+
+    return estimated
