@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import demo, grid, jobs, reports, serve, settings
+from daemon.cli import demo, grid, jobs, reports, serve, settings, study
 
-COMMAND_GROUPS = (serve, demo, jobs, reports, grid, settings)
+COMMAND_GROUPS = (serve, demo, jobs, reports, grid, study, settings)
 
 
 def build_app() -> typer.Typer:

@@ -1,0 +1,125 @@
+"""`lowtide study`: the Latent Pollution Model paper, rerun from our own pieces. Needs no daemon."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.output import USAGE, JsonFlag, fail, print_json, say
+
+if TYPE_CHECKING:
+    from daemon.study.short_runs import ShortRun, Skipped
+    from forecast.intensity import PeriodMean
+    from jobs.energy.hardware import HardwareProfile
+
+SIZES = ("tiny", "small", "medium", "large")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(study)
+
+
+def study(
+    hardware: Annotated[
+        str, typer.Option("--hardware", help="Key of a bundled hardware profile, or a profile file that `lowtide profile` wrote.")
+    ] = "a100-sxm4-40gb",
+    monthly: Annotated[
+        Path | None, typer.Option("--monthly", help="Monthly data-portal CSV of any zone and year; default: Germany 2023.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run short runs on this machine, too, and extrapolate them; needs torch.")
+    ] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Time for each short run.")] = 10.0,
+    size: Annotated[
+        str | None, typer.Option("--size", help="Model size: tiny, small, medium, large; default: large, tiny with --measure.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Write the figures as PNG files into this folder.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Rerun the Latent Pollution Model study: every figure and table of it, beside what the paper prints."""
+    if size is not None and size not in SIZES:
+        fail(f"--size {size}: there is no such size, choose one of {', '.join(SIZES)}", USAGE)
+    if measure and find_spec("torch") is None:
+        fail("--measure trains and samples real models and needs torch: install the extra with `pip install 'lowtide[ldm]'`")
+    if plots is not None and find_spec("matplotlib") is None:
+        fail("--plots needs matplotlib: install the extra with `pip install 'lowtide[ldm]'`")
+    from daemon.study.study import make_study
+    from jobs.energy.prediction import IncompleteProfile
+
+    profile = _profile(hardware)
+    try:
+        made = make_study(profile, _months(monthly), size or "large")  # type: ignore[arg-type]  # checked above
+    except IncompleteProfile as problem:
+        fail(str(problem))
+    runs = _measured(profile, size or "tiny", seconds, quiet=as_json) if measure else []
+    drawn = _draw(plots, made) if plots is not None else []
+    if as_json:
+        from daemon.study.document import document
+
+        print_json(document(made, runs))
+        return
+    from daemon.cli.study_tables import show_short_runs, show_study
+
+    show_study(made)
+    show_short_runs(runs)
+    for path in drawn:
+        say(f"Picture: {path}")
+
+
+def _profile(hardware: str) -> HardwareProfile:
+    from jobs.energy.hardware import UnreadableProfile, bundled_profiles, read_profile
+
+    bundled = bundled_profiles()
+    if hardware in bundled:
+        return bundled[hardware]
+    try:
+        return read_profile(Path(hardware))
+    except OSError:
+        fail(f"--hardware {hardware}: neither a bundled profile ({', '.join(bundled)}) nor a readable file", USAGE)
+    except UnreadableProfile as problem:
+        fail(f"--hardware {problem}", USAGE)
+
+
+def _months(path: Path | None) -> list[PeriodMean]:
+    from daemon.study.study import bundled_months, read_months
+
+    if path is None:
+        return bundled_months()
+    try:
+        return read_months(path)
+    except OSError as error:
+        fail(f"--monthly {path}: cannot be read ({error.strerror}): check the path", USAGE)
+    except ValueError as problem:
+        fail(f"--monthly {problem}", USAGE)
+
+
+def _measured(profile: HardwareProfile, size: str, seconds: float, quiet: bool) -> list[ShortRun | Skipped]:
+    """Short runs over the paper's image sizes, with a bar that moves."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from daemon.study.short_runs import paper_cases, short_runs
+    from jobs.energy.sources import open_sources
+    from jobs.spec import MeteringSpec
+
+    cases = paper_cases(size)  # type: ignore[arg-type]  # checked above
+    sources = open_sources(MeteringSpec())
+    try:
+        with Progress(console=Console(stderr=True), disable=quiet) as progress:
+            bar = progress.add_task("short runs", total=len(cases))
+            return short_runs(cases, sources, seconds, lambda run: progress.update(bar, advance=1, description=f"{run.phase} {run.image}"))
+    finally:
+        for source in sources:
+            source.close()
+
+
+def _draw(folder: Path, made: object) -> list[Path]:
+    from daemon.study.plots import draw_figures
+
+    try:
+        return draw_figures(made, folder)  # type: ignore[arg-type]
+    except OSError as error:
+        fail(f"--plots {folder}: cannot be written ({error.strerror}): choose another folder")
