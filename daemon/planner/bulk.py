@@ -11,6 +11,7 @@ from daemon.planner.search import NOWHERE, Board, Search
 from daemon.planner.task import Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
 
+FEWEST = 2  # a job on its own takes its best window; there is nothing to trade
 MOST_POLISH_ROUNDS = 8
 STEPS_PER_JOB = 40  # a short queue is searched through long before the steps run out
 
@@ -19,7 +20,7 @@ def place_in_bulk(draft: Draft, jobs: list[str]) -> list[str]:
     """Place unbroken jobs without predecessors or successors in the draft's free capacity; those that found no room."""
     windows = {job: _window(draft, job) for job in jobs}
     fitting = [job for job in jobs if has_room(draft.tasks[job], *windows[job], draft.terrain.end)]
-    if fitting:
+    if len(fitting) >= FEWEST:
         columns = columns_of([draft.tasks[job] for job in fitting], draft.terrain, [windows[job] for job in fitting])
         prices = find_prices(columns, draft.terrain, draft.occupancy.free, draft.options.price_rounds)
         draft.quote = Quote({job: windows[job] for job in fitting}, prices)

@@ -17,6 +17,8 @@ from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from daemon.planner.windows import window_offer
 from forecast.intensity import FloatArray
 
+TIE_RANGE = 1e-3  # a job whose rows all cost the same but for rounding is ordered as if they differed by this share
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -100,7 +102,7 @@ def _rank(job: IntArray, cost: FloatArray, start: FloatArray, choice: IntArray, 
     least, most = np.full(jobs, np.inf), np.full(jobs, -np.inf)
     np.minimum.at(least, job, cost)
     np.maximum.at(most, job, cost)
-    span = np.maximum(most - least, 1e-9)
+    span = np.maximum(most - least, np.maximum(TIE_RANGE * np.abs(least), 1e-9))
     share = (cost - least[job]) / span[job] + 1e-9 * start / terrain.end + 1e-11 * choice
     return np.asarray(job + 0.9 * share, dtype=np.float64)
 

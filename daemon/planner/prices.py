@@ -108,15 +108,15 @@ def find_prices(columns: Columns, terrain: Terrain, free: IntArray, rounds: int)
     best = Prices(prices, _bound(market, prices))
     if len(columns.cost) == 0 or market.unit <= 0:
         return best
-    drift = np.zeros_like(prices)
+    drift, scale = np.zeros_like(prices), np.maximum(market.capacity, LEAST_USE)
     rows, first, job = np.arange(len(columns.cost)), columns.first[:-1], columns.job
     for round_ in range(rounds):
         temperature = market.unit * WARMEST * (COLDEST / WARMEST) ** (round_ / rounds)
         if round_ % LOOK_EVERY == 0:
             rows, first, job, best = _look(market, prices, temperature, best)
         use = _soft_use(market, prices, temperature, rows, first, job)
-        over = np.log(np.maximum(use, LEAST_USE * market.capacity) / np.maximum(market.capacity, LEAST_USE))
-        drift = INERTIA * drift + (1 - INERTIA) * np.clip(np.nan_to_num(over, neginf=-LARGEST_LOG), -LARGEST_LOG, LARGEST_LOG)
+        over = np.log(np.maximum(use, LEAST_USE * scale) / scale)
+        drift = INERTIA * drift + (1 - INERTIA) * np.clip(over, -LARGEST_LOG, LARGEST_LOG)
         prices = np.maximum(prices + STEP * temperature * drift, 0.0)
     bound = _bound(market, prices)
     return Prices(prices, bound) if bound > best.bound_g else best

@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from forecast.intensity import FloatArray
 
+BoolArray = NDArray[np.bool_]
 TIE_SHARE = 1e-9  # costs closer than this share are equal; sums of the same cells differ in their last bits
 
 
@@ -63,25 +65,54 @@ def window_offer(task: Task, choice: Choice, start: float, terrain: Terrain) -> 
 
 
 def _cheapest_starts(task: Task, choice: Choice, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterator[float]:
-    """At most two starts worth pricing: `release` and the cheapest edge after it."""
+    """The few starts worth pricing: both ends of the window, the cheapest on an edge and the cheapest that ends on one.
+
+    Emissions are piecewise linear in the start with their kinks there, so no other start is cheaper.
+    """
+    due = min(due, terrain.end)
     duration = task.startup_of(choice, release) + choice.work
     if release + duration <= due + EDGE_TOLERANCE_SECONDS and _is_free(task, choice, terrain, free, release):
         yield release
     duration = choice.startup + choice.work
-    first = terrain.cell(release) + 1
+    latest = due - duration
+    if latest <= release + EDGE_TOLERANCE_SECONDS:
+        return
     whole, rest = _cells_of(duration, terrain.step)
-    reach = whole + (rest > 0)
-    latest = math.floor((due - duration - terrain.first_edge + EDGE_TOLERANCE_SECONDS) / terrain.step) + 1
-    count = min(latest, terrain.count - reach) - first + 1
+    first = terrain.cell(release) + 1
+    count = min(_last_edge(latest, terrain), terrain.count - whole - (rest > 0)) - first + 1
+    if count > 0:
+        costs = _edge_costs(task, choice, terrain, first, count, whole, rest)
+        yield from _cheapest_open(costs, open_starts(free[choice.site], task.gpus, first, count, whole + (rest > 0)), terrain, first, 0.0)
+    if rest > 0:
+        yield from _ending_on_edges(task, choice, terrain, free, release, due)
+        if _is_free(task, choice, terrain, free, latest):
+            yield latest
+
+
+def _ending_on_edges(task: Task, choice: Choice, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterator[float]:
+    """The cheapest start after `release`, not in the first cell, whose end lies on an edge."""
+    duration = choice.startup + choice.work
+    whole, rest = _cells_of(duration, terrain.step)
+    first = max(terrain.cell(release + duration) + 1, whole + 2)
+    count = min(_last_edge(due, terrain), terrain.count) - first + 1
     if count <= 0:
         return
-    costs = _edge_costs(task, choice, terrain, first, count, whole, rest)
-    open_ = open_starts(free[choice.site], task.gpus, first, count, reach)
-    if not open_.any():
-        return
+    begin = first - whole - 1
+    costs = _end_costs(task, choice, terrain, first, count, whole, rest)
+    yield from _cheapest_open(costs, open_starts(free[choice.site], task.gpus, begin, count, whole + 1), terrain, first, duration)
+
+
+def _cheapest_open(costs: FloatArray, open_: BoolArray, terrain: Terrain, first: int, before: float) -> Iterator[float]:
+    """`before` seconds ahead of the cheapest open edge, the first of equals; nothing if all are closed."""
     costs[~open_] = np.inf
     cheapest = float(costs.min())
-    yield float(terrain.edges[first + int(np.argmax(costs <= cheapest + TIE_SHARE * abs(cheapest)))])
+    if cheapest < np.inf:
+        yield float(terrain.edges[first + int(np.argmax(costs <= cheapest + TIE_SHARE * abs(cheapest)))]) - before
+
+
+def _last_edge(x: float, terrain: Terrain) -> int:
+    """Index of the last edge that is not after `x`."""
+    return math.floor((x - terrain.first_edge + EDGE_TOLERANCE_SECONDS) / terrain.step) + 1
 
 
 def _cells_of(duration: float, step: float) -> tuple[int, float]:
@@ -107,7 +138,19 @@ def _edge_costs(task: Task, choice: Choice, terrain: Terrain, first: int, count:
     return costs
 
 
-def open_starts(free: IntArray, gpus: int, first: int, count: int, reach: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _end_costs(task: Task, choice: Choice, terrain: Terrain, first: int, count: int, whole: int, rest: float) -> FloatArray:
+    """Score of ending at each of `count` edges from `first` on; the start lies `rest` seconds before an edge."""
+    last, paid, rate = first + count, terrain.paid[choice.site], terrain.rate[choice.site]
+    begin_rate = rate[first - whole - 1 : last - whole - 1]
+    costs: FloatArray = (paid[first:last] - paid[first - whole : last - whole]) * choice.power
+    costs += begin_rate * (choice.power * rest / HOUR_SECONDS + choice.fresh_kwh + choice.once_kwh)
+    price = task.job.price_of_waiting_g_per_hour
+    if price:
+        costs += (terrain.edges[first:last] - (choice.startup + choice.work) - task.release) * (price / HOUR_SECONDS)
+    return costs
+
+
+def open_starts(free: IntArray, gpus: int, first: int, count: int, reach: int) -> BoolArray:
     """For each of `count` cells from `first` on: are `gpus` free in it and the `reach` - 1 cells after it?"""
     blocked = np.empty(count + reach, dtype=np.int64)
     blocked[0] = 0
