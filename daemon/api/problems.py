@@ -97,6 +97,8 @@ async def _http(request: Request, error: Exception) -> Response:
     path = request.url.path
     if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
         return problem_response(path, 404, f"there is nothing at {path}: see /docs for what there is")
+    if error.status_code == 400 and request.method == "POST":
+        return problem_response(path, 400, "the body is not JSON in UTF-8: check how it is encoded")
     if error.status_code == 405:
         allowed = _allowed_methods(request)
         return problem_response(path, 405, f"{request.method} is not possible at {path}: use {allowed}", headers={"Allow": allowed})

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AwareDatetime
 
 from daemon.api.auth import Guard
+from daemon.api.intake import Intake
 from daemon.api.problems import MEDIA_TYPE, Problem
 from daemon.api.service import ServiceApi
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
+from daemon.service.arrival import Arrival
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
@@ -50,14 +52,15 @@ def v1_router(service: ServiceApi, guard: Guard) -> APIRouter:
 
 def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     may_submit = [Depends(guard.needs("submit"))]
+    intake = Intake(service.submit_all)
 
-    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(409, 413, 503))
-    def submit(request: JobRequest, idempotency_key: IdempotencyKey = None) -> Response:
+    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 503))
+    async def submit(request: JobRequest, idempotency_key: IdempotencyKey = None) -> Response:
         """Queue a job. Answers with its estimate and a preview of the window it would get now."""
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        submission, created = service.submit(request, idempotency_key, digest)
+        submission, created = await intake.submit(Arrival(request, idempotency_key, digest))
         headers = {"Location": f"/v1/jobs/{submission.job.id}"} | ({} if created else {"Idempotent-Replayed": "true"})
-        # Written here, the framework need not validate the view once more, in a second thread.
+        # Written here, the framework need not validate the view once more.
         return Response(submission.model_dump_json(), 201, headers, media_type="application/json")
 
     @router.post("/jobs/{job_id}/cancel", dependencies=may_submit, response_model=JobView, responses=problems(404, 409))
@@ -65,7 +68,7 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
         """Cancel a job; running work is asked to stop. Cancelling a cancelled job changes nothing."""
         return service.cancel(job_id)
 
-    @router.post("/estimates", dependencies=[Depends(guard.needs("read"))], response_model=EstimateAnswer, responses=problems(413))
+    @router.post("/estimates", dependencies=[Depends(guard.needs("read"))], response_model=EstimateAnswer, responses=problems(400, 413))
     def estimate(request: JobRequest) -> EstimateAnswer:
         """What a job would cost and where and when it would run, without queueing it."""
         return service.estimate(request)

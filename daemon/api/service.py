@@ -8,6 +8,7 @@ from typing import Protocol
 
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
+from daemon.service.arrival import Arrival, Outcome
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
@@ -20,15 +21,17 @@ from daemon.service.views import (
     Readiness,
     ReportView,
     SiteView,
-    Submission,
 )
 
 
 class ServiceApi(Protocol):
     """Every method may be called from several threads and raises only LowtideErrors for what the caller did wrong."""
 
-    def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
-        """Accept a job, once per key: (answer, whether it is new). Raises Rejected, Conflict for a key with another digest."""
+    def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Accept jobs that arrived together, each once per key; the outcomes in their order.
+
+        An outcome is (answer, whether it is new), or the error: Rejected, Conflict for a key with another digest.
+        """
         ...
 
     def estimate(self, request: JobRequest) -> EstimateAnswer: ...

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from daemon.domain.errors import Conflict, NotFound, Rejected
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
+from daemon.service.arrival import Arrival, Outcome
 from daemon.service.views import (
     BandView,
     EstimateAnswer,
@@ -71,6 +72,15 @@ class ScriptedService:
         job_id = f"j{len(self.accepted)}"
         self.accepted[job_id] = (request, idempotency_key, digest)
         return self._submission(job_id), True
+
+    def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for arrival in arrivals:
+            try:
+                outcomes.append(self.submit(arrival.request, arrival.idempotency_key, arrival.digest))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
     def estimate(self, request: JobRequest) -> EstimateAnswer:
         return EstimateAnswer(estimate=ESTIMATE, preview=PREVIEW)
