@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from monai.transforms import CenterSpatialCrop, Compose, ScaleIntensityRange, SpatialPad
 from numpy.typing import NDArray
 
 from jobs.data.collect import ImageFiles
@@ -17,6 +16,7 @@ from jobs.data.nifti import read_nifti
 from jobs.data.picture import Picture
 from jobs.data.png import read_png
 from jobs.errors import BadInput
+from jobs.lean_monai import CenterSpatialCrop, Compose, ScaleIntensityRange, SpatialPad
 
 CT_WINDOW_HU = (-1000.0, 1000.0)
 _RELATIVE_PERCENTILES = (0.5, 99.5)  # the few brightest voxels of an MR image would darken all others

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.losses import JukeboxLoss, PatchAdversarialLoss
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jobs.ldm.randomness import batch_indices, generator
 from jobs.ldm.runtime import Runtime
+from jobs.lean_monai import JukeboxLoss, PatchAdversarialLoss
 from jobs.spec import Size, TrainingWorkload
 
 ADVERSARIAL_WEIGHT = 0.005  # as in MedLoRD's public configuration

@@ -91,4 +91,3 @@ class DiffusionTraining:
     def _levels(self, step: int) -> Tensor:
         own = generator(self._workload.seed, "levels", step)
         return torch.randint(0, TRAIN_TIMESTEPS, (self._workload.batch_size,), generator=own)
-

@@ -7,7 +7,6 @@ with `include_fc=False`, as core otherwise adds a projection that the older libr
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from jobs.architecture import Architecture, AutoencoderArchitecture, DiscriminatorArchitecture, UNetArchitecture
 from jobs.ldm.randomness import generator
+from jobs.lean_monai import core_nets, generative_nets
 
 Backend = Literal["monai-generative", "monai"]
 
@@ -95,15 +95,7 @@ def transfer_unet(weights: dict[str, Tensor], unet: nn.Module) -> None:
 
 def _nets(backend: Backend) -> Any:
     """The library's module of networks. Untyped: neither library has type information."""
-    if backend == "monai":
-        import monai.networks.nets
-
-        return monai.networks.nets
-    with warnings.catch_warnings():
-        # generative 0.2.3 still decorates with torch.cuda.amp.autocast, which works and warns
-        warnings.simplefilter("ignore", FutureWarning)
-        import generative.networks.nets
-    return generative.networks.nets
+    return core_nets if backend == "monai" else generative_nets
 
 
 def _width_argument(backend: Backend) -> str:

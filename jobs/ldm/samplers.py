@@ -15,7 +15,6 @@ told the level's number in the training schedule.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from jobs.ldm.networks import Backend
 from jobs.ldm.randomness import generator
+from jobs.lean_monai import core_schedulers, generative_schedulers
 from jobs.spec import TRAIN_TIMESTEPS, Sampler
 
 BETA_START, BETA_END = 0.0015, 0.0195  # scaled linear, Pinaya et al. 2022 (arXiv 2209.07162)
@@ -152,16 +152,10 @@ def _respaced(num_train_timesteps: int, signal: Tensor) -> tuple[Tensor, Tensor,
 
 def _schedulers(backend: Backend) -> Any:
     """The library's module of schedulers, which knows our schedule by name."""
-    if backend == "monai":
-        import monai.networks.schedulers as schedulers
-        from monai.networks.schedulers.scheduler import NoiseSchedules
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            import generative.networks.schedulers as schedulers
-            from generative.networks.schedulers.scheduler import NoiseSchedules
-    if _RESPACED not in NoiseSchedules:
-        NoiseSchedules.add(_RESPACED, "the levels one sampler visits", _respaced)
+    schedulers = core_schedulers if backend == "monai" else generative_schedulers
+    known = schedulers.scheduler.NoiseSchedules
+    if _RESPACED not in known:
+        known.add(_RESPACED, "the levels one sampler visits", _respaced)
     return schedulers
 
 

@@ -57,9 +57,7 @@ class _Latents:
 class _TrainingRun:
     """The parts of one run share the session, the networks and the way they are checkpointed."""
 
-    def __init__(
-        self, session: Session, workload: TrainingWorkload, runtime: Runtime, data: TrainingSet, checkpoints: Checkpoints
-    ) -> None:
+    def __init__(self, session: Session, workload: TrainingWorkload, runtime: Runtime, data: TrainingSet, checkpoints: Checkpoints) -> None:
         self._checkpoints = checkpoints
         self._session = session
         self._workload = workload

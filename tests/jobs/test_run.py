@@ -157,6 +157,15 @@ def test_the_command_line_runs_the_same_from_a_shell(tmp_path: Path) -> None:
     assert ended.stderr.strip().endswith("there is no such run directory: give the folder that holds spec.json and attempt.json")
 
 
+def test_a_worker_starts_without_the_packages_it_never_uses_and_hides_them_no_longer() -> None:
+    code = (
+        "import sys, jobs.ldm.training, jobs.ldm.synthesis;"
+        "assert not {'matplotlib', 'pandas', 'scipy.signal', 'sklearn', 'torch._dynamo'} & set(sys.modules);"
+        "import matplotlib, pandas, scipy.signal"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
 def test_the_contract_modules_import_without_torch() -> None:
     code = "import sys, jobs.spec, jobs.rundir, jobs.outcome, jobs.run; assert not {'torch', 'pandas', 'scipy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
