@@ -72,20 +72,19 @@ def trailing_interval(
 ) -> tuple[FloatArray, FloatArray]:
     """Central 80 % bounds for `forecast` from the errors the same method made on the `days` before each origin.
 
-    `all_forecasts` is the method's forecast issued at every hour of `values`. An error enters only once its hour is past.
-    Raises ValueError if an origin has less than `days` plus the horizon of record before it.
+    `all_forecasts` is the method's forecast issued at every hour of `values`. An error enters only once its hour is past;
+    the quantiles are renewed once a day. Raises ValueError if less than `days` plus the horizon lie before an origin's day.
     """
-    horizon = forecast.shape[1]
-    needed = days * DAY_HOURS + horizon
-    if origins.size and int(origins.min()) < needed:
-        raise ValueError(f"trailing intervals need {needed} hours before the first origin, got {int(origins.min())}")
+    horizon, hours = forecast.shape[1], days * DAY_HOURS
+    dawns, day_of_origin = np.unique(origins // DAY_HOURS * DAY_HOURS, return_inverse=True)
+    if origins.size and int(dawns[0]) < hours + horizon:
+        raise ValueError(f"trailing intervals need {hours + horizon} hours before the first origin's day, got {int(dawns[0])}")
     errors = targets(values, np.arange(len(values)), horizon) - all_forecasts
     low, high = np.empty_like(forecast), np.empty_like(forecast)
     for lead in range(1, horizon + 1):
-        windows = sliding_window_view(errors[:, lead - 1], days * DAY_HOURS)
-        past = windows[origins - lead - days * DAY_HOURS + 1]
-        quantiles = np.nanquantile(past, [MISS_SHARE / 2, 1 - MISS_SHARE / 2], axis=1)
-        low[:, lead - 1], high[:, lead - 1] = forecast[:, lead - 1] + quantiles
+        past = sliding_window_view(errors[:, lead - 1], hours)[dawns - lead - hours + 1]
+        bounds = np.nanquantile(past, [MISS_SHARE / 2, 1 - MISS_SHARE / 2], axis=1)
+        low[:, lead - 1], high[:, lead - 1] = forecast[:, lead - 1] + bounds[:, day_of_origin]
     return low, high
 
 

@@ -1,0 +1,75 @@
+"""Train the bundled model: `python -m forecast.model.train FILES --until 2023-01-01 --output forecast/model/model.npz`.
+
+FILES are hourly CSVs as `lowtide import-intensity` reads them. Takes minutes on two cores and needs PyTorch (extra `ldm`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from forecast.csv_rows import CsvProblem
+from forecast.grid import Grid, regrid
+from forecast.intensity import Series
+from forecast.model.dataset import examples
+from forecast.model.network import Network, save
+from forecast.portal_csv import read_intensity_file
+from forecast.timeline import HOUR
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the records, train every member and write the model; exit code 0, or 2 for records that cannot be used."""
+    options = _parser().parse_args(arguments)
+    started = time.monotonic()
+    try:
+        records = [read_record(path, options.since, options.until) for path in options.files]
+        network = train_network(records, warm_members=options.members, seed=options.seed)
+    except (CsvProblem, ValueError, OSError) as problem:
+        print(f"cannot train: {problem}", file=sys.stderr)
+        return 2
+    with options.output.open("wb") as file:
+        save(file, network)
+    size_kb = options.output.stat().st_size / 1000
+    print(f"{options.output}: {len(records)} zones, {size_kb:.0f} kB, trained in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m forecast.model.train", description="Train the bundled forecast model.")
+    parser.add_argument("files", nargs="+", type=Path, help="hourly intensity CSVs, one zone each")
+    parser.add_argument("--since", type=_day, default=_day("2021-01-01"), help="first UTC day learnt from")
+    parser.add_argument("--until", type=_day, default=_day("2023-01-01"), help="UTC day before which learning ends")
+    parser.add_argument("--members", type=int, default=2, help="networks averaged where four weeks of record are known")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, required=True)
+    return parser
+
+
+def _day(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
+def read_record(path: Path, since: datetime, until: datetime) -> Series:
+    """The hourly record of one file between two instants."""
+    whole = read_intensity_file(path).hourly()
+    grid = Grid(max(since, whole.start), HOUR, int((min(until, whole.end) - max(since, whole.start)) // HOUR))
+    return Series(whole.zone, whole.kind, grid.start, regrid(whole.values, whole.start, whole.step, grid))
+
+
+def train_network(records: Sequence[Series], warm_members: int, seed: int) -> Network:
+    """A network of `warm_members` for zones with four weeks of record and one member for zones with less."""
+    from forecast.model.learner import Recipe, train  # torch is only needed here
+
+    zones = tuple(sorted(record.zone for record in records))
+    warm = examples(records, zones, cold=False, seed=seed)
+    members = tuple(train(warm, len(zones), Recipe(), seed + index) for index in range(warm_members))
+    cold = train(examples(records, zones, cold=True, seed=seed), len(zones), Recipe(), seed)
+    return Network(members, cold, zones)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

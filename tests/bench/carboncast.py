@@ -1,0 +1,111 @@
+"""Our model beside CarbonCast's published 96 h forecasts: the same regions, hours and targets, July to December 2021.
+
+`python -m tests.bench.carboncast [--traces DIR]`. CarbonCast knows weather forecasts; ours knows the record only. It is
+trained here from scratch on the seven regions' records before July 2021, so it has not seen a single hour it is scored on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from forecast.intensity import FloatArray, IntensityKind, Series
+from forecast.model.backtest import reissue
+from forecast.model.forecaster import epoch_hours
+from forecast.model.train import train_network
+from forecast.scoring import persistence
+from forecast.timeline import HOUR
+from tests.forecast.traces import traces_folder
+
+REGIONS = {
+    "CISO": "US-CAL-CISO",
+    "DE": "DE",
+    "ERCO": "US-TEX-ERCO",
+    "ES": "ES",
+    "PJM": "US-MIDA-PJM",
+    "PL": "PL",
+    "SE": "SE",
+}
+PRODUCTION = IntensityKind(flow_traced=False)
+SCORED_FROM = datetime(2021, 7, 1, tzinfo=UTC)
+BLOCK_HOURS = 96
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.carboncast")
+    parser.add_argument("--traces", type=Path, default=traces_folder())
+    folder = parser.parse_args(arguments).traces / "carboncast"
+    if not folder.is_dir():
+        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
+        return 1
+    records = {region: read_record(folder, region) for region in REGIONS}
+    before = [Series(one.zone, one.kind, one.start, one.values[: hours_before(one)]) for one in records.values()]
+    network = train_network(before, warm_members=2, seed=0)
+    print("| region | " + " | ".join(f"{who} day {day}" for day in range(1, 5) for who in ("CarbonCast", "ours", "24 h ago")) + " |")
+    print("|---" * 13 + "|")
+    for region, record in records.items():
+        actual, theirs, days = read_forecasts(folder, region)
+        origins = np.arange(hours_before(record), len(record.values))
+        ours = reissue(network, record.zone, record.values, epoch_hours(record.start), origins)[::24, 1][:days]
+        naive = persistence(record.values, origins[::24][:days], BLOCK_HOURS)
+        cells = [100 * mape(actual, each, day) for day in range(4) for each in (theirs, ours, naive)]
+        print(f"| {region} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
+    return 0
+
+
+def hours_before(record: Series) -> int:
+    """Hours of the record before the scored period."""
+    return int((SCORED_FROM - record.start) // HOUR)
+
+
+def read_record(folder: Path, region: str) -> Series:
+    """The region's hourly life-cycle intensity of production; its hours are checked to follow each other."""
+    rows = read_rows(folder / f"{region}_lifecycle_emissions_2020_2021.csv.gz")
+    starts = [read_time(row["UTC time"]) for row in rows]
+    values = np.full(int((starts[-1] - starts[0]) // HOUR) + 1, np.nan)
+    for start, row in zip(starts, rows, strict=True):
+        values[int((start - starts[0]) // HOUR)] = float(row["carbon_intensity"])
+    return Series(REGIONS[region], PRODUCTION, starts[0], values)
+
+
+def read_forecasts(folder: Path, region: str) -> tuple[FloatArray, FloatArray, int]:
+    """Outcomes and forecasts (days, 96), one block per day from midnight UTC."""
+    rows = read_rows(folder / f"{region}_96h_forecasts_lifecycle_Jul_Dec_2021.csv.gz")
+    actual, forecast = (
+        np.array([float(row[f"{name}_carbon_intensity_lifecycle"]) for row in rows]).reshape(-1, BLOCK_HOURS)
+        for name in ("actual", "forecasted")
+    )
+    for day in range(len(actual)):
+        expected = SCORED_FROM + timedelta(days=day)
+        if read_time(rows[day * BLOCK_HOURS]["UTC time"]) != expected:
+            raise ValueError(f"{region}: block {day} does not begin at {expected.isoformat()}")
+    return actual, forecast, len(actual)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+def read_time(text: str) -> datetime:
+    """The files write instants in three ways (one with the month first), all of them UTC."""
+    if "/" in text:
+        return datetime.strptime(text, "%m/%d/%Y %H:%M:%S").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def mape(actual: FloatArray, forecast: FloatArray, day: int) -> float:
+    """Mean absolute percentage error of one 24 h slice of the horizon, as a share."""
+    hours = slice(24 * day, 24 * (day + 1))
+    return float(np.mean(np.abs(forecast[:, hours] - actual[:, hours]) / actual[:, hours]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The numpy network: it reads what it wrote, and says what its PyTorch twin says."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from forecast.model.features import HORIZON_HOURS, INPUT_COLUMNS, SingleArray, by_lead
+from forecast.model.network import Member, Network, load, save
+
+
+def inputs(rows: int = 6) -> SingleArray:
+    return np.random.default_rng(0).normal(0, 1, (rows, INPUT_COLUMNS)).astype(np.float32)
+
+
+def short(rows: int = 6, *, every: bool = False) -> np.ndarray:
+    return np.full(rows, every)
+
+
+def test_a_network_reads_what_it_wrote() -> None:
+    written, file = Network.bundled(), io.BytesIO()
+    save(file, written)
+    file.seek(0)
+    read = load(file)
+    assert read.zones == written.zones
+    np.testing.assert_array_equal(read.quantiles(inputs(), short(), "DE"), written.quantiles(inputs(), short(), "DE"))
+
+
+def test_a_file_that_holds_no_model_is_refused() -> None:
+    file = io.BytesIO()
+    np.savez(file, something=np.zeros(3))
+    file.seek(0)
+    with pytest.raises(ValueError, match="holds no Lowtide model"):
+        load(file)
+
+
+def test_quantiles_stand_in_order() -> None:
+    quantiles = Network.bundled().quantiles(inputs(40) * 3, short(40), "FR")
+    assert quantiles.shape == (40, 3, HORIZON_HOURS)
+    assert (np.diff(quantiles, axis=1) >= 0).all()
+
+
+def test_each_window_is_forecast_alone_and_by_the_member_for_its_record() -> None:
+    network = Network.bundled()
+    mixed = np.array([False, True] * 3)
+    both = network.quantiles(inputs(), mixed, "PL")
+    np.testing.assert_allclose(both[~mixed], network.quantiles(inputs(), short(), "PL")[~mixed], atol=1e-4)
+    np.testing.assert_allclose(both[mixed], network.quantiles(inputs(), short(every=True), "PL")[mixed], atol=1e-4)
+
+
+def test_known_zones_have_corrections_and_unknown_ones_share_none() -> None:
+    network = Network.bundled()
+    known, unknown, other = (network.quantiles(inputs(), short(), zone) for zone in ("DE", "XY", "QQ"))
+    assert not np.allclose(known, unknown)
+    np.testing.assert_array_equal(unknown, other)
+
+
+def test_the_bundled_model_is_small() -> None:
+    network = Network.bundled()
+    weights = sum(weight.size for member in (*network.members, network.cold) for weight in member.weights.values())
+    assert weights * 2 < 2_000_000, "bytes in half precision"
+
+
+@pytest.mark.slow
+def test_numpy_says_what_pytorch_says() -> None:
+    torch = pytest.importorskip("torch")
+    from forecast.model.learner import Learner, Recipe
+
+    torch.manual_seed(0)
+    learner = Learner(3, Recipe(encoder_width=16, lead_width=8)).eval()
+    with torch.no_grad():
+        for value in learner.parameters():
+            value.add_(torch.randn_like(value) * 0.05)
+    rows, leads = inputs(), np.arange(HORIZON_HOURS)
+    for zone_row in (0, 2):
+        member: Member = learner.member()
+        aligned = by_lead(rows, leads)
+        expected = learner(torch.from_numpy(rows), torch.from_numpy(aligned), torch.full((6,), zone_row), torch.from_numpy(leads))
+        np.testing.assert_allclose(member.quantiles(rows, aligned, zone_row), expected.detach().numpy(), atol=1e-4)

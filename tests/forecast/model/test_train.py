@@ -1,0 +1,73 @@
+"""The training command on a small made-up record: it learns, repeats itself exactly, and refuses what it cannot use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecast.model.dataset import examples
+from forecast.model.features import HORIZON_HOURS
+from forecast.model.train import main
+from tests.forecast.model.records import hourly, record
+
+START = datetime(2021, 1, 1, tzinfo=UTC)
+
+
+def write(folder: Path, zone: str, hours: int, seed: int) -> Path:
+    path = folder / f"{zone}_2021_hourly_lca.csv"
+    rows = (
+        f"{(START + timedelta(hours=index)).strftime('%Y-%m-%dT%H:%M:%SZ')},{value:.2f}"
+        for index, value in enumerate(hourly(hours, seed=seed))
+    )
+    path.write_text("datetime_utc,carbon_intensity_lca\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_examples_know_nothing_of_the_hours_they_are_to_forecast() -> None:
+    known = record(1000)
+    values = known.values.copy()
+    values[-HORIZON_HOURS:] = 1.0
+    changed = replace(known, values=values)
+    first, second = (examples([series], ("DE",), cold=False, seed=0) for series in (known, changed))
+    np.testing.assert_array_equal(first.inputs[0], second.inputs[0])
+    assert not np.array_equal(first.targets[-1], second.targets[-1])
+    assert np.array_equal(first.inputs[-1], second.inputs[-1])
+
+
+def test_cold_examples_know_between_one_and_25_days() -> None:
+    cold = examples([record(3000)], ("DE",), cold=True, seed=0)
+    days = np.exp(cold.inputs[:, -18] * 2) - 0.04
+    assert days.min() == pytest.approx(1, abs=0.01)
+    assert 10 < days.max() <= 25.01
+
+
+@pytest.mark.parametrize("hours", [500, 3000])
+def test_a_record_too_short_or_with_a_gap_is_refused(hours: int) -> None:
+    holey = record(hours)
+    holey.values[100] = np.nan
+    with pytest.raises(ValueError, match="DE: training needs at least"):
+        examples([holey], ("DE",), cold=False, seed=0)
+
+
+def test_files_that_cannot_be_used_end_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "DE_2021_hourly.csv"
+    path.write_text("nonsense\n")
+    assert main([str(path), "--output", str(tmp_path / "model.npz")]) == 2
+    assert "cannot train" in capsys.readouterr().err
+    assert not (tmp_path / "model.npz").exists()
+
+
+@pytest.mark.slow
+def test_training_twice_gives_the_same_file(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    files = [str(write(tmp_path, zone, 6500, seed)) for seed, zone in enumerate(("DE", "FR"))]
+    outputs = [tmp_path / name for name in ("one.npz", "two.npz")]
+    for output in outputs:
+        assert main([*files, "--members", "1", "--output", str(output)]) == 0
+    first, second = (np.load(output) for output in outputs)
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
