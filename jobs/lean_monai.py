@@ -12,7 +12,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OPTIONAL = ("ignite", "matplotlib", "pandas", "scipy", "skimage", "sklearn", "transformers")
+# scipy's parts one by one: the package itself, which is light, may have been imported by nibabel
+_SCIPY = ("scipy.fft", "scipy.interpolate", "scipy.ndimage", "scipy.optimize", "scipy.signal", "scipy.spatial", "scipy.stats")
+_OPTIONAL = ("ignite", "matplotlib", "pandas", "scipy", "skimage", "sklearn", "transformers", *_SCIPY)
 
 
 @contextmanager
