@@ -28,7 +28,7 @@ from daemon.domain.usage import AttemptUsage, GridTime, RunUsage, slices_of_run
 from daemon.service.admission import admissible_sites
 from daemon.service.baseline import ready_at
 from daemon.service.costs import Costs
-from daemon.service.grid import GridRecord, SettledGrid
+from daemon.service.grid import GridRecord, KnownGrid
 from daemon.service.policy import Workplaces
 from daemon.service.snapshot import mode_of
 from daemon.service.work import JobWork
@@ -84,11 +84,11 @@ class Account:
         baseline_end = self.baseline_start + timedelta(seconds=self.profile.seconds)
         return Interval(min([window.start, self.baseline_start, *starts]), max([window.end, baseline_end, *ends]))
 
-    def settle(self, grid: SettledGrid, now: datetime, sequence: int) -> LedgerEntry:
-        """The account on what is known of the grid at `now`."""
+    def settle(self, grid: KnownGrid, sequence: int) -> LedgerEntry:
+        """The account on what is known of the grid."""
         span = self.span()
         zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(place.zone for place, _, _ in self.candidates)}
-        records = {zone: grid.record(zone, span, now) for zone in sorted(zones)}
+        records = {zone: grid.record(zone, span) for zone in sorted(zones)}
         sums = self._sums(records)
         used = self._hours_used()
         closed = all(record.is_closed(span) for record in records.values())
@@ -96,7 +96,7 @@ class Account:
             job_id=self.job.id,
             sequence=sequence,
             kind=EntryKind.FINAL if closed else EntryKind.PROVISIONAL,
-            settled_at=now,
+            settled_at=grid.now,
             intensity_kind=records[self.home.zone].filled.kind.label,
             energy_kwh=_kwh(self.slices),
             facility_energy_kwh=sum(piece.kwh * piece.place.pue for piece in self.slices) + sum(item.kwh for item in self.transfers),

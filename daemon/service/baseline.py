@@ -33,7 +33,7 @@ def ready_at(job: Job) -> datetime:
 
 
 def _queued(reader: Reader, job: Job) -> QueuedWork:
-    entries = reader.ledger(job.id)
+    entries = reader.ledger(job.id) if job.state.is_final else []
     if entries:
         seconds = entries[-1].baseline_seconds
     elif job.state.is_final and job.started_at is None:

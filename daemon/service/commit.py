@@ -45,11 +45,16 @@ class Committer:
         for attempt in (attempt for work in works.values() for attempt in work.live if attempt.site in done.free_gpus):
             done.free_gpus[attempt.site] -= attempt.gpus
         with self._store.write() as writer:
+            versions = writer.live_versions()
             for planned in snapshot.jobs:
+                work = works[planned.id]
                 segments, reason = answers.get(planned.id, ((), "the planner gave no answer"))
                 try:
-                    with poisoned_alone("commit", job=planned.id), writer.part():
-                        self._commit_job(writer, works[planned.id], segments, reason, snapshot.now, done)
+                    if versions.get(planned.id) != work.job.version:
+                        raise StaleWrite(f"job {planned.id} changed while the plan was made")
+                    if _asks_for_something(work, segments, reason, snapshot.now):
+                        with poisoned_alone("commit", job=planned.id), writer.part():
+                            self._commit_job(writer, work, segments, reason, snapshot.now, done)
                 except StaleWrite:
                     done.stale += 1
                     log.info("plan-stale", extra={"job": planned.id})
@@ -60,9 +65,7 @@ class Committer:
     def _commit_job(
         self, writer: Writer, work: JobWork, segments: tuple[PlannedSegment, ...], reason: str, now: datetime, done: Committed
     ) -> None:
-        wanted = Counter(segment.site for segment in segments if segment.start <= now < segment.end)
-        if writer.job(work.job.id).version != work.job.version:
-            raise StaleWrite(f"job {work.job.id} changed while the plan was made")
+        wanted = _wanted(segments, now)
         job = self._record_plan(writer, work.job, segments, reason, now)
         work = replace(work, job=job)
         held = Counter(attempt.site for attempt in work.live)
@@ -140,6 +143,17 @@ class Committer:
                         stop_wished_at=attempt.stop_wished_at or now,
                     )
                     writer.change_attempt(stopping, Event(work.job.id, now, "attempt-stopping", "asked to stop: the job was cancelled"))
+
+
+def _wanted(segments: tuple[PlannedSegment, ...], now: datetime) -> Counter[str]:
+    """How many attempts the plan wants at each site now."""
+    return Counter(segment.site for segment in segments if segment.start <= now < segment.end)
+
+
+def _asks_for_something(work: JobWork, segments: tuple[PlannedSegment, ...], reason: str, now: datetime) -> bool:
+    """Most jobs of most ticks just go on waiting for the window they have."""
+    says_the_same = segments == work.job.planned and reason == work.job.reason
+    return not says_the_same or _wanted(segments, now) != Counter(attempt.site for attempt in work.live)
 
 
 def _suspension(attempt: Attempt, now: datetime) -> tuple[Attempt, Event]:

@@ -15,6 +15,8 @@ from forecast.timeline import HOUR, Interval, ceil_to, floor_to
 BEYOND_REACH = timedelta(hours=24)
 """A free key reads 24 hours back: an hour still missing this long after it should be final will never be measured."""
 
+DAY = timedelta(days=1)
+
 ObservedOf = Callable[[str, datetime, datetime], Series]
 OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
 
@@ -49,26 +51,62 @@ class GridRecord:
 
 
 class SettledGrid:
-    """Hourly records per zone for one settlement, read once each."""
+    """Where settlements get the hours of the grid from."""
 
     def __init__(self, observed: ObservedOf, outlook: OutlookOf, kind: IntensityKind, final_after: timedelta) -> None:
         self._observed, self._outlook, self._kind, self._final_after = observed, outlook, kind, final_after
 
-    def record(self, zone: str, window: Interval, now: datetime) -> GridRecord:
-        """The hours of `window` as known at `now`."""
+    def as_known_at(self, now: datetime) -> KnownGrid:
+        """One settlement's view of the grid: the same for all of its jobs."""
+        return KnownGrid(self._observed, self._outlook, self._kind, self._final_after, now)
+
+
+class KnownGrid:
+    """Hourly records as known at `now`. Each day of a zone is read once, however many jobs ask for it."""
+
+    def __init__(self, observed: ObservedOf, outlook: OutlookOf, kind: IntensityKind, final_after: timedelta, now: datetime) -> None:
+        self._observed, self._outlook, self._kind, self._final_after = observed, outlook, kind, final_after
+        self.now = now
+        self._days: dict[tuple[str, datetime], _Day] = {}
+
+    def record(self, zone: str, window: Interval) -> GridRecord:
+        """The hours of `window`."""
         start, end = floor_to(window.start, HOUR), ceil_to(window.end, HOUR)
-        count = int((end - start) / HOUR)
-        observed = aligned(self._observed(zone, start, end), start, count)
-        missing = np.isnan(observed.values)
-        outlook = self._outlook(zone, start, HOUR, count, now)
-        filled = np.where(missing, outlook.g_per_kwh, observed.values)
-        rung = np.where(missing, np.maximum(outlook.rung, Rung.VENDOR_FORECAST), Rung.OBSERVED).astype(np.int8)
-        ages = np.array([(now - (start + HOUR * (index + 1))).total_seconds() for index in range(count)])
-        estimated = observed.estimated if observed.estimated is not None else np.zeros(count, dtype=np.bool_)
-        is_old = ages >= self._final_after.total_seconds()
-        is_final = ~missing & ~estimated & is_old
+        first = floor_to(start, DAY)
+        days = [self._day(zone, first + DAY * index) for index in range(int((ceil_to(end, DAY) - first) / DAY))]
+        hours = slice(int((start - first) / HOUR), int((end - first) / HOUR))
+        values, estimated, filled, rung = (np.concatenate([getattr(day, name) for day in days])[hours] for name in _Day.__slots__)
+        observed = Series(zone, self._kind, start, values, HOUR, estimated)
+        ages = (self.now - start).total_seconds() - 3600.0 * np.arange(1, len(values) + 1)
+        is_final = ~np.isnan(values) & ~estimated & (ages >= self._final_after.total_seconds())
         is_beyond_reach = ~is_final & (ages >= (self._final_after + BEYOND_REACH).total_seconds())
         return GridRecord(observed, Series(zone, self._kind, start, filled), rung, is_final, is_beyond_reach)
+
+    def _day(self, zone: str, start: datetime) -> _Day:
+        known = self._days.get((zone, start))
+        if known is None:
+            known = self._days[zone, start] = self._read(zone, start)
+        return known
+
+    def _read(self, zone: str, start: datetime) -> _Day:
+        count = int(DAY / HOUR)
+        observed = aligned(self._observed(zone, start, start + DAY), start, count)
+        missing = np.isnan(observed.values)
+        outlook = self._outlook(zone, start, HOUR, count, self.now)
+        filled = np.where(missing, outlook.g_per_kwh, observed.values)
+        rung = np.where(missing, np.maximum(outlook.rung, Rung.VENDOR_FORECAST), Rung.OBSERVED).astype(np.int8)
+        estimated = observed.estimated if observed.estimated is not None else np.zeros(count, dtype=np.bool_)
+        return _Day(observed.values, estimated, filled, rung)
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """Twenty-four hours of one zone."""
+
+    values: NDArray[np.float64]
+    estimated: NDArray[np.bool_]
+    filled: NDArray[np.float64]
+    rung: NDArray[np.int8]
 
 
 def aligned(series: Series, start: datetime, count: int) -> Series:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 
 from daemon.clock import Clock
@@ -15,11 +15,12 @@ from daemon.service.account import open_account
 from daemon.service.baseline import baseline_starts
 from daemon.service.costs import Costs
 from daemon.service.gathering import gather_samples
-from daemon.service.grid import SettledGrid
+from daemon.service.grid import KnownGrid, SettledGrid
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.work import JobWork, works_of
 from daemon.store import Store
+from forecast.timeline import HOUR
 from jobs.energy.observation import RunObservation, observe_run
 from jobs.rundir import RunDirectory
 
@@ -43,31 +44,39 @@ class Settler:
     ) -> None:
         self._store, self._workplaces, self._costs, self._grid = store, workplaces, costs, grid
         self._clock, self._policy, self._after_step = clock, policy, after_step
+        self._looked_at: dict[str, datetime] = {}  # when a job's account was last worked out, until it is final
         self._one_at_a_time = Lock()  # the tick and two chores settle, each in its own thread
 
     def settle(self) -> list[LedgerEntry]:
-        """Settle every ended job that has no final entry yet; the entries appended."""
+        """Settle every ended job that has no final entry yet, each once an hour; the entries appended."""
         with self._one_at_a_time:
+            now = self._clock.now()
             with self._store.read() as reader:
-                jobs = reader.unsettled_jobs()
-            return self._settle(jobs, is_adjustment=False)
+                jobs = [job for job in reader.unsettled_jobs() if self._is_due(job, now)]
+            return self._settle(jobs, now, is_adjustment=False)
 
     def settle_new(self, job_ids: Iterable[str]) -> list[LedgerEntry]:
         """A first settlement of jobs that have just ended; the chore does the rest, so that a tick is not held up."""
         with self._one_at_a_time:
             with self._store.read() as reader:
                 jobs = [reader.job(job_id) for job_id in dict.fromkeys(job_ids)]
-            return self._settle([job for job in jobs if job.state.is_final and not job.settled], is_adjustment=False)
+            return self._settle([job for job in jobs if job.state.is_final and not job.settled], self._clock.now(), is_adjustment=False)
 
     def adjust(self) -> list[LedgerEntry]:
         """Look again at jobs settled not long ago: the provider may have restated their hours."""
         with self._one_at_a_time:
+            now = self._clock.now()
             with self._store.read() as reader:
-                jobs = reader.settled_since(self._clock.now() - self._policy.adjust_for)
-            return self._settle(jobs, is_adjustment=True)
+                jobs = reader.settled_since(now - self._policy.adjust_for)
+            return self._settle(jobs, now, is_adjustment=True)
 
-    def _settle(self, jobs: Iterable[Job], *, is_adjustment: bool) -> list[LedgerEntry]:
-        now = self._clock.now()
+    def _is_due(self, job: Job, now: datetime) -> bool:
+        """The record of the grid grows by the hour: looking at a long run's energy more often would show nothing new."""
+        looked_at = self._looked_at.get(job.id)
+        return looked_at is None or not timedelta(0) <= now - looked_at < HOUR
+
+    def _settle(self, jobs: Iterable[Job], now: datetime, *, is_adjustment: bool) -> list[LedgerEntry]:
+        grid = self._grid.as_known_at(now)
         with self._store.read() as reader:
             works = works_of(reader, list(jobs))
             starts = baseline_starts(reader, works, self._workplaces, now - self._policy.adjust_for)
@@ -75,13 +84,13 @@ class Settler:
         entries = []
         for work in works.values():
             with poisoned_alone("settlement", job=work.job.id):
-                entry = self._settle_if_possible(work, starts, past[work.job.id], now, is_adjustment=is_adjustment)
+                entry = self._settle_if_possible(work, starts, past[work.job.id], grid, is_adjustment=is_adjustment)
                 if entry is not None:
                     entries.append(entry)
         return entries
 
     def _settle_if_possible(
-        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], now: datetime, *, is_adjustment: bool
+        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], grid: KnownGrid, *, is_adjustment: bool
     ) -> LedgerEntry | None:
         unknown = {work.job.home, *(run.site for run in work.runs)} - set(self._workplaces)
         if unknown:
@@ -89,13 +98,13 @@ class Settler:
             log.warning("settlement-postponed", extra={"job": work.job.id, "reason": reason})
             return None
         try:
-            return self._settle_job(work, starts, past, now, is_adjustment=is_adjustment)
+            return self._settle_job(work, starts, past, grid, is_adjustment=is_adjustment)
         except OSError as error:  # a run directory that cannot be read now: the account stays open
             log.warning("settlement-postponed", extra={"job": work.job.id, "reason": str(error)})
             return None
 
     def _settle_job(
-        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], now: datetime, *, is_adjustment: bool
+        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], grid: KnownGrid, *, is_adjustment: bool
     ) -> LedgerEntry | None:
         if not work.attempts:
             self._close(work.job)
@@ -105,7 +114,8 @@ class Settler:
             gather_samples(work)
             lessons = self._lessons(work)
         account = open_account(work, starts[work.job.id], self._workplaces, self._costs, self._clock)
-        entry = account.settle(self._grid, now, len(past) + 1)
+        entry = account.settle(grid, len(past) + 1)
+        self._looked_at[work.job.id] = grid.now
         self._after_step("settle:computed")
         if is_adjustment:
             entry = replace(entry, kind=EntryKind.ADJUSTMENT)
@@ -122,6 +132,7 @@ class Settler:
             writer.add_observations(lessons)
             if entry.kind is EntryKind.FINAL:
                 writer.change_job(replace(writer.job(job.id), settled=True))
+                self._looked_at.pop(job.id, None)
         if lessons:
             self._costs.learn(lessons)
 

@@ -54,6 +54,12 @@ class Reader:
         live = [state for state in JobState if not state.is_final]
         return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.state.in_(live)).order_by(schema.job.c.id))
 
+    def live_versions(self) -> dict[str, int]:
+        """The version of every job that is not final, by id."""
+        live = [state for state in JobState if not state.is_final]
+        query = select(schema.job.c.id, schema.job.c.version).where(schema.job.c.state.in_(live))
+        return {row.id: row.version for row in self._connection.execute(query)}
+
     def unsettled_jobs(self) -> list[Job]:
         """Ended jobs that still lack a final ledger entry, the oldest first."""
         ended = schema.job.c.state.in_(list(FINAL_JOB_STATES))

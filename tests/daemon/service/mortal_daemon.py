@@ -124,8 +124,8 @@ def beat(daemon: Daemon, jobs: dict[str, str]) -> bool:
 def pause_when_it_waits(daemon: Daemon, job_id: str) -> None:
     """Record the wish to pause as a plan does, once two samples are there."""
     with daemon.store.write() as writer:
-        (first, *_), attempts = writer.runs(job_id) or [None], writer.attempts(job_id)
-        if first is not None and first.steps_done == 2 and len(attempts) == 1 and attempts[0].state is AttemptState.ACTIVE:
+        runs, attempts = writer.runs(job_id), writer.attempts(job_id)
+        if len(attempts) == 1 and runs[0].steps_done == 2 and attempts[0].state is AttemptState.ACTIVE:
             wished = replace(attempts[0], state=AttemptState.STOPPING, stop_wish=StopWish.SUSPEND, stop_wished_at=daemon.clock.now())
             writer.change_attempt(wished)
 

@@ -25,7 +25,8 @@ MINUTE = timedelta(minutes=1)
 @st.composite
 def claims(draw: st.DrawFn) -> tuple[int, list[Run]]:
     """Runs as a job may have them: each claims a gap of what those before left, closed ones keep a part of theirs."""
-    samples, runs = draw(st.integers(min_value=1, max_value=60)), []
+    samples = draw(st.integers(min_value=1, max_value=60))
+    runs: list[Run] = []
     for number in range(draw(st.integers(min_value=0, max_value=6))):
         gaps = unclaimed_ranges(samples, runs)
         if not gaps:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.states import JobState
@@ -38,12 +39,12 @@ class Grid:
         self._first = self.hours.iloc[0].timestamp()
         self._integral = np.concatenate([[0.0], np.cumsum(self.values * 3600)])
 
-    def mean(self, start: pd.Series, end: pd.Series) -> np.ndarray:
+    def mean(self, start: pd.Series, end: pd.Series) -> NDArray[np.float64]:
         """gCO2e/kWh over [start, end), element by element."""
         begin, finish = (np.array([(one.timestamp() - self._first) / 3600 for one in moments]) for moments in (start, end))
         ticks = np.arange(len(self._integral))
         area = np.interp(finish, ticks, self._integral) - np.interp(begin, ticks, self._integral)
-        return area / ((finish - begin) * 3600)
+        return np.asarray(area / ((finish - begin) * 3600), dtype=np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def energy_of(world: World, job_id: str) -> pd.DataFrame:
     lost = (frame["attempt_id"] == first) & (frame["phase"] == "work")
     frame.loc[lost & (frame["step_from"] >= resumed), "purpose"] = "waste"
     across = frame[lost & (frame["step_from"] < resumed) & (frame["step_to"] > resumed)]
-    return pd.concat([frame.drop(across.index), *(halves(row, resumed) for _, row in across.iterrows())]).sort_values("start")
+    whole = frame.drop(across.index)
+    return pd.DataFrame(pd.concat([whole, *(halves(row, resumed) for _, row in across.iterrows())])).sort_values("start")
 
 
 def halves(row: pd.Series, resumed: int) -> pd.DataFrame:
@@ -119,14 +121,14 @@ def test_the_ledger_entry_is_what_pandas_makes_of_the_records_and_the_csv(settle
         "saving_by_place_g": useful_at_home - useful_there,
         "saving_g": baseline - actual,
         "hindsight_g": best_hours(world, job_id, useful, {("DE", 1.5): de, ("SE", 1.1): se}),
-        "baseline_seconds": lasts.sum().total_seconds(),
+        "baseline_seconds": float(lasts.dt.total_seconds().sum()),
     }
     assert {name: getattr(entry, name) for name in exact} == {name: pytest.approx(value, rel=1e-9) for name, value in exact.items()}
 
 
 def best_hours(world: World, job_id: str, useful: pd.DataFrame, grids: dict[tuple[str, float], Grid]) -> float:
     """The work, at its mean power, in the cleanest moments of its window at the best single site."""
-    seconds, kwh = (useful["end"] - useful["start"]).sum().total_seconds(), useful["kwh"].sum()
+    seconds, kwh = float((useful["end"] - useful["start"]).dt.total_seconds().sum()), useful["kwh"].sum()
     window = (pd.Timestamp(EVENING), pd.Timestamp(world.job(job_id).deadline))
     totals = []
     for (_, pue), grid in grids.items():

@@ -16,9 +16,9 @@ RETRIES = 3
 MODEL = {"dimensions": 2, "size": "small", "image_shape": [128, 128]}
 
 
-def running(world: World, hours: float = 3, slack: float = 1, **constraints: object) -> str:
+def running(world: World, hours: float = 3) -> str:
     """A job that had to start at once."""
-    job_id = world.submit(training(hours), deadline=world.deadline(hours + slack), **constraints)
+    job_id = world.submit(training(hours), deadline=world.deadline(hours + 1))
     world.until(job_id, JobState.RUNNING)
     world.pass_time(0.5)
     return job_id
