@@ -7,8 +7,9 @@ from datetime import datetime
 
 from daemon.clock import Clock
 from daemon.domain.errors import Rejected
-from daemon.domain.job import Job, Run
+from daemon.domain.job import Job
 from daemon.domain.states import JobState
+from daemon.service.energy_tally import EnergyTally
 from daemon.service.render import attempt_view, entry_view, job_view, plan_view
 from daemon.service.report import clock_note, make_report
 from daemon.service.views import EventView, JobDetail, JobView, LedgerView, Page, PlanView, ReportView
@@ -24,6 +25,7 @@ class Queries:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
+        self._tally = EnergyTally()
 
     def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
         """Jobs, newest first; `cursor` is the id of the last job seen."""
@@ -82,11 +84,7 @@ class Queries:
         entries = reader.ledger(work.job.id) if work.job.state.is_final else []
         if entries:
             return entries[-1].energy_kwh
-        return sum(_joules(run) for run in work.runs) / JOULES_PER_KWH
-
-
-def _joules(run: Run) -> float:
-    return sum(record.total_joules for record in RunDirectory(run.directory).energy())
+        return sum(self._tally.joules(RunDirectory(run.directory).energy_file) for run in work.runs) / JOULES_PER_KWH
 
 
 def _work(reader: Reader, job: Job) -> JobWork:
