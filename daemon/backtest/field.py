@@ -1,0 +1,102 @@
+"""Capacity while a replay goes on: what each job has done, what it holds, and what is free from now on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from itertools import count
+
+from daemon.backtest.outlooks import Outlook
+from daemon.backtest.trace import TraceJob
+from daemon.backtest.world import World, terrain_on
+from daemon.domain.plan import IntArray, Mode, PlanJob
+from daemon.planner.task import Choice, Offer, Piece, Task
+
+WORK_TOLERANCE_SECONDS = 1e-3  # less work than this is none: what is left of subtracting long spans
+
+
+@dataclass(slots=True)
+class LiveJob:
+    """A job that has arrived: finished pieces, pieces ahead, and what it is to the planner. Times in seconds of the world."""
+
+    trace: TraceJob
+    task: Task
+    past: list[Piece] = field(default_factory=list)
+    ahead: list[Piece] = field(default_factory=list)
+    version: int = 0  # counts changes of `ahead`, so that ends noted before are known to be stale
+
+    def is_movable(self, now: float) -> bool:
+        """Work ahead that may still be placed elsewhere: an unbroken job only until it starts."""
+        if not self.ahead or self.ahead[-1].end <= now:
+            return False
+        return self.trace.is_interruptible or self.ahead[0].start > now
+
+    def pieces(self) -> list[Piece]:
+        return [*self.past, *self.ahead]
+
+
+class Field:
+    """The sites of a replay with what is free on them. Time only goes forward."""
+
+    def __init__(self, world: World, outlook: Outlook) -> None:
+        self.world, self.outlook = world, outlook
+        self.terrain = terrain_on(world, outlook.first().copy())
+        self.free: IntArray = self.terrain.free.copy()
+        self.live: dict[str, LiveJob] = {}
+        self._ends: list[tuple[float, int, LiveJob, int, Piece]] = []
+        self._number = count()
+
+    def task_of(self, job: TraceJob) -> Task:
+        """The job as the planner sees it: any site with enough GPUs, home first, the same speed and power everywhere."""
+        seconds, kilowatts = job.duration.total_seconds(), job.power_watts / 1000
+        mode = Mode.INTERRUPTIBLE if job.is_interruptible else Mode.CONTIGUOUS
+        home = self.world.sites[0].name
+        choices = tuple(
+            Choice(site, seconds, kilowatts, 0.0, 0.0, 0.0) for site, gpus in enumerate(self.world.capacity) if gpus >= job.gpus
+        )
+        planned = PlanJob(job.id, mode, job.gpus, job.arrival, job.arrival, job.deadline, (), home)
+        return Task(planned, self.world.seconds(job.arrival), self.world.seconds(job.deadline), choices, running=-1)
+
+    def hold(self, live: LiveJob, offer: Offer) -> None:
+        """Give the job these pieces ahead."""
+        live.ahead = list(offer.pieces)
+        live.version += 1
+        for piece in live.ahead:
+            self._change(live, piece, piece.start, -live.trace.gpus)
+            heappush(self._ends, (piece.end, next(self._number), live, live.version, piece))
+
+    def take_ahead(self, live: LiveJob, now: float) -> Task:
+        """Free everything the job holds from `now` on; what is done is done. The job as it is now, its rest of work."""
+        ahead, live.ahead = live.ahead, []
+        live.version += 1
+        for piece in ahead:
+            if piece.end <= now:
+                live.past.append(piece)
+                continue
+            if piece.start < now:
+                live.past.append(replace(piece, end=now))
+            self._change(live, piece, max(piece.start, now), live.trace.gpus)
+        return self.rest_of(live)
+
+    def rest_of(self, live: LiveJob) -> Task:
+        """The job with the work its past pieces have left, on the site where its checkpoint lies."""
+        if not live.past:
+            return live.task
+        done = sum(piece.end - piece.start for piece in live.past)
+        here = live.past[-1].choice.site
+        choices = tuple(replace(c, work=max(c.work - done, WORK_TOLERANCE_SECONDS)) for c in live.task.choices if c.site == here)
+        return replace(live.task, choices=choices)
+
+    def advance(self, now: float) -> None:
+        """Let what has ended in the cell of `now` free its GPUs for the rest of that cell; forget finished jobs."""
+        begin = self.terrain.cell(now) * self.terrain.step
+        while self._ends and self._ends[0][0] <= now:
+            end, _, live, version, piece = heappop(self._ends)
+            if version == live.version and end > begin:
+                self.free[piece.choice.site, self.terrain.cell(now)] += live.trace.gpus
+        finished = [job for job, live in self.live.items() if live.ahead and live.ahead[-1].end <= now]
+        for job in finished:
+            del self.live[job]
+
+    def _change(self, live: LiveJob, piece: Piece, start: float, gpus: int) -> None:
+        self.free[piece.choice.site, self.terrain.cell(start) : self.terrain.cell_after(piece.end)] += gpus
