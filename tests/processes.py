@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
+
 T = TypeVar("T")
 
 
@@ -31,6 +33,7 @@ def wait_for(look: Callable[[], T | None], seconds: float = 60.0) -> T:
 @dataclass(frozen=True, slots=True)
 class RunningDaemon:
     url: str
+    http: httpx.Client
     process: subprocess.Popen[bytes]
     log: Path
     folder: Path
@@ -46,7 +49,9 @@ def daemon_process(folder: Path, arguments: Sequence[str] = (), environment: dic
     with log.open("wb") as errors:
         process = subprocess.Popen(command, cwd=folder, stderr=errors, env=clean | {"PYTHONPATH": root} | (environment or {}))
         try:
-            yield RunningDaemon(wait_for(lambda: _announced(process, log)), process, log, folder)
+            url = wait_for(lambda: _announced(process, log))
+            with httpx.Client(base_url=url, timeout=30.0) as http:
+                yield RunningDaemon(url, http, process, log, folder)
         finally:
             stop(process)
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -46,12 +45,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
 
 def test_an_empty_folder_is_served_without_key_token_or_configuration(tmp_path: Path) -> None:
     with daemon_process(tmp_path) as daemon:
-        assert httpx.get(f"{daemon.url}/healthz").text == "ok\n"
+        assert daemon.http.get("/healthz").text == "ok\n"
         assert psutil.Process(daemon.process.pid).memory_info().rss < 150e6
-        (site,) = httpx.get(f"{daemon.url}/v1/sites").json()
+        (site,) = daemon.http.get("/v1/sites").json()
         assert (site["name"], site["zone"], site["intensity"]["rung"]) == ("local", "WORLD", "yearly-mean")
         assert "world-zone" in daemon.log.read_text()
-        answer = httpx.post(f"{daemon.url}/v1/jobs", json=job(training()))
+        answer = daemon.http.post("/v1/jobs", json=job(training()))
         assert answer.status_code == 201, answer.text
 
 
@@ -69,15 +68,15 @@ def test_the_daemon_listens_after_a_second_and_a_half_of_computing(tmp_path: Pat
 
 def test_sigterm_ends_it_well_and_a_restart_knows_every_accepted_job(tmp_path: Path) -> None:
     with daemon_process(tmp_path) as daemon:
-        accepted = httpx.post(f"{daemon.url}/v1/jobs", json=job(synthesis(weights={"path": "weights.pt"}))).json()["job"]["id"]
+        accepted = daemon.http.post("/v1/jobs", json=job(synthesis(weights={"path": "weights.pt"}))).json()["job"]["id"]
         assert stop(daemon.process) == 0
         assert "serve-stopped" in daemon.log.read_text()
     with daemon_process(tmp_path) as daemon:
-        assert httpx.get(f"{daemon.url}/v1/jobs/{accepted}").status_code == 200
+        assert daemon.http.get(f"/v1/jobs/{accepted}").status_code == 200
         daemon.process.send_signal(signal.SIGKILL)
         daemon.process.wait(10)
     with daemon_process(tmp_path) as daemon:
-        assert httpx.get(f"{daemon.url}/v1/jobs/{accepted}").status_code == 200
+        assert daemon.http.get(f"/v1/jobs/{accepted}").status_code == 200
 
 
 def refused(folder: Path, *arguments: str, code: int) -> str:
@@ -120,7 +119,7 @@ def test_hardware_without_a_profile_is_estimated_by_a_similar_device_and_said_so
     (tmp_path / "lowtide.toml").write_text("[[sites]]\nname = 'a'\nzone = 'DE'\nhardware = 'abacus-9000'\n")
     with daemon_process(tmp_path) as daemon:
         assert "hardware-unknown" in daemon.log.read_text()
-        answer = httpx.post(f"{daemon.url}/v1/estimates", json=job(training())).json()
+        answer = daemon.http.post("/v1/estimates", json=job(training())).json()
         assert "similar" in answer["estimate"]["origin"], answer
 
 
@@ -151,21 +150,21 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("body", "field"), BAD_JOBS.values(), ids=BAD_JOBS)
 def test_what_cannot_be_done_is_refused_naming_the_field(daemon: RunningDaemon, body: dict[str, Any], field: str) -> None:
-    problem = check_problem(httpx.post(f"{daemon.url}/v1/jobs", json=body), 422)
+    problem = check_problem(daemon.http.post("/v1/jobs", json=body), 422)
     assert [error["field"] for error in problem["errors"]] == [field], json.dumps(problem, indent=1)
 
 
 def test_an_unknown_zone_is_not_found_and_the_known_ones_are_named(daemon: RunningDaemon) -> None:
-    assert "DE, SE" in check_problem(httpx.get(f"{daemon.url}/v1/zones/XX/intensity"), 404)["detail"]
+    assert "DE, SE" in check_problem(daemon.http.get("/v1/zones/XX/intensity"), 404)["detail"]
 
 
 def test_the_curl_of_the_readme_ends_in_the_ledger(daemon: RunningDaemon) -> None:
     """Submit, preview, list, why, cancel, ledger, metrics: each answers."""
-    submitted = httpx.post(f"{daemon.url}/v1/jobs", json=job(training()), headers={"Idempotency-Key": "readme"})
+    submitted = daemon.http.post("/v1/jobs", json=job(training()), headers={"Idempotency-Key": "readme"})
     job_id = submitted.json()["job"]["id"]
     assert submitted.json()["preview"]["reason"]
-    assert job_id in [item["id"] for item in httpx.get(f"{daemon.url}/v1/jobs").json()["items"]]
-    assert httpx.get(f"{daemon.url}/v1/jobs/{job_id}/events").json()["items"][0]["kind"] == "accepted"
-    assert httpx.post(f"{daemon.url}/v1/jobs/{job_id}/cancel").status_code == 200
-    assert httpx.get(f"{daemon.url}/v1/jobs/{job_id}/ledger").json()["job_id"] == job_id
-    assert "lowtide_jobs{" in httpx.get(f"{daemon.url}/metrics").text
+    assert job_id in [item["id"] for item in daemon.http.get("/v1/jobs").json()["items"]]
+    assert daemon.http.get(f"/v1/jobs/{job_id}/events").json()["items"][0]["kind"] == "accepted"
+    assert daemon.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
+    assert daemon.http.get(f"/v1/jobs/{job_id}/ledger").json()["job_id"] == job_id
+    assert "lowtide_jobs{" in daemon.http.get("/metrics").text

@@ -29,5 +29,5 @@ def service(running: tuple[str, ScriptedService]) -> ScriptedService:
 
 @pytest.fixture
 def api(running: tuple[str, ScriptedService], service: ScriptedService) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running[0]) as client:
+    with httpx.Client(base_url=running[0], timeout=30.0) as client:
         yield client

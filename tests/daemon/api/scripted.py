@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from daemon.domain.errors import Conflict, NotFound, Rejected
+from daemon.domain.errors import Conflict, LowtideError, NotFound, Rejected
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.views import (
+    AdviceView,
     BandView,
     EstimateAnswer,
     EstimateView,
@@ -20,6 +21,8 @@ from daemon.service.views import (
     JobDetail,
     JobView,
     LedgerView,
+    LeverView,
+    MonthView,
     Page,
     PlanView,
     PreviewView,
@@ -27,6 +30,7 @@ from daemon.service.views import (
     Readiness,
     ReportTotals,
     ReportView,
+    SiteEstimateView,
     SiteView,
     Submission,
     WindowView,
@@ -41,6 +45,27 @@ ESTIMATE = EstimateView(
     origin="from FLOPs and this hardware's coefficients",
     hardware="generic-cpu",
 )
+ADVICE = AdviceView(
+    now_g=BandView(low=300.0, mid=402.0, high=500.0),
+    best_g=BandView(low=20.0, mid=31.0, high=45.0),
+    by_site=[
+        SiteEstimateView(
+            site="umea", zone="SE", hardware="generic-cpu", energy_kwh=BandView(low=0.9, mid=1.0, high=1.2),
+            duration_hours=BandView(low=2.5, mid=3.0, high=3.5), now_g=None, best_g=BandView(low=20.0, mid=31.0, high=45.0),
+            best_start=NOW, best_end=NOW + timedelta(hours=3), rung=None, reason="cleaner window tonight",
+        )
+    ],
+    by_month=[MonthView(month="2026-02", zone="DE", g_per_kwh=400.0, g=BandView(low=558.0, mid=620.0, high=744.0), source="portal")],
+    spend_later=LeverView(
+        change="wait for the best window", saved_g=BandView(low=250.0, mid=371.0, high=480.0), saved_kwh=0.0, saved_hours=-9.0,
+        caveat="Quality stays as it is.",
+    ),
+    spend_less=[
+        LeverView(change="200 DDIM steps", saved_g=BandView(low=15.0, mid=24.8, high=36.0), saved_kwh=0.8, saved_hours=2.4, caveat="Look."),
+        LeverView(change="bfloat16 instead of float32", saved_g=None, saved_kwh=None, saved_hours=None, caveat="Unknown here."),
+    ],
+    comparison="1,000 samples take 100 kWh: 34 times the mean of image generation",
+)  # fmt: skip
 PREVIEW = PreviewView(segments=[WINDOW], expected_g=31.0, run_now_g=402.0, reason="cleaner window tonight in SE: 31 g instead of 402 g")
 TOTALS = ReportTotals(
     jobs=1, energy_kwh=1.0, facility_energy_kwh=1.55, measured_kwh=0.5, estimated_kwh=0.25, simulated_kwh=0.25, waste_kwh=0.1,
@@ -78,12 +103,12 @@ class ScriptedService:
         for arrival in arrivals:
             try:
                 outcomes.append(self.submit(arrival.request, arrival.idempotency_key, arrival.digest))
-            except Exception as error:
+            except (LowtideError, RuntimeError) as error:
                 outcomes.append(error)
         return outcomes
 
     def estimate(self, request: JobRequest) -> EstimateAnswer:
-        return EstimateAnswer(estimate=ESTIMATE, preview=PREVIEW)
+        return EstimateAnswer(estimate=ESTIMATE, preview=PREVIEW, advice=ADVICE)
 
     def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
         self.asked.append((states, project, cursor, limit))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -21,6 +23,6 @@ schema = schemathesis.openapi.from_dict(create_app(ScriptedService(), Settings()
 
 @schema.parametrize()
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_generated_request_meets_a_documented_answer(case: schemathesis.Case, running: tuple[str, ScriptedService]) -> None:
+def test_every_generated_request_meets_a_documented_answer(case: schemathesis.Case[Any], running: tuple[str, ScriptedService]) -> None:
     response = case.call(base_url=running[0])
     case.validate_response(response, checks=CHECKS)
