@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli import client
+from daemon.cli.advice import show_advice
 from daemon.cli.client import DEFAULT_URL, UrlOption
-from daemon.cli.output import USAGE, JsonFlag, duration, energy, facts, fail, grams, instant, print_json, say, table, windows
+from daemon.cli.output import USAGE, JsonFlag, duration, energy, facts, fail, grams, instant, per_sample, print_json, say, table, windows
 
 
 def _complete_job_id(incomplete: str) -> list[str]:
@@ -49,12 +50,13 @@ def submit(
 
 
 def estimate(file: JobFile, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
-    """What a job would cost, and where and when it would run, without queueing it."""
+    """What a job would cost now, later, elsewhere and in other months, and what spending less would save. Queues nothing."""
     answer = client.post(url, "/v1/estimates", _read_job(file))
     if as_json:
         print_json(answer)
-    else:
-        say(_forecast_facts(answer))
+        return
+    say(_forecast_facts(answer))
+    show_advice(answer["advice"])
 
 
 def jobs(
@@ -137,10 +139,7 @@ def _forecast_facts(answer: dict[str, Any]) -> Any:
             ("Window", windows(preview["segments"]) or "none now"),
             ("Expected", grams(preview["expected_g"])),
             ("Run now", grams(preview["run_now_g"])),
-            (
-                "Per 1,000",
-                None if estimated["g_per_1000_samples"] is None else f"{grams(estimated['g_per_1000_samples'])} gCO2e, in samples",
-            ),
+            ("Per sample", per_sample(estimated)),
             ("Why", preview["reason"]),
         ]
     )
@@ -200,6 +199,7 @@ def _ledger_facts(entry: dict[str, Any], clock_note: str | None) -> Any:
             ("Saved", grams(entry["saving_g"])),
             ("By time", grams(entry["saving_by_time_g"])),
             ("By place", grams(entry["saving_by_place_g"])),
+            ("Per sample", per_sample(entry)),
             ("Clock", clock_note),
         ]
     )

@@ -95,6 +95,12 @@ def grams(value: float | None) -> str | None:
     return number(value, "g")
 
 
+def per_sample(figures: dict[str, Any]) -> str | None:
+    """gCO2e of one sample and of 1,000; None for what makes no samples."""
+    one = figures["g_per_sample"]
+    return None if one is None else f"{grams(one)} CO2e, {grams(figures['g_per_1000_samples'])} per 1,000"
+
+
 def energy(kwh: float | None) -> str | None:
     """Energy given in kWh; in Wh below a tenth of one."""
     if kwh is not None and 0 < abs(kwh) < 0.1:

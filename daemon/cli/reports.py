@@ -8,7 +8,7 @@ import typer
 
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
-from daemon.cli.output import JsonFlag, energy, facts, grams, instant, number, percent, print_json, say, table, windows
+from daemon.cli.output import JsonFlag, energy, facts, grams, instant, number, per_sample, percent, print_json, say, table, windows
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +55,8 @@ def show_report(answer: dict[str, Any]) -> None:
     say(_totals(answer["totals"]))
     for equal in answer["equivalents"]:
         say(f"as much as {number(equal['value'], equal['unit'])} {equal['name']} ({equal['factor']}; {equal['source']})")
+    if answer["comparison"]:
+        say(answer["comparison"])
     for note in answer["notes"]:
         say(note)
 
@@ -88,6 +90,6 @@ def _totals(totals: dict[str, Any]) -> Any:
             ("Run now", grams(totals["baseline_g"])),
             ("Saved", f"{grams(totals['saving_g'])}, of which claimed {grams(totals['claimed_saving_g'])}"),
             ("Of hindsight", percent(totals["hindsight_share"])),
-            ("Per 1,000 samples", grams(totals["g_per_1000_samples"])),
+            ("Per sample", per_sample(totals)),
         ]
     )

@@ -128,16 +128,16 @@ def show_short_runs(runs: Sequence[ShortRun | Skipped]) -> None:
             f"{run.blocks} x {run.steps_per_block}",
             _plus_minus(run.watts, run.watts_sd),
             number(run.seconds_per_step * 1000),
-            _plus_minus(run.machine_kwh, run.machine_sd_kwh),
             _plus_minus(run.kg, run.sd_kg),
             number(run.hours),
-            run.provenance,
         )
         for run in measured
     ]
-    columns = ("run", "blocks x steps", "W", "ms per step", "kWh at machine", "kg CO2e at EU27", "hours", "joules")
+    columns = ("run", "blocks x steps", "W", "ms per step", "kg CO2e at EU27", "hours")
     if runs:
-        say(table("Short runs on this machine, extrapolated to the paper's run", columns, rows, right=columns[1:7]))
+        say(table("Short runs on this machine, extrapolated to the paper's runs", columns, rows, right=columns[1:]))
+    for provenance in sorted({run.provenance for run in measured}):
+        say(f"joules: {provenance}")
     for run in runs:
         if isinstance(run, Skipped):
             say(f"skipped: {run.phase}, {run.image}: {run.reason}")

@@ -13,7 +13,7 @@ from daemon.domain.job import Job, JobRequest
 from daemon.domain.plan import SiteOption
 from daemon.domain.site import Site
 from jobs.energy.model import EnergyModel, Estimate, RunObservation
-from jobs.spec import SynthesisWorkload, TrainingWorkload
+from jobs.spec import Precision, SynthesisWorkload, TrainingWorkload
 
 REMEMBERED_ESTIMATES = 4096  # one submission asks several times about one workload, and a tick asks again and again
 
@@ -50,6 +50,10 @@ class Costs:
     def estimate(self, request: JobRequest, hardware: str) -> Estimate:
         """Component energy in kWh and real seconds of the whole workload on that hardware."""
         return self._estimated(hardware, request.workload, request.constraints.gpus)
+
+    def knows(self, hardware: str, precision: Precision) -> bool:
+        """Whether anything at that precision was measured on that hardware."""
+        return self._models[hardware].knows(precision)
 
     def option(self, job: Job, site: Site, left: WorkLeft, transfer_kwh: float) -> SiteOption:
         """What is left of the job on that site, for the planner. Joules are real; seconds are the grid's."""

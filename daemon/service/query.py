@@ -10,7 +10,7 @@ from daemon.domain.errors import Rejected
 from daemon.domain.job import Job
 from daemon.domain.states import JobState
 from daemon.service.energy_tally import EnergyTally
-from daemon.service.render import attempt_view, entry_view, job_view, plan_view
+from daemon.service.render import attempt_view, entry_view, job_view, per_1000, plan_view
 from daemon.service.report import clock_note, make_report
 from daemon.service.views import EventView, JobDetail, JobView, LedgerView, Page, PlanView, ReportView
 from daemon.service.work import JobWork, works_of
@@ -39,8 +39,10 @@ class Queries:
         with self._store.read() as reader:
             work = _work(reader, reader.job(job_id))
             view = job_view(work, self._energy_kwh(reader, work))
+            settled = reader.ledger(job_id)[-1:] if work.job.state.is_final else []
         return JobDetail(
             **dict(view),
+            g_per_1000_samples=per_1000(settled[0].actual_g, settled[0].samples) if settled else None,
             request=work.job.request,
             attempts=[attempt_view(attempt) for attempt in work.attempts],
             directories=[run.directory for run in work.runs],

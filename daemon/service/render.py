@@ -43,7 +43,7 @@ def preview_view(answer: Placement | Unplaced) -> PreviewView:
     )
 
 
-def _band(band: Band, factor: float = 1.0) -> BandView:
+def band_view(band: Band, factor: float = 1.0) -> BandView:
     return BandView(low=band.low * factor, mid=band.mid * factor, high=band.high * factor)
 
 
@@ -52,8 +52,8 @@ def estimate_view(estimate: Estimate, hardware: str, job: Job, preview: Placemen
     if isinstance(preview, Placement) and isinstance(job.workload, SynthesisWorkload):
         per_thousand = per_1000(preview.expected_g, job.workload.samples)
     return EstimateView(
-        energy_kwh=_band(estimate.energy_kwh),
-        duration_hours=_band(estimate.duration_seconds, clock.rate / 3600),
+        energy_kwh=band_view(estimate.energy_kwh),
+        duration_hours=band_view(estimate.duration_seconds, clock.rate / 3600),
         power_watts=estimate.power_watts,
         origin=estimate.origin,
         hardware=hardware,

@@ -9,6 +9,7 @@ from daemon.clock import Clock
 from daemon.domain.equivalents import EQUIVALENTS
 from daemon.domain.job import Job
 from daemon.domain.ledger import LedgerEntry
+from daemon.domain.power_hungry import comparison_line
 from daemon.service.render import per_1000, report_line
 from daemon.service.views import EquivalentView, ReportTotals, ReportView
 
@@ -38,6 +39,7 @@ def make_report(settled: Sequence[Settled], start: datetime | None, end: datetim
             )
             for item in EQUIVALENTS
         ],
+        comparison=_comparison([entry for _, entry in settled], totals),
         notes=_notes(settled, totals, clock),
     )
 
@@ -65,6 +67,14 @@ def sum_up(entries: Sequence[LedgerEntry]) -> ReportTotals:
         samples=samples,
         g_per_1000_samples=per_1000(sum(entry.actual_g or 0.0 for entry in synthesis), samples),
     )
+
+
+def _comparison(entries: Sequence[LedgerEntry], totals: ReportTotals) -> str | None:
+    """All samples together beside published tasks."""
+    if not totals.samples:
+        return None
+    kwh = sum(entry.energy_kwh for entry in entries if entry.samples and entry.saving_g is not None)
+    return comparison_line(kwh / totals.samples * 1000, totals.g_per_1000_samples)
 
 
 def _notes(settled: Sequence[Settled], totals: ReportTotals, clock: Clock) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 from daemon.domain.job import JobRequest
 from daemon.domain.states import AttemptState, JobState
@@ -24,15 +24,28 @@ class BandView(View):
     high: float
 
 
-class EstimateView(View):
-    """What a job is expected to cost before it runs. Component energy, without PUE; hours of the grid's clock."""
+class PerSample(View):
+    """Emissions of a synthesis in the unit of Power Hungry Processing, and of one sample; None for training and where unknown."""
+
+    g_per_1000_samples: float | None = Field(default=None, description="gCO2e per 1,000 samples, facility")
+
+    @computed_field(description="gCO2e per sample, facility")  # type: ignore[prop-decorator]
+    @property
+    def g_per_sample(self) -> float | None:
+        return None if self.g_per_1000_samples is None else self.g_per_1000_samples / 1000
+
+
+class EstimateView(PerSample):
+    """What a job is expected to cost before it runs. Component energy, without PUE; hours of the grid's clock.
+
+    Emissions per sample are those of the previewed window.
+    """
 
     energy_kwh: BandView
     duration_hours: BandView
     power_watts: float
     origin: str = Field(description="where the numbers come from, in words")
     hardware: str
-    g_per_1000_samples: float | None = Field(default=None, description="gCO2e per 1,000 samples in the previewed window, facility")
 
 
 class WindowView(View):
@@ -88,7 +101,9 @@ class JobView(View):
     plan: list[WindowView] = []
 
 
-class JobDetail(JobView):
+class JobDetail(JobView, PerSample):
+    """Emissions per sample are those of the newest settlement."""
+
     request: JobRequest
     attempts: list[AttemptView]
     directories: list[str] = Field(description="run directories: samples, weights, logs")
@@ -102,11 +117,63 @@ class Submission(View):
     preview: PreviewView
 
 
+class SiteEstimateView(View):
+    """The whole job at one admissible site: begun as soon as it may, and in the best window there. Facility emissions."""
+
+    site: str
+    zone: str
+    hardware: str
+    energy_kwh: BandView
+    duration_hours: BandView
+    now_g: BandView | None
+    best_g: BandView | None
+    best_start: AwareDatetime | None
+    best_end: AwareDatetime | None
+    rung: str | None = Field(description="worst rung of the hours behind now_g")
+    reason: str
+
+
+class MonthView(View):
+    """The whole job at home at a month's mean intensity; the interval is that of the energy alone."""
+
+    month: str
+    zone: str
+    g_per_kwh: float
+    g: BandView
+    source: str
+
+
+class LeverView(View):
+    """What one change saves against the job as asked; negative is more. None is unknown, not zero."""
+
+    change: str
+    saved_g: BandView | None
+    saved_kwh: float | None = Field(description="component energy")
+    saved_hours: float | None = Field(description="until it is done; negative is later")
+    caveat: str = Field(description="what it may cost in quality")
+
+
+class AdviceView(View):
+    """Facility emissions now and at the best window, at each site, by month; spending less beside spending later.
+
+    `now_g`: at home, begun as soon as it may. `spend_less` counts at the intensity of the best window.
+    """
+
+    now_g: BandView | None
+    best_g: BandView | None
+    by_site: list[SiteEstimateView]
+    by_month: list[MonthView]
+    spend_later: LeverView | None
+    spend_less: list[LeverView]
+    comparison: str | None = Field(description="beside published tasks (Power Hungry Processing)")
+
+
 class EstimateAnswer(View):
     """The answer to `POST /v1/estimates`: as a submission, without queueing anything."""
 
     estimate: EstimateView
     preview: PreviewView
+    advice: AdviceView
 
 
 class EventView(View):
@@ -117,7 +184,7 @@ class EventView(View):
     detail: dict[str, object]
 
 
-class LedgerEntryView(View):
+class LedgerEntryView(PerSample):
     """One settlement; see LedgerEntry for the definitions."""
 
     sequence: int
@@ -144,7 +211,6 @@ class LedgerEntryView(View):
     saving_by_time_g: float | None
     saving_by_place_g: float | None
     samples: int
-    g_per_1000_samples: float | None
     unsettled_hours: int
     worst_rung: str
     is_claimed: bool
@@ -234,7 +300,7 @@ class EquivalentView(View):
     source: str
 
 
-class ReportLine(View):
+class ReportLine(PerSample):
     job_id: str
     name: str
     project: str
@@ -249,11 +315,10 @@ class ReportLine(View):
     overhead_g: float | None
     hindsight_share: float | None
     samples: int
-    g_per_1000_samples: float | None
     settlement: str | None
 
 
-class ReportTotals(View):
+class ReportTotals(PerSample):
     """Sums over the lines that have a settlement; `claimed_saving_g` over final entries only."""
 
     jobs: int
@@ -269,7 +334,6 @@ class ReportTotals(View):
     claimed_saving_g: float
     hindsight_share: float | None
     samples: int
-    g_per_1000_samples: float | None
 
 
 class ReportView(View):
@@ -278,6 +342,7 @@ class ReportView(View):
     lines: list[ReportLine]
     totals: ReportTotals
     equivalents: list[EquivalentView]
+    comparison: str | None = Field(default=None, description="all samples beside published tasks (Power Hungry Processing)")
     notes: list[str] = Field(description="what the numbers are and are not: attributional, replayed, estimated")
 
 

@@ -75,10 +75,12 @@ def _months(study: Study, axes: list[Axes]) -> None:
 
 
 def _distribution(study: Study, axes: list[Axes]) -> None:
-    rows = study.distribution
-    labels = [f"{row.gpus} x batch {row.batch_per_gpu}" for row in rows]
-    _bars(axes[0], labels, [row.kg for row in rows], [row.sd_kg for row in rows])
-    axes[0].set_title("Fig. 4a: GPUs x batch; left same global batch, right same per GPU")
+    """Both readings of "the same batch size", side by side."""
+    for axis, reading in zip(axes, dict.fromkeys(row.reading for row in study.distribution), strict=True):
+        rows = [row for row in study.distribution if row.reading == reading]
+        labels = [f"{row.gpus} GPU" for row in rows]
+        _bars(axis, labels, [row.kg for row in rows], [row.sd_kg for row in rows])
+        axis.set_title(f"Fig. 4a: training, {reading}")
 
 
 def _steps(study: Study, axes: list[Axes]) -> None:
@@ -100,6 +102,6 @@ _FIGURES: tuple[tuple[str, int, Callable[[Study, list[Axes]], None]], ...] = (
     ("fig2-model-sizes", 2, _model_sizes),
     ("fig3a-regions", 2, _regions),
     ("fig3b-months", 1, _months),
-    ("fig4a-distributed-training", 1, _distribution),
+    ("fig4a-distributed-training", 2, _distribution),
     ("fig4b-inference-steps", 1, _steps),
 )

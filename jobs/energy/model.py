@@ -15,7 +15,7 @@ from jobs.energy.configuration import Configuration, synthesis_configuration, tr
 from jobs.energy.hardware import HardwareProfile
 from jobs.energy.observation import RunObservation
 from jobs.energy.prediction import OriginKind, StepCost, StepPredictor
-from jobs.spec import SynthesisWorkload, TrainingWorkload
+from jobs.spec import Precision, SynthesisWorkload, TrainingWorkload
 
 __all__ = ["Band", "EnergyModel", "Estimate", "OriginKind", "RunObservation"]
 
@@ -69,6 +69,8 @@ class EnergyModel:
         self._by_configuration: dict[Configuration, _Corrections] = {}
         self._by_work: dict[str, _Corrections] = {}
         self._learn(own)
+        configurations = [*(step.configuration for step in profile.measured), *(run.configuration for run in own)]
+        self._precisions = {known.precision for known in profile.coefficients} | {known.precision for known in configurations}
 
     def estimate(self, workload: TrainingWorkload | SynthesisWorkload, gpus: int = 1) -> Estimate:
         """Energy and time of the whole workload on `gpus` devices that share each batch (training) or the samples."""
@@ -81,6 +83,10 @@ class EnergyModel:
     def cost(self, configuration: Configuration) -> StepCost:
         """One step (for synthesis, one sample) of that configuration, with what finished runs have taught."""
         return self._corrected(configuration)[0]
+
+    def knows(self, precision: Precision) -> bool:
+        """Whether anything at that precision was measured on this hardware; else its estimates are those of another precision."""
+        return precision in self._precisions
 
     def _training(self, workload: TrainingWorkload, gpus: int) -> _Total:
         """VQ-GAN steps, then UNet steps. Each device takes its part of every batch."""

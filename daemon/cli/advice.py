@@ -1,0 +1,65 @@
+"""The advice of an estimate as people read it: now, later, elsewhere, by month, and what spending less would save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemon.cli.output import duration, energy, facts, grams, instant, number, say, table
+
+Answer = dict[str, Any]
+
+
+def show_advice(advice: Answer) -> None:
+    """Everything after the estimate itself."""
+    say(facts([("Now at home", band(advice["now_g"])), ("Best window", band(advice["best_g"]))]))
+    _show_sites(advice["by_site"])
+    if advice["by_month"]:
+        _show_months(advice["by_month"])
+    _show_levers(advice)
+    if advice["comparison"]:
+        say(advice["comparison"])
+
+
+def band(value: Answer | None) -> str | None:
+    """A middle with its central 80 % interval; None stays None."""
+    return None if value is None else f"{grams(value['mid'])} ({grams(value['low'])} to {grams(value['high'])})"
+
+
+def _show_sites(sites: list[Answer]) -> None:
+    rows = [
+        (
+            item["site"],
+            item["zone"],
+            energy(item["energy_kwh"]["mid"]),
+            duration(item["duration_hours"]["mid"]),
+            band(item["now_g"]),
+            item["rung"],
+            band(item["best_g"]),
+            instant(item["best_start"]),
+        )
+        for item in sites
+    ]
+    columns = ("site", "zone", "energy", "time", "now", "rung", "best window", "from, UTC")
+    say(table("At each site", columns, rows, right=("energy", "time", "now", "best window")))
+
+
+def _show_months(months: list[Answer]) -> None:
+    rows = [(item["month"], number(item["g_per_kwh"]), band(item["g"])) for item in months]
+    say(table(f"By month, {months[0]['zone']}", ("month", "gCO2e/kWh", "emits"), rows, right=("gCO2e/kWh", "emits")))
+
+
+def _show_levers(advice: Answer) -> None:
+    """Waiting first, then every way to need less."""
+    later = advice["spend_later"]
+    shown = [("later", later)] if later else []
+    shown += [("less", item) for item in advice["spend_less"]]
+    rows = [(kind, item["change"], band(item["saved_g"]) or "unknown", _sooner(item["saved_hours"])) for kind, item in shown]
+    say(table("Spend later, or spend less (in the best window)", ("spend", "change", "saves", "done"), rows, right=("saves", "done")))
+    for _, item in shown:
+        say(f"{item['change']}: {item['caveat']}")
+
+
+def _sooner(hours: float | None) -> str:
+    if hours is None:
+        return "unknown"
+    return f"{duration(abs(hours))} {'later' if hours < 0 else 'sooner'}"

@@ -1,0 +1,192 @@
+"""What a job would emit now, later, elsewhere and in other months, and what spending less would save beside spending later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from daemon.clock import Clock
+from daemon.domain.job import Job
+from daemon.domain.plan import Placement, PlanJob, SiteOption, Unplaced
+from daemon.domain.power_hungry import comparison_line
+from daemon.domain.site import Site
+from daemon.service.bands import difference, product, relative, scaled, spared, stretched
+from daemon.service.board import Board
+from daemon.service.costs import Costs
+from daemon.service.levers import Lever, levers
+from daemon.service.policy import Workplaces
+from daemon.service.render import band_view, per_1000
+from daemon.service.snapshot import OutlookOf
+from daemon.service.views import AdviceView, BandView, LeverView, MonthView, SiteEstimateView
+from forecast.intensity import PeriodMean, Rung
+from forecast.timeline import HOUR, Interval, floor_to
+from jobs.energy.model import Band
+from jobs.spec import SynthesisWorkload
+
+MeansOf = Callable[[str], Sequence[PeriodMean]]  # zone -> its recorded monthly and yearly means
+LONGEST_MONTH = timedelta(days=32)
+
+
+class Adviser:
+    """Answers for one job at a time. Reads the outlook and the board, changes nothing."""
+
+    def __init__(self, workplaces: Workplaces, costs: Costs, board: Board, outlook: OutlookOf, means_of: MeansOf, clock: Clock) -> None:
+        self._sites = {name: place.site for name, place in workplaces.items()}
+        self._costs, self._board, self._outlook, self._means_of, self._clock = costs, board, outlook, means_of, clock
+
+    def advise(self, job: Job, planned: PlanJob, preview: Placement | Unplaced) -> AdviceView:
+        """`planned` is the job as the planner sees it, `preview` what it would get now."""
+        home = self._sites[job.home]
+        at_once = self._at_once(job, home, planned.earliest, 0.0)[0]
+        now = self._blurred(job, home, at_once)
+        best = self._best(job, preview)
+        return AdviceView(
+            now_g=_view(now),
+            best_g=_view(best),
+            by_site=[self._site(job, planned, option) for option in planned.options],
+            by_month=self._months(job, home),
+            spend_later=self._later(job, at_once, planned, preview),
+            spend_less=[self._less(job, lever, best or now, preview) for lever in levers(job.workload)],
+            comparison=self._comparison(job, best),
+        )
+
+    def _site(self, job: Job, planned: PlanJob, option: SiteOption) -> SiteEstimateView:
+        """The whole job at that one site."""
+        site = self._sites[option.site]
+        estimate = self._costs.estimate(job.request, site.hardware)
+        now, rung = self._at_once(job, site, planned.earliest, option.transfer_kwh)
+        window = self._board.preview(replace(planned, options=(option,)))
+        placed = window if isinstance(window, Placement) else None
+        return SiteEstimateView(
+            site=site.name,
+            zone=site.zone,
+            hardware=site.hardware,
+            energy_kwh=band_view(estimate.energy_kwh),
+            duration_hours=band_view(estimate.duration_seconds, self._clock.rate / 3600),
+            now_g=_view(self._blurred(job, site, now)),
+            best_g=_view(self._best(job, window)),
+            best_start=placed.segments[0].start if placed else None,
+            best_end=placed.segments[-1].end if placed else None,
+            rung=rung.label if rung is not None else None,
+            reason=window.reason,
+        )
+
+    def _at_once(self, job: Job, site: Site, start: datetime, transfer_kwh: float) -> tuple[Band | None, Rung | None]:
+        """Facility emissions if the job began at `start` and never paused, whatever else is there; and the worst rung of those hours.
+
+        The interval is that of the intensity alone, as in the planner's placements.
+        """
+        estimate = self._costs.estimate(job.request, site.hardware)
+        begin = max(start, self._clock.now())
+        span = Interval(begin, begin + timedelta(seconds=max(1.0, self._clock.grid_seconds(estimate.duration_seconds.mid))))
+        intensity, rung = self._mean_intensity(site.zone, span)
+        if intensity is None:
+            return None, None
+        return scaled(intensity, estimate.energy_kwh.mid * site.pue + transfer_kwh), rung
+
+    def _mean_intensity(self, zone: str, span: Interval) -> tuple[Band | None, Rung | None]:
+        """gCO2e/kWh over the span; its bounds are the means of the hours' bounds: hours of one zone err together."""
+        first = floor_to(span.start, HOUR)
+        hours = [span.overlap(hour) for hour in Interval(first, span.end).cut(HOUR)]
+        weights = np.array([hour.seconds if hour is not None else 0.0 for hour in hours])
+        outlook = self._outlook(zone, first, HOUR, len(hours), self._clock.now())
+        if np.isnan(outlook.g_per_kwh).any():
+            return None, None
+        low, mid, high = (float(np.average(values, weights=weights)) for values in (outlook.low, outlook.g_per_kwh, outlook.high))
+        return Band(low, mid, high), Rung(int(outlook.rung.max()))
+
+    def _blurred(self, job: Job, site: Site, grams: Band | None) -> Band | None:
+        """The same with the uncertainty of the energy on that site's hardware."""
+        energy = self._costs.estimate(job.request, site.hardware).energy_kwh
+        return None if grams is None else product(relative(energy), grams)
+
+    def _best(self, job: Job, window: Placement | Unplaced) -> Band | None:
+        """Emissions in a window."""
+        if isinstance(window, Unplaced):
+            return None
+        return self._blurred(job, self._sites[window.segments[0].site], _placed(window))
+
+    def _energy(self, job: Job, window: Placement | Unplaced) -> Band:
+        """Component energy on the hardware where the window begins, at home without one."""
+        site = window.segments[0].site if isinstance(window, Placement) else job.home
+        return self._costs.estimate(job.request, self._sites[site].hardware).energy_kwh
+
+    def _months(self, job: Job, home: Site) -> list[MonthView]:
+        """At the newest known mean of each calendar month, at home. The interval is that of the energy alone."""
+        energy = scaled(self._costs.estimate(job.request, home.hardware).energy_kwh, home.pue)
+        return [
+            MonthView(
+                month=f"{mean.interval.start:%Y-%m}",
+                zone=home.zone,
+                g_per_kwh=mean.g_per_kwh,
+                g=band_view(scaled(energy, mean.g_per_kwh)),
+                source=mean.source,
+            )
+            for mean in newest_months(self._means_of(home.zone))
+        ]
+
+    def _later(self, job: Job, at_once: Band | None, planned: PlanJob, window: Placement | Unplaced) -> LeverView | None:
+        """Waiting for (and moving to) the previewed window, against starting as soon as it may at home.
+
+        The energy is taken to err in both alike.
+        """
+        if at_once is None or isinstance(window, Unplaced):
+            return None
+        home = self._costs.estimate(job.request, self._sites[job.home].hardware)
+        end = planned.earliest + timedelta(seconds=self._clock.grid_seconds(home.duration_seconds.mid))
+        return LeverView(
+            change="wait for the best window",
+            saved_g=band_view(stretched(difference(at_once, _placed(window)), relative(home.energy_kwh))),
+            saved_kwh=home.energy_kwh.mid - self._energy(job, window).mid,
+            saved_hours=(end - window.segments[-1].end).total_seconds() / 3600,
+            caveat="Quality stays as it is; the result only comes later.",
+        )
+
+    def _less(self, job: Job, lever: Lever, grams: Band | None, window: Placement | Unplaced) -> LeverView:
+        """The lever on the hardware of the window, at the intensity of the window."""
+        hardware = self._sites[window.segments[0].site if isinstance(window, Placement) else job.home].hardware
+        precision = lever.workload.precision
+        if precision != job.workload.precision and not self._costs.knows(hardware, precision):
+            unknown = f"What it saves is unknown: nothing was measured in {precision} on {hardware}; `lowtide profile` would tell."
+            return LeverView(change=lever.change, saved_g=None, saved_kwh=None, saved_hours=None, caveat=f"{lever.caveat} {unknown}")
+        before = self._costs.estimate(job.request, hardware)
+        after = self._costs.estimate(job.request.model_copy(update={"workload": lever.workload}), hardware)
+        saved_seconds = before.duration_seconds.mid - after.duration_seconds.mid
+        return LeverView(
+            change=lever.change,
+            saved_g=None if grams is None else band_view(spared(grams, before.energy_kwh, after.energy_kwh)),
+            saved_kwh=before.energy_kwh.mid - after.energy_kwh.mid,
+            saved_hours=self._clock.grid_seconds(saved_seconds) / 3600,
+            caveat=lever.caveat,
+        )
+
+    def _comparison(self, job: Job, best: Band | None) -> str | None:
+        """Beside published tasks, for a synthesis."""
+        if not isinstance(job.workload, SynthesisWorkload):
+            return None
+        samples = job.workload.samples
+        energy = self._costs.estimate(job.request, self._sites[job.home].hardware).energy_kwh.mid
+        return comparison_line(energy / samples * 1000, per_1000(best.mid if best else None, samples))
+
+
+def newest_months(means: Iterable[PeriodMean]) -> list[PeriodMean]:
+    """The newest mean of each calendar month, in order of time; of equal months the last given."""
+    newest: dict[int, PeriodMean] = {}
+    for mean in means:
+        if mean.interval.duration < LONGEST_MONTH:
+            known = newest.get(mean.interval.start.month)
+            if known is None or mean.interval.start >= known.interval.start:
+                newest[mean.interval.start.month] = mean
+    return sorted(newest.values(), key=lambda mean: mean.interval.start)
+
+
+def _placed(window: Placement) -> Band:
+    """The planner's expectation; its interval is that of the intensity."""
+    return Band(window.low_g, window.expected_g, window.high_g)
+
+
+def _view(band: Band | None) -> BandView | None:
+    return None if band is None else band_view(band)
