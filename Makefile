@@ -8,7 +8,7 @@ RUNTIME := $(VENV)/.runtime-installed
 TOOLS := $(VENV)/.tools-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all check format bench lock dashboards clean
+.PHONY: help demo serve test test-slow check format bench lock dashboards clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -22,8 +22,8 @@ serve: $(RUNTIME)  ## run the daemon here, with lowtide.toml if there is one
 test: $(TOOLS)  ## run the fast tests
 	$(VENV)/bin/python -m pytest -q -n 2 --dist loadgroup -m "not slow and not traces and not service"
 
-test-all: $(TOOLS)  ## run every test, the slow ones and those that need services or traces, too
-	$(VENV)/bin/python -m pytest -q -n 2 --dist loadgroup
+test-slow: $(TOOLS)  ## run all other tests: slow ones, and those that need services or traces
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadgroup -m "slow or traces or service"
 
 check: $(TOOLS)  ## lint, types, import contract
 	$(VENV)/bin/ruff check
