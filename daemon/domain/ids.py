@@ -13,5 +13,9 @@ _RANDOM_DIGITS = 5
 def new_id(prefix: str, now: datetime) -> str:
     """`prefix-` and 14 characters; ids made in different milliseconds sort by time."""
     milliseconds = int(now.timestamp() * 1000)
-    time = "".join(_ALPHABET[(milliseconds >> (5 * place)) & 31] for place in reversed(range(_TIME_DIGITS)))
-    return f"{prefix}-{time}{''.join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_DIGITS))}"
+    return f"{prefix}-{_digits(milliseconds, _TIME_DIGITS)}{_digits(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
+
+
+def _digits(number: int, count: int) -> str:
+    """The lowest `count` digits of the number in base 32."""
+    return "".join([_ALPHABET[(number >> (5 * place)) & 31] for place in range(count - 1, -1, -1)])

@@ -8,20 +8,44 @@ from daemon.domain.plan import IntArray, Mode
 from daemon.planner.offers import best_offer
 from daemon.planner.task import Choice, Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
-from daemon.planner.windows import TIE_SHARE, best_window
+from daemon.planner.windows import TIE_SHARE, best_window, prompt_window
 from forecast.intensity import FloatArray
 
 
 def quick_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
-    """What `best_offer` answers, sooner where the best unbroken window already costs no more than any pieces could."""
+    """What `best_offer` answers, sooner where a window already costs no more than any placement could."""
     if task.running >= 0:
         return best_offer(task, terrain, free, release, due)
+    flat = _flat_grams(task, terrain, release, due)
+    prompt = prompt_window(task, terrain, free, release, due)
+    if prompt is not None and prompt.pieces[0].choice is task.choices[0] and _is_unbeatable(prompt, flat):
+        return prompt  # of equals the earliest at the preferred site wins
     window = best_window(task, terrain, free, release, due)
     if task.job.mode is Mode.CONTIGUOUS:
         return window
-    if window is not None and window.score <= least_grams(task, terrain, free, release, due) * (1 + TIE_SHARE):
+    if window is not None and (_is_unbeatable(window, flat) or _is_unbeatable(window, least_grams(task, terrain, free, release, due))):
         return window
     return best_offer(task, terrain, free, release, due)
+
+
+def _is_unbeatable(window: Offer, least: float) -> bool:
+    return window.score <= least * (1 + TIE_SHARE)
+
+
+def _flat_grams(task: Task, terrain: Terrain, release: float, due: float) -> float:
+    """A lower bound that looks only at each site's lowest rate: as if every hour were its cleanest."""
+    first, last = terrain.cell(release), terrain.cell_after(min(due, terrain.end))
+    if last <= first:
+        return float("inf")
+    bounds = []
+    for choice in task.choices:
+        rate = terrain.rate[choice.site, first:last]
+        lowest = float(rate.min())
+        start = _least_start(choice, lowest, float(rate.max()) if choice.fresh_kwh < 0 else lowest)
+        if start < 0:
+            return 0.0
+        bounds.append((lowest * choice.power * choice.work / HOUR_SECONDS, start))
+    return min(work for work, _ in bounds) + min(start for _, start in bounds)
 
 
 def least_grams(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> float:

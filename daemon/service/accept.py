@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from daemon.clock import Clock
 from daemon.domain.errors import Conflict, NotFound, Rejected
 from daemon.domain.ids import new_id
 from daemon.domain.job import DataTag, Event, Job, JobRequest
-from daemon.domain.plan import Placement, Unplaced
+from daemon.domain.plan import Placement, PlanJob, Unplaced
 from daemon.domain.states import JobState
 from daemon.service.admission import admissible_sites, allowed_names, data_tag
+from daemon.service.advice import Adviser
+from daemon.service.arrival import Arrival, Outcome
 from daemon.service.board import Board
 from daemon.service.costs import Costs
 from daemon.service.policy import Policy, Workplaces
@@ -21,9 +24,12 @@ from daemon.service.render import estimate_view, job_view, preview_view
 from daemon.service.snapshot import Photographer, Weights
 from daemon.service.views import EstimateAnswer, Submission
 from daemon.service.work import JobWork
-from daemon.store import StaleWrite, Store
+from daemon.store import StaleWrite, Store, StoreUnavailable
 from jobs.energy.size import weights_gb
 from jobs.spec import SynthesisWorkload, TrainingWorkload
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +40,120 @@ class Predecessors:
     weights: Mapping[str, Weights]
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A job that is accepted as soon as it is on disk, and the answer to give then."""
+
+    arrival: Arrival
+    job: Job
+    event: Event
+    answer: Submission
+
+    @property
+    def record(self) -> tuple[Job, Event, tuple[str, str] | None]:
+        key = self.arrival.idempotency_key
+        return self.job, self.event, None if key is None else (key, self.arrival.digest)
+
+
 class Acceptance:
     """Turns requests into jobs. Nothing is committed to a plan here: the tick decides."""
 
     def __init__(
-        self, store: Store, workplaces: Workplaces, costs: Costs, photographer: Photographer, board: Board, clock: Clock, policy: Policy
+        self,
+        store: Store,
+        workplaces: Workplaces,
+        costs: Costs,
+        photographer: Photographer,
+        board: Board,
+        clock: Clock,
+        policy: Policy,
+        adviser: Adviser,
     ) -> None:
         self._store, self._costs, self._photographer, self._board = store, costs, photographer, board
         self._sites = {name: place.site for name, place in workplaces.items()}
         self._data_roots = {name: place.data_root for name, place in workplaces.items()}
-        self._clock, self._policy = clock, policy
+        self._clock, self._policy, self._adviser = clock, policy, adviser
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
         """Accept the job, once per key. Raises Rejected, and Conflict for a known key with another request."""
-        if idempotency_key is not None:
-            known = self._known(idempotency_key, digest)
-            if known is not None:
-                return self._answer(known, self._predecessors(known.request)), False
+        outcome = self.submit_all([Arrival(request, idempotency_key, digest)])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Accept jobs that arrived together with one trip to the disk. Each gets what it would get alone, an error as a value."""
+        prepared = [self._attempted(self._prepared, arrival) for arrival in arrivals]
+        recorded = iter(self._recorded([one for one in prepared if isinstance(one, _Prepared)]))
+        return [next(recorded) if isinstance(one, _Prepared) else one for one in prepared]
+
+    def _prepared(self, arrival: Arrival) -> _Prepared | tuple[Submission, bool]:
+        """All but the writing, or the answer that the same key got before. Raises Rejected, Conflict."""
+        known = self._known(arrival)
+        if known is not None:
+            return known, False
+        request = arrival.request
         predecessors = self._predecessors(request)
         job = self._job(request, predecessors)
         event = Event(job.id, job.accepted_at, "accepted", f"accepted: {request.workload.kind}, to end by {job.deadline.isoformat()}")
+        return _Prepared(arrival, job, event, self._answer(job, predecessors))
+
+    def _recorded(self, prepared: Sequence[_Prepared]) -> list[Outcome]:
+        """All in one transaction; where one of them stands in the way, each in its own."""
+        if not prepared:
+            return []
         try:
             with self._store.write() as writer:
-                writer.add_job(job, event, (idempotency_key, digest) if idempotency_key is not None else None)
+                writer.add_jobs([one.record for one in prepared])
+        except StaleWrite:  # one came before, perhaps just now from another thread: alone each finds out whether it is the one
+            return [self._attempted(self._recorded_alone, one) for one in prepared]
+        except StoreUnavailable as error:
+            return [error for _ in prepared]
+        return [(one.answer, True) for one in prepared]
+
+    def _recorded_alone(self, prepared: _Prepared) -> tuple[Submission, bool]:
+        try:
+            with self._store.write() as writer:
+                writer.add_job(*prepared.record)
         except StaleWrite:
-            known = self._known(idempotency_key, digest) if idempotency_key is not None else None
+            known = self._known(prepared.arrival)
             if known is None:
                 raise
-            return self._answer(known, predecessors), False
-        return self._answer(job, predecessors), True
+            return known, False
+        return prepared.answer, True
+
+    @staticmethod
+    def _attempted(act: Callable[[A], B], on: A) -> B | Exception:
+        """What went wrong with one of several is its own affair."""
+        try:
+            return act(on)
+        except Exception as error:  # noqa: BLE001  # handed to whoever submitted it
+            return error
 
     def estimate(self, request: JobRequest) -> EstimateAnswer:
         """What a submission would answer, without one. Raises Rejected."""
         predecessors = self._predecessors(request)
-        answer = self._answer(self._job(request, predecessors), predecessors)
-        return EstimateAnswer(estimate=answer.estimate, preview=answer.preview)
+        job = self._job(request, predecessors)
+        answer = self._answer(job, predecessors)
+        planned = self._planned(job, predecessors)
+        return EstimateAnswer(
+            estimate=answer.estimate, preview=answer.preview, advice=self._adviser.advise(job, planned, self._board.preview(planned))
+        )
 
-    def _known(self, key: str, digest: str) -> Job | None:
+    def _known(self, arrival: Arrival) -> Submission | None:
+        """The answer for the job that was submitted with this key before. Raises Conflict if it was another request."""
+        key = arrival.idempotency_key
+        if key is None:
+            return None
         with self._store.read() as reader:
             known = reader.idempotent(key)
             if known is None:
                 return None
             job_id, old_digest = known
-            if old_digest != digest:
+            if old_digest != arrival.digest:
                 raise Conflict(f"Idempotency-Key {key!r} was used for another request (job {job_id}): use a new key for a new job")
-            return reader.job(job_id)
+            job = reader.job(job_id)
+        return self._answer(job, self._predecessors(job.request))
 
     def _predecessors(self, request: JobRequest) -> Predecessors:
         """The jobs the request builds on. Raises Rejected for one that does not exist or can no longer succeed."""
@@ -188,13 +263,17 @@ class Acceptance:
                 "choose a later deadline or less work",
             )
 
+    def _planned(self, job: Job, predecessors: Predecessors) -> PlanJob:
+        """The job as the planner would see it."""
+        planned = self._photographer.plan_job(JobWork(job), predecessors.weights, frozenset())
+        return replace(planned, earliest=max([planned.earliest, *_expected_ends(predecessors)]))
+
     def _answer(self, job: Job, predecessors: Predecessors) -> Submission:
         work = JobWork(job)
         if job.state.is_final:
             preview: Placement | Unplaced = Unplaced(job.id, job.reason)
         else:
-            planned = self._photographer.plan_job(work, predecessors.weights, frozenset())
-            preview = self._board.preview(replace(planned, earliest=max([planned.earliest, *_expected_ends(predecessors)])))
+            preview = self._board.preview(self._planned(job, predecessors))
         home = self._sites[job.home]
         estimate = self._costs.estimate(job.request, home.hardware)
         return Submission(

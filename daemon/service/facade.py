@@ -11,6 +11,7 @@ from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, JobRequest
 from daemon.domain.states import JobState
 from daemon.service.accept import Acceptance
+from daemon.service.arrival import Arrival, Outcome
 from daemon.service.query import Queries
 from daemon.service.views import (
     EstimateAnswer,
@@ -41,6 +42,9 @@ class Service:
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
         return self._acceptance.submit(request, idempotency_key, digest)
+
+    def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        return self._acceptance.submit_all(arrivals)
 
     def estimate(self, request: JobRequest) -> EstimateAnswer:
         return self._acceptance.estimate(request)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -23,6 +25,9 @@ from jobs.energy.observation import RunObservation
 
 _KEPT_PLANS = 50
 
+# Made once: what a statement compiles to is remembered with it.
+_ADD_JOB, _ADD_EVENT, _ADD_KEY = insert(schema.job), insert(schema.event), insert(schema.idempotency_key)
+
 
 class Writer(Reader):
     """A reader that may also change. What it reads includes its own changes."""
@@ -38,14 +43,22 @@ class Writer(Reader):
 
         Raises StaleWrite if the id or the key is already in use.
         """
+        self.add_jobs([(job, event, idempotency)])
+
+    def add_jobs(self, accepted: Sequence[tuple[Job, Event, tuple[str, str] | None]]) -> None:
+        """Record jobs that were accepted together, each as `add_job` does; one statement a table.
+
+        Raises StaleWrite if an id or a key is already in use.
+        """
+        keys = [{"key": known[0], "job_id": job.id, "digest": known[1]} for job, _, known in accepted if known is not None]
         try:
-            self._connection.execute(insert(schema.job), _job_values(job))
-            self.add_event(event)
-            if idempotency is not None:
-                key, digest = idempotency
-                self._connection.execute(insert(schema.idempotency_key), {"key": key, "job_id": job.id, "digest": digest})
+            self._connection.execute(_ADD_JOB, [_job_values(job) for job, _, _ in accepted])
+            self._connection.execute(_ADD_EVENT, [_event_values(event) for _, event, _ in accepted])
+            if keys:
+                self._connection.execute(_ADD_KEY, keys)
         except IntegrityError as error:
-            raise StaleWrite(f"job {job.id} or its idempotency key is already recorded") from error
+            names = ", ".join(job.id for job, _, _ in accepted)
+            raise StaleWrite(f"job {names} or its idempotency key is already recorded") from error
 
     def change_job(self, job: Job, event: Event | None = None) -> Job:
         """Store `job` if the row still holds `job.version`, and return it as stored (version + 1).
@@ -101,9 +114,7 @@ class Writer(Reader):
 
     def add_event(self, event: Event) -> None:
         """Append; the store numbers it, a number given by the caller is ignored."""
-        values = _values(event)
-        del values["sequence"]
-        self._connection.execute(insert(schema.event), values)
+        self._connection.execute(_ADD_EVENT, _event_values(event))
 
     def add_ledger_entry(self, entry: LedgerEntry) -> None:
         """Append. Raises StaleWrite if the job already has an entry of that sequence."""
@@ -126,11 +137,25 @@ class Writer(Reader):
 
 def _values(record: Any) -> dict[str, Any]:
     """The fields of a flat dataclass, as they are."""
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    names, read = _fields_of(record.__class__)
+    return dict(zip(names, read(record), strict=True))
+
+
+@cache
+def _fields_of(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a dataclass's fields, and what reads them all from one of its values."""
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    return names, attrgetter(*names)
 
 
 def _job_values(job: Job) -> dict[str, Any]:
     return _values(job) | {"project": job.request.project, "kind": job.workload.kind}
+
+
+def _event_values(event: Event) -> dict[str, Any]:
+    values = _values(event)
+    del values["sequence"]
+    return values
 
 
 def _stronger(recorded: StopWish | None, given: StopWish | None) -> StopWish | None:
