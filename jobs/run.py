@@ -21,17 +21,18 @@ from jobs.energy.metering import RunMeter
 from jobs.errors import BadInput, Busy, RunError, StopRequested, explain
 from jobs.outcome import FAILED_EXIT_CODE, Outcome, OutcomeKind, exit_code
 from jobs.rundir import AttemptFile, RunDirectory
-from jobs.session import Session, StopRequest, log
+from jobs.session import Session, log
 from jobs.spec import RunSpec, TrainingWorkload
+from jobs.stopping import StopRequest
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def run(path: Path) -> int:
+def run(path: Path, stop: StopRequest) -> int:
     """Work in that run directory until done, stopped or failed; returns the process's exit code (`jobs.outcome`)."""
     directory = RunDirectory(path)
     try:
-        with StopRequest() as stop, _locked(directory):
+        with _locked(directory):
             attempt = _read_attempt(directory)
             with _log_file(directory):
                 outcome = _attempt(directory, attempt, stop)
@@ -104,6 +105,7 @@ def _attempt(directory: RunDirectory, attempt: AttemptFile, stop: StopRequest) -
     log.info("attempt %s (number %d) of run %s begins", attempt.attempt_id, attempt.number, attempt.run_id)
     kind, reason, retryable, steps_done = OutcomeKind.FAILED, "", True, 0
     try:
+        directory.remove_remains()
         spec = _read_spec(directory)
         with RunMeter(directory, spec.metering, attempt.attempt_id) as meter:
             session = Session(directory, spec, attempt, meter, stop)

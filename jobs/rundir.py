@@ -112,6 +112,12 @@ class RunDirectory:
         self.samples.mkdir(parents=True, exist_ok=True)
         write_aside(self.spec_file, spec.model_dump_json(indent=1, by_alias=True))
 
+    def remove_remains(self) -> None:
+        """Remove half-written files of killed attempts from the folders only the node writes to. Hold the lock."""
+        for folder in (self.checkpoints, self.cache, self.artifacts, self.samples):
+            for remains in folder.glob(".*.tmp"):
+                remains.unlink(missing_ok=True)
+
     def read_spec(self) -> RunSpec:
         return RunSpec.model_validate_json(self.spec_file.read_bytes())
 

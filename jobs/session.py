@@ -7,16 +7,15 @@ rate, and says when to checkpoint and when to stop. Both clocks are arguments.
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import FrameType
-from typing import Protocol, Self
+from typing import Protocol
 
 from jobs.errors import StopRequested
 from jobs.rundir import AttemptFile, Phase, ProgressRecord, RunDirectory
 from jobs.spec import RunSpec
+from jobs.stopping import StopRequest
 
 # At most two progress lines a second however fast the steps are, and ever fewer in a long run, which may take weeks.
 PROGRESS_SECONDS = 0.5
@@ -30,29 +29,6 @@ class Meter(Protocol):
     """Where energy is booked: everything from a `mark` to the next belongs to that phase."""
 
     def mark(self, phase: Phase, step: int) -> None: ...
-
-
-class StopRequest:
-    """Set once by SIGTERM (the daemon, the batch system) or SIGINT (a person); never unset.
-
-    Inside its `with` block the process's two stop signals lead here. Only the main thread may enter it.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, signal_number: int, _frame: FrameType | None) -> None:
-        self.requested = True
 
 
 class Session:

@@ -11,12 +11,14 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from jobs.rundir import AttemptFile, RunDirectory
 from jobs.spec import RunSpec
+from jobs.stopping import StopRequest
 
 _TIMEOUT_SECONDS = 120.0
 _PRELOADED = [
@@ -87,14 +89,17 @@ class Worker:
         return self._process.exitcode
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as the condition holds; fails if the worker ends before."""
+        """Return as soon as the condition holds; fails if the worker ends without it."""
         while not condition():
             self._process.join(0.002)
-            assert self._process.exitcode is None, f"the worker ended too early ({self._process.exitcode}): {self.stderr_file.read_text()}"
+            if self._process.exitcode is not None:
+                assert condition(), f"the worker ended too early ({self._process.exitcode}): {self.stderr_file.read_text()}"
 
     def send(self, number: signal.Signals) -> None:
+        """Send the signal, unless the worker has just ended by itself."""
         assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
 
 
 def work(directory: RunDirectory) -> int:
@@ -102,9 +107,10 @@ def work(directory: RunDirectory) -> int:
 
 
 def _enter(path: Path, stderr_file: Path, largest_file_bytes: int | None) -> None:
-    from jobs.run import run
-
     if largest_file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
     sys.stderr = stderr_file.open("w", buffering=1)
-    sys.exit(run(path))
+    with StopRequest() as stop:
+        from jobs.run import run
+
+        sys.exit(run(path, stop))

@@ -71,6 +71,18 @@ def test_a_failed_write_keeps_the_old_content(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
+def test_remains_of_killed_attempts_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.samples.mkdir(parents=True)
+    directory.checkpoints.mkdir()
+    kept = [directory.samples / "000001.png", directory.path / ".process.json.77.tmp"]  # the second is being written by the executor
+    remains = [directory.samples / ".000002.png.9840.tmp", directory.checkpoints / ".000000000012.pt.9840.tmp"]
+    for path in kept + remains:
+        path.write_bytes(b"x")
+    directory.remove_remains()
+    assert [path.exists() for path in kept + remains] == [True, True, False, False]
+
+
 def test_lines_are_appended_in_order(tmp_path: Path) -> None:
     for word in ("one", "two"):
         append_line(tmp_path / "deep" / "file.jsonl", word)

@@ -11,7 +11,8 @@ import pytest
 
 from jobs.errors import StopRequested
 from jobs.rundir import AttemptFile, Phase, RunDirectory
-from jobs.session import Session, StopRequest
+from jobs.session import Session
+from jobs.stopping import StopRequest
 from tests.jobs.processes import prepare, training
 
 
