@@ -20,6 +20,7 @@ from daemon.metrics import Metrics
 from daemon.planner import PlannerOptions, Residual, plan, preview
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
+from daemon.service.advice import Adviser
 from daemon.service.board import Board
 from daemon.service.commit import Committer
 from daemon.service.costs import Costs
@@ -63,6 +64,7 @@ class Daemon:
     settler: Settler
     feed: IntensityFeed
     ticker: Ticker
+    board: Board
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,12 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
     settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
     zones = Zones(store, parts.places, parts.feed, clock, policy)
     ticker = Ticker(_chores(parts, tick, settler, zones), parts.metrics)
-    acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy)
+    adviser = Adviser(
+        parts.places, parts.costs, parts.board, parts.feed.outlook, partial(parts.recorded.period_means, kind=policy.kind), clock
+    )
+    acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser)
     service = Service(store, acceptance, Queries(store, clock), zones, clock, ticker.problems)
-    return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker)
+    return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker, parts.board)
 
 
 def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:

@@ -39,6 +39,25 @@ def test_submit_prints_id_estimate_window_and_reason(lowtide: Lowtide, job_file:
         assert words in result.stdout
 
 
+def test_estimate_prints_now_later_elsewhere_by_month_and_less(lowtide: Lowtide, job_file: str) -> None:
+    result = lowtide("estimate", job_file)
+    assert result.exit_code == 0, result.stderr
+    for words in (
+        "402 g (300 g to 500 g)",
+        "31.0 g (20.0 g to 45.0 g)",
+        "At each site",
+        "By month, DE",
+        "620 g (558 g to 744 g)",
+        "9.00 h later",
+        "2.40 h sooner",
+        "200 DDIM steps: Look.",
+        "34 times the mean of image generation",
+    ):
+        assert words in result.stdout
+    (half,) = [line for line in result.stdout.splitlines() if "less" in line and "bfloat16" in line]
+    assert half.count("unknown") == 2
+
+
 def test_submit_reads_standard_input_and_sends_the_key(lowtide: Lowtide, service: ScriptedService) -> None:
     assert lowtide("submit", "-", "--key", "k1", stdin=JOB).exit_code == 0
     assert lowtide("submit", "-", "--key", "k1", stdin=JOB).exit_code == 0
