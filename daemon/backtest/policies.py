@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Protocol
 
+import numpy as np
+
 from daemon.backtest.field import Field, LiveJob
 from daemon.backtest.trace import TraceJob
 from daemon.backtest.world import World, WorldProblem
-from daemon.domain.plan import Mode
+from daemon.domain.plan import IntArray, Mode
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.regret import compare
 from daemon.planner.task import Choice, Offer, Piece, Task
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 from daemon.planner.windows import TIE_SHARE, best_window, prompt_window
 
-RIVALS = 3  # jobs that a new one may trade hours with
+RIVALS = 3  # jobs that a new one trades hours with at once
+TRADES = 2  # such trades per arrival
+
+Finder = Callable[[Task, Terrain, IntArray, float, float], Offer | None]
 
 
 class Policy(Protocol):
@@ -60,18 +65,17 @@ class Planner:
 
     def arrive(self, field: Field, live: LiveJob, now: float) -> None:
         offer = self._best(field, live.task, now)
-        if offer is None:
-            if not self._make_room(field, live, now):
-                field.hold(live, soonest(field, live.task, now))
-            return
-        field.hold(live, offer)
+        if offer is not None:
+            field.hold(live, offer)
+        elif not self._make_room(field, live, now):
+            field.hold(live, soonest(field, live.task, now))
         self._trade(field, live, now)
 
     def renew(self, field: Field, now: float) -> None:
         """Look again at every job that may still move: the outlook has changed."""
         for live in sorted(field.live.values(), key=lambda live: (live.task.due, live.trace.id)):
             if live.is_movable(now):
-                before = [replace(p, start=max(p.start, now)) for p in live.ahead if p.end > now]
+                before = _rest(live, now)
                 offer = self._best(field, field.take_ahead(live, now), now)
                 field.hold(live, offer or _offer(before))
 
@@ -86,67 +90,97 @@ class Planner:
         return instead
 
     def _make_room(self, field: Field, live: LiveJob, now: float) -> bool:
-        """Place all movable jobs anew, the most urgent first; undone and False if that makes any of them late."""
+        """Place all movable jobs anew, the most urgent first: at their cheapest, else as early as they can.
+
+        Undone and False if that makes any of them late.
+        """
         others = [other for other in field.live.values() if other is not live and other.is_movable(now)]
-        before = {other.trace.id: [replace(p, start=max(p.start, now)) for p in other.ahead if p.end > now] for other in others}
+        before = {other.trace.id: _rest(other, now) for other in others}
         tasks = {other.trace.id: field.take_ahead(other, now) for other in others} | {live.trace.id: live.task}
         urgent = sorted([*others, live], key=lambda one: (tasks[one.trace.id].due - tasks[one.trace.id].shortest, one.trace.id))
-        placed: list[LiveJob] = []
-        for one in urgent:
-            offer = best_offer(tasks[one.trace.id], field.terrain, field.free, now, one.task.due)
-            if offer is None:
-                break
-            field.hold(one, offer)
-            placed.append(one)
-        if len(placed) == len(urgent):
+        if _placed_all(field, urgent, tasks, now, best_offer):
             return True
-        for one in placed:
-            field.take_ahead(one, now)
+        if _placed_all(field, urgent, tasks, now, _early_offer):
+            for one in reversed(urgent):
+                self._move(field, one, now)
+            return True
         for other in others:
             field.hold(other, _offer(before[other.trace.id]))
         return False
 
+    def _move(self, field: Field, live: LiveJob, now: float) -> None:
+        """Put one job at its cheapest."""
+        before = _rest(live, now)
+        task = field.take_ahead(live, now)
+        field.hold(live, best_offer(task, field.terrain, field.free, now, task.due) or _offer(before))
+
     def _trade(self, field: Field, live: LiveJob, now: float) -> None:
-        """Take the new job and a few that overlap it out, put them back by power: the hungriest deserve the cleanest hours."""
-        rivals = self._rivals(field, live, now)
-        if not rivals:
-            return
-        group = [live, *rivals]
-        before = {one.trace.id: [replace(p, start=max(p.start, now)) for p in one.ahead if p.end > now] for one in group}
+        """Take the new job and a few in its way out, put them back by power: the hungriest deserve the cleanest hours."""
+        rivals = _rivals(field, live, now)
+        for first in range(0, min(len(rivals), RIVALS * TRADES), RIVALS):
+            self._trade_with(field, [live, *rivals[first : first + RIVALS]], now)
+
+    def _trade_with(self, field: Field, group: list[LiveJob], now: float) -> None:
+        before = {one.trace.id: _rest(one, now) for one in group}
         tasks = {one.trace.id: field.take_ahead(one, now) for one in group}
         cost = sum(_grams(field, before[one.trace.id]) for one in group)
-        offers: list[Offer] = []
-        for one in sorted(group, key=lambda one: (-one.trace.power_watts / one.trace.gpus, one.task.due)):
-            offer = best_offer(tasks[one.trace.id], field.terrain, field.free, now, one.task.due)
-            if offer is None:
-                break
-            field.hold(one, offer)
-            offers.append(offer)
-        if len(offers) == len(group) and sum(offer.grams for offer in offers) < cost * (1 - TIE_SHARE):
-            return
-        for one in group:
-            if one.ahead:
+        order = sorted(group, key=lambda one: (-one.trace.power_watts / one.trace.gpus, one.task.due))
+        if _placed_all(field, order, tasks, now, best_offer):
+            if sum(_grams(field, one.ahead) for one in group) < cost * (1 - TIE_SHARE):
+                return
+            for one in group:
                 field.take_ahead(one, now)
         for one in group:
             field.hold(one, _offer(before[one.trace.id]))
 
-    def _rivals(self, field: Field, live: LiveJob, now: float) -> list[LiveJob]:
-        """Movable jobs whose hours the new one would rather have, those with the most room to give way first."""
-        start, end = live.task.release, live.task.due
-        wishes = [
-            other
-            for other in field.live.values()
-            if other is not live and other.is_movable(now) and other.ahead[0].start < end and other.ahead[-1].end > start
-        ]
-        if not wishes or not _is_crowded(field, live):
-            return []
-        return sorted(wishes, key=lambda other: (other.task.shortest - other.task.due, other.trace.id))[:RIVALS]
+
+def _placed_all(field: Field, order: Sequence[LiveJob], tasks: Mapping[str, Task], now: float, finder: Finder) -> bool:
+    """Place the jobs one after the other; if one finds no room in time, all are taken out again."""
+    for position, one in enumerate(order):
+        offer = finder(tasks[one.trace.id], field.terrain, field.free, now, one.task.due)
+        if offer is None:
+            for placed in order[:position]:
+                field.take_ahead(placed, now)
+            return False
+        field.hold(one, offer)
+    return True
 
 
-def _is_crowded(field: Field, live: LiveJob) -> bool:
-    """Whether any cell of the job's window on its sites is too full for it."""
-    first, last = field.terrain.cell(live.task.release), field.terrain.cell_after(min(live.task.due, field.terrain.end))
-    return any(bool((field.free[c.site, first:last] < live.trace.gpus).any()) for c in live.task.choices)
+def _early_offer(task: Task, terrain: Terrain, free: IntArray, now: float, due: float) -> Offer | None:
+    """As early as there is room, if that is in time."""
+    offer = soonest_offer(task, terrain, free, now)
+    return offer if offer is not None and offer.end <= due + EDGE_TOLERANCE_SECONDS else None
+
+
+def _rest(live: LiveJob, now: float) -> list[Piece]:
+    """What the job still holds from `now` on."""
+    return [replace(piece, start=max(piece.start, now)) for piece in live.ahead if piece.end > now]
+
+
+def _rivals(field: Field, live: LiveJob, now: float) -> list[LiveJob]:
+    """Movable jobs in full hours that are cleaner than the dirtiest the new job got, those with the most slack first."""
+    terrain, dearest = field.terrain, 0.0
+    for piece in live.ahead:
+        cells = slice(terrain.cell(piece.start), terrain.cell_after(piece.end))
+        dearest = max(dearest, float(terrain.rate[piece.choice.site, cells].max()))
+    first, last = terrain.cell(now), terrain.cell_after(min(live.task.due, terrain.end))
+    wished = [(field.free[c.site, first:last] < live.trace.gpus) & (terrain.rate[c.site, first:last] < dearest) for c in live.task.choices]
+    if not any(bool(wish.any()) for wish in wished):
+        return []
+    by_site = {c.site: np.flatnonzero(wish) + first for c, wish in zip(live.task.choices, wished, strict=True)}
+    rivals = [other for other in field.live.values() if other is not live and other.is_movable(now) and _is_in(terrain, other, by_site)]
+    return sorted(rivals, key=lambda other: (other.task.shortest - other.task.due, other.trace.id))
+
+
+def _is_in(terrain: Terrain, live: LiveJob, cells: Mapping[int, IntArray]) -> bool:
+    """Whether the job holds any of these cells, which are in order."""
+    for piece in live.ahead:
+        wished = cells.get(piece.choice.site)
+        if wished is not None:
+            after = int(np.searchsorted(wished, terrain.cell(piece.start)))
+            if after < len(wished) and wished[after] < terrain.cell_after(piece.end):
+                return True
+    return False
 
 
 def _grams(field: Field, pieces: Sequence[Piece]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from daemon.domain.plan import IntArray, Mode
+from daemon.planner.hours import cheapest_hours, pauses_for_free
 from daemon.planner.lanes import best_pieces, lanes_of
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import Terrain
@@ -15,6 +16,8 @@ def best_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due
     """The cheapest placement within [release, due] found, or None if there is no room by then."""
     if task.is_pinned:
         return pinned_offer(task, terrain)
+    if task.job.mode is Mode.INTERRUPTIBLE and pauses_for_free(task):
+        return cheapest(cheapest_hours(task, choice, terrain, free, release, due) for choice in task.choices)
     window = best_window(task, terrain, free, release, due)
     if task.job.mode is Mode.CONTIGUOUS:
         return window
@@ -29,6 +32,8 @@ def soonest_offer(task: Task, terrain: Terrain, free: IntArray, release: float) 
     window = soonest_window(task, terrain, free, release)
     if task.job.mode is Mode.CONTIGUOUS:
         return window
+    if task.job.mode is Mode.INTERRUPTIBLE and pauses_for_free(task):
+        return first_hours(task, terrain, free, release, terrain.end)
     late = terrain.end if window is None else window.end
     pieces = cheapest(_in_pieces(task, terrain, free, release, late))
     if pieces is None:
@@ -42,6 +47,12 @@ def soonest_offer(task: Task, terrain: Terrain, free: IntArray, release: float) 
         else:
             late, best = middle, tried
     return best if window is None or best.end < window.end - 1.0 else window
+
+
+def first_hours(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
+    """Work that pauses for free, in the first hours that are free: on the site where that ends first."""
+    offers = [cheapest_hours(task, choice, terrain, free, release, due, first_ones=True) for choice in task.choices]
+    return min((offer for offer in offers if offer is not None), key=lambda offer: (round(offer.end, 3), offer.score), default=None)
 
 
 def pinned_offer(task: Task, terrain: Terrain) -> Offer | None:
