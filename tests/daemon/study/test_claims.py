@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,17 @@ def test_claims_are_printed_recomputed_and_found(a100_study: Study, statement: s
 def test_the_largest_volumes_stand_beside_published_tasks(a100_study: Study) -> None:
     assert "30 times the mean of image generation (2.907 kWh, sd 3.31)" in a100_study.power_hungry
     assert "1,594 g for Stable Diffusion XL" in a100_study.power_hungry
+
+
+def test_the_readmes_table_is_the_studys(a100_study: Study) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(
+        r"^\| (training|synthesis), ([\dx ]+) \| ([\d.]+) ± ([\d.]+) \| ([\d.]+) \| ([+-]\d+) % \| ([+-]\d+) % \|$", readme, re.M
+    )
+    printed = [each for each in a100_study.image_sizes if each.paper_kg is not None]
+    assert len(shown) == len(printed)
+    for row, each, residual in zip(shown, printed, a100_study.calibration.residuals, strict=True):
+        assert row[:2] == (each.ours.phase, each.ours.image)
+        assert (float(row[2]), float(row[3])) == (each.paper_kg, each.paper_sd_kg)
+        assert float(row[4]) == pytest.approx(each.kg, rel=0.015)
+        assert (int(row[5]), int(row[6])) == (round(100 * residual.in_sample), round(100 * residual.left_out))
