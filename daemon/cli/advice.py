@@ -41,6 +41,9 @@ def _show_sites(sites: list[Answer]) -> None:
     ]
     columns = ("site", "zone", "energy", "time", "now", "rung", "best window", "from, UTC")
     say(table("At each site", columns, rows, right=("energy", "time", "now", "best window")))
+    for item in sites:
+        if item["best_g"] is None:
+            say(f"{item['site']}: {item['reason']}")
 
 
 def _show_months(months: list[Answer]) -> None:

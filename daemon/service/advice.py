@@ -129,16 +129,16 @@ class Adviser:
         ]
 
     def _later(self, job: Job, at_once: Band | None, planned: PlanJob, window: Placement | Unplaced) -> LeverView | None:
-        """Waiting for (and moving to) the previewed window, against starting as soon as it may at home.
+        """Waiting for (and moving to) the previewed window, against starting as soon as it may at home; None if that is the window.
 
         The energy is taken to err in both alike.
         """
-        if at_once is None or isinstance(window, Unplaced):
+        if at_once is None or isinstance(window, Unplaced) or _is_at_once(window, job.home, planned.earliest):
             return None
         home = self._costs.estimate(job.request, self._sites[job.home].hardware)
         end = planned.earliest + timedelta(seconds=self._clock.grid_seconds(home.duration_seconds.mid))
         return LeverView(
-            change="wait for the best window",
+            change=f"the best window, from {window.segments[0].start:%Y-%m-%d %H:%M} UTC at {window.segments[0].site}",
             saved_g=band_view(stretched(difference(at_once, _placed(window)), relative(home.energy_kwh))),
             saved_kwh=home.energy_kwh.mid - self._energy(job, window).mid,
             saved_hours=(end - window.segments[-1].end).total_seconds() / 3600,
@@ -186,6 +186,12 @@ def newest_months(means: Iterable[PeriodMean]) -> list[PeriodMean]:
 def _placed(window: Placement) -> Band:
     """The planner's expectation; its interval is that of the intensity."""
     return Band(window.low_g, window.expected_g, window.high_g)
+
+
+def _is_at_once(window: Placement, home: str, earliest: datetime) -> bool:
+    """Whether the window is the very thing it would be compared with."""
+    first = window.segments[0]
+    return len(window.segments) == 1 and first.site == home and first.start <= earliest
 
 
 def _view(band: Band | None) -> BandView | None:

@@ -105,6 +105,21 @@ def test_spending_later_saves_what_lies_between_now_and_the_window_and_comes_lat
     assert later.saved_hours < 0
 
 
+def test_there_is_no_later_where_the_best_window_is_at_once_at_home(world: World) -> None:
+    soon = (world.now + timedelta(hours=1)).isoformat()
+    found = estimate(world, synthesis(4, {"path": "weights.pt"}), deadline=soon).advice
+    assert found.best_g is not None
+    assert found.spend_later is None
+
+
+def test_moving_counts_as_spending_later_even_without_a_wait(world: World) -> None:
+    later = advice(world, deadline=(world.now + timedelta(hours=10)).isoformat()).spend_later
+    assert later is not None
+    assert later.change.endswith("at umea")
+    assert later.saved_g is not None
+    assert later.saved_g.mid > 0
+
+
 def test_spending_less_is_counted_on_the_window_and_200_steps_save_four_fifths(world: World) -> None:
     found = advice(world)
     less = {each.change: each for each in found.spend_less}
