@@ -66,6 +66,8 @@ class Metrics:
         self._avoided = self._gauge("avoided_grams", "Baseline less actual gCO2e, provisional entries included; may be negative.")
         self._claimed = self._gauge("claimed_avoided_grams", "Baseline less actual gCO2e over final entries only.")
         self._samples = self._gauge("samples", "Finished synthetic samples of settled jobs.")
+        self._sample_grams = self._gauge("sample_grams", "gCO2e per finished sample over settled syntheses; NaN before the first.")
+        self._sample_grams.set(math.nan)
 
     def _define_grid(self) -> None:
         self._intensity = self._gauge("intensity_grams_per_kwh", "Carbon intensity now, gCO2e/kWh.", "zone")
@@ -121,6 +123,7 @@ class Metrics:
         self._avoided.set(totals.saving_g)
         self._claimed.set(totals.claimed_saving_g)
         self._samples.set(totals.samples)
+        self._sample_grams.set(_or_nan(totals.g_per_sample))
 
     def show_sites(self, sites: Iterable[SiteView]) -> None:
         for site in sites:

@@ -147,8 +147,11 @@ def _add_energy(board: dashboard.Dashboard) -> None:
         lines(
             "Per 1,000 samples",
             "massg",
-            [("1000 * sum(lowtide_emissions_grams) / sum(lowtide_samples)", "all jobs")],
-            "gCO2e of all settled jobs over all finished samples, trainings included.",
+            [
+                ("1000 * max(lowtide_sample_grams)", "syntheses"),
+                ("1000 * sum(lowtide_emissions_grams) / sum(lowtide_samples)", "all jobs"),
+            ],
+            "gCO2e of settled syntheses over their samples, and of all settled jobs over all samples, trainings included.",
         )
     )
 

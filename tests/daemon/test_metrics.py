@@ -116,3 +116,12 @@ def test_attempts_fetches_falls_and_requests_are_counted() -> None:
     assert seen["lowtide_ladder_falls_total", (("zone", "SE"),)] == 1
     assert seen["lowtide_clock_rate", ()] == 900.0
     assert seen["lowtide_http_requests_total", (("method", "GET"), ("route", "/v1/jobs/{job_id}"), ("status", "404"))] == 1
+
+
+def test_grams_per_sample_are_unknown_until_there_is_a_settled_sample() -> None:
+    metrics = Metrics([("umea", "SE")])
+    assert math.isnan(scraped(metrics)["lowtide_sample_grams", ()])
+    metrics.show_ledger(TOTALS)
+    assert scraped(metrics)["lowtide_sample_grams", ()] == 3.1
+    metrics.show_ledger(TOTALS.model_copy(update={"samples": 0, "g_per_1000_samples": None}))
+    assert math.isnan(scraped(metrics)["lowtide_sample_grams", ()])
