@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from forecast.intensity import FloatArray
-from forecast.scoring import IntArray
+from forecast.scoring import DAY_HOURS, IntArray
 
 TIE_SHARE = 1e-9  # costs closer than this share are equal
 
@@ -61,30 +60,32 @@ def start_costs(hours: FloatArray, shift: Shift) -> FloatArray:
     return means
 
 
-def plan_once(forecast: FloatArray, shift: Shift, margin: FloatArray | float = 0.0) -> IntArray:
+def plan_once(forecast: FloatArray, shift: Shift, price: FloatArray | None = None) -> IntArray:
     """The start (hours after submission) a single look at the forecast picks.
 
-    The job starts at once unless the expected saving exceeds `margin` (gCO2e/kWh, one per origin or one for all).
+    `price` is what waiting until each start must save at least, in gCO2e/kWh: (origins, slack + 1), its first column zero.
     """
     expected = start_costs(forecast, shift)
+    if price is not None:
+        expected = expected + price[:, : shift.slack_hours + 1]
     cheapest = expected.min(axis=1)
     # Sums of the same hours in another order differ in the last bits; a tie must go to the earliest start.
-    best = (expected <= cheapest[:, None] + TIE_SHARE * np.abs(expected[:, :1])).argmax(axis=1)
-    return np.where(expected[:, 0] - cheapest > margin, best, 0)
+    starts: IntArray = (expected <= cheapest[:, None] + TIE_SHARE * np.abs(expected[:, :1])).argmax(axis=1)
+    return starts
 
 
-def replan_hourly(forecast: FloatArray, shift: Shift, margin: FloatArray | float = 0.0) -> IntArray:
+def replan_hourly(forecast: FloatArray, shift: Shift, price: FloatArray | None = None) -> IntArray:
     """The start when the plan is made anew every hour from the newest forecast until the job has started.
 
     The last `slack_hours` origins only serve as later looks, so the result is that much shorter.
     """
     count = len(forecast) - shift.slack_hours
-    margins = np.broadcast_to(np.asarray(margin, dtype=np.float64), (len(forecast),))
     start = np.full(count, shift.slack_hours)
     waiting = np.arange(count)
     for hour in range(shift.slack_hours):
         left = Shift(shift.duration_hours, shift.slack_hours - hour)
-        goes = plan_once(forecast[waiting + hour], left, margins[waiting + hour]) == 0
+        looks = waiting + hour
+        goes = plan_once(forecast[looks], left, None if price is None else price[looks]) == 0
         start[waiting[goes]] = hour
         waiting = waiting[~goes]
     return start
@@ -126,22 +127,21 @@ def chunks_replanned_cost(forecast: FloatArray, actual: FloatArray, shift: Shift
     return cost / shift.duration_hours
 
 
-def trailing_margin(forecast: FloatArray, actual: FloatArray, shift: Shift, strictness: float, days: int) -> FloatArray:
-    """The saving a forecast must promise before a job waits: `strictness` times the method's own recent disappointment.
+def price_of_waiting(forecast: FloatArray, actual: FloatArray, shift: Shift, strictness: float, days: int) -> FloatArray:
+    """What each start must save before a job waits for it: `strictness` times how wrong such promises were lately.
 
-    The disappointment of an origin is the root mean square of (promised - real) saving over the submissions whose windows
-    ended within the last `days` days. Origins with less record get infinity: without evidence nothing waits.
+    (origins, slack + 1) in gCO2e/kWh: the root mean square of promised minus real saving for a start that many hours off,
+    over the submissions whose windows ended within the `days` before. Renewed daily. Where there is less record it is
+    infinite, so that nothing waits without evidence; starting at once never has a price.
     """
-    start = plan_once(forecast, shift)
-    promised = start_costs(forecast, shift)
-    real = start_costs(actual, shift)
-    rows = np.arange(len(start))
-    gap = (promised[:, 0] - promised[rows, start]) - (real[:, 0] - real[rows, start])
-    squares = np.nan_to_num(np.square(gap))  # a window with a missing hour disappoints nobody
-    margin = np.full(len(forecast), np.inf)
-    hours = days * 24
-    settled = sliding_window_view(squares, hours) if len(squares) >= hours else np.empty((0, hours))
-    first = hours + shift.window_hours
-    if len(forecast) > first:
-        margin[first:] = strictness * np.sqrt(settled[: len(forecast) - first].mean(axis=1))
-    return margin
+    promised, real = (costs[:, :1] - costs for costs in (start_costs(hours, shift) for hours in (forecast, actual)))
+    squares = np.nan_to_num(np.square(promised - real))  # a window with a missing hour disappoints nobody
+    hours = days * DAY_HOURS
+    price = np.full(squares.shape, np.inf)
+    sums = np.cumsum(np.pad(squares, ((1, 0), (0, 0))), axis=0)
+    for first in range(0, len(squares), DAY_HOURS):
+        ended = first - shift.window_hours + 1
+        if ended >= hours:
+            price[first : first + DAY_HOURS] = strictness * np.sqrt((sums[ended] - sums[ended - hours]) / hours)
+    price[:, 0] = 0.0
+    return price

@@ -15,12 +15,13 @@ from forecast.decision_scoring import (
     cost_of_start,
     decision_scores,
     plan_once,
+    price_of_waiting,
     replan_hourly,
     start_costs,
-    trailing_margin,
 )
 from forecast.intensity import FloatArray
 from forecast.scoring import (
+    DAY_HOURS,
     IntArray,
     IntervalScores,
     PointScores,
@@ -77,7 +78,7 @@ class ZoneScores:
         return float(np.average([bucket.interval.coverage for bucket in self.buckets.values()], weights=counts))
 
 
-RUN_IN_HOURS = REGRET_DAYS * 24 + CONTIGUOUS.window_hours
+RUN_IN_HOURS = REGRET_DAYS * DAY_HOURS + 2 * DAY_HOURS
 
 
 def score_zone(
@@ -89,12 +90,12 @@ def score_zone(
     precedes the first origin or follows the last.
     """
     actual = targets(values, origins, quantiles.shape[2])
-    margin = trailing_margin(quantiles[:, 1], actual, CONTIGUOUS, strictness, REGRET_DAYS)[RUN_IN_HOURS:]
+    price = price_of_waiting(quantiles[:, 1], actual, CONTIGUOUS, strictness, REGRET_DAYS)[RUN_IN_HOURS:]
     scored, quantiles, actual = origins[RUN_IN_HOURS:], quantiles[RUN_IN_HOURS:], actual[RUN_IN_HOURS:]
     return ZoneScores(
         zone,
         _bucket_scores(values, scored, quantiles, actual, delay_hours),
-        *_contiguous(quantiles[:, 1], actual, margin),
+        *_contiguous(quantiles[:, 1], actual, price),
         *_chunked(quantiles[:, 1], actual),
     )
 
@@ -117,10 +118,10 @@ def _bucket_scores(
     }
 
 
-def _contiguous(middle: FloatArray, actual: FloatArray, margin: FloatArray) -> tuple[DecisionScores, DecisionScores, DecisionScores]:
+def _contiguous(middle: FloatArray, actual: FloatArray, price: FloatArray) -> tuple[DecisionScores, DecisionScores, DecisionScores]:
     """One look, a look every hour, and one look with the regret rule."""
     costs = start_costs(actual, CONTIGUOUS)
-    starts = (plan_once(middle, CONTIGUOUS), replan_hourly(middle, CONTIGUOUS), plan_once(middle, CONTIGUOUS, margin))
+    starts = (plan_once(middle, CONTIGUOUS), replan_hourly(middle, CONTIGUOUS), plan_once(middle, CONTIGUOUS, price))
     once, replanned, ruled = (
         decision_scores(cost_of_start(actual, start, CONTIGUOUS), costs[: len(start), 0], costs[: len(start)].min(axis=1))
         for start in starts
@@ -134,3 +135,18 @@ def _chunked(middle: FloatArray, actual: FloatArray) -> tuple[DecisionScores, De
     once = decision_scores(chunks_once_cost(middle, actual, CHUNKED), run_now, best)
     cost = chunks_replanned_cost(middle, actual, CHUNKED)
     return once, decision_scores(cost, run_now[: len(cost)], best[: len(cost)])
+
+
+def rule_curve(values: FloatArray, origins: IntArray, middle: FloatArray, strictnesses: tuple[float, ...]) -> list[DecisionScores]:
+    """What an 8 h job with 24 h slack keeps, and how often it ends worse, for each strictness of the regret rule.
+
+    As in `score_zone` the first RUN_IN_HOURS origins are not scored.
+    """
+    actual = targets(values, origins, middle.shape[1])
+    costs = start_costs(actual, CONTIGUOUS)[RUN_IN_HOURS:]
+    curve = []
+    for strictness in strictnesses:
+        price = price_of_waiting(middle, actual, CONTIGUOUS, strictness, REGRET_DAYS)
+        start = plan_once(middle, CONTIGUOUS, price)[RUN_IN_HOURS:]
+        curve.append(decision_scores(cost_of_start(actual[RUN_IN_HOURS:], start, CONTIGUOUS), costs[:, 0], costs.min(axis=1)))
+    return curve

@@ -11,29 +11,38 @@ from forecast.model.forecaster import issue
 from forecast.model.network import Network
 from forecast.scoring import IntArray, targets
 
+HORIZON = 96
+
 
 def reissue(
-    network: Network, zone: str, values: FloatArray, hour_of_first: int, origins: IntArray, delay_hours: int = 0, horizon: int = 96
+    network: Network,
+    zone: str,
+    values: FloatArray,
+    hour_of_first: int,
+    origins: IntArray,
+    delay_hours: int = 0,
+    known_hours: int = WINDOW_HOURS,
 ) -> FloatArray:
-    """Forecasts at consecutive `origins`, (origins, 3, horizon) of low, middle, high, as the daemon would have issued them.
+    """Forecasts at consecutive `origins`, (origins, 3, HORIZON) of low, middle, high, as the daemon would have issued them.
 
     `values` is the hourly record in gCO2e/kWh from `hour_of_first` (since the Unix epoch) on; at an origin all hours before
-    it are known but for the last `delay_hours`. The zone's correction is renewed once a day. Raises ValueError if fewer than
-    four weeks of record precede the first origin, or if horizon and delay exceed what the model reaches.
+    it are known but for the last `delay_hours`. The zone's correction is renewed once a day. Less than WINDOW_HOURS of
+    `known_hours` stand for a zone whose record has just begun: no more than these are seen, and nothing is corrected.
+    Raises ValueError if fewer than four weeks of record precede the first origin, or on a delay the model cannot bridge.
     """
     starts = origins - delay_hours
-    if int(starts[0]) < WINDOW_HOURS or horizon + delay_hours > HORIZON_HOURS:
+    if int(starts[0]) < WINDOW_HOURS or delay_hours > HORIZON_HOURS - HORIZON:
         raise ValueError(
             f"{zone}: scoring needs {WINDOW_HOURS + delay_hours} recorded hours before its first hour, got {int(origins[0])}, "
-            f"and at most {HORIZON_HOURS - delay_hours} hours ahead, got {horizon}"
+            f"and a delay of at most {HORIZON_HOURS - HORIZON} hours, got {delay_hours}"
         )
+    leads = slice(delay_hours, delay_hours + HORIZON)
+    if known_hours < WINDOW_HOURS:
+        return issue(network, zone, values, starts, hour_of_first, known_hours)[:, :, leads]
     earliest = max(WINDOW_HOURS, int(starts[0]) - STRIDE_HOURS * ISSUES)
     raw = issue(network, zone, values, np.arange(earliest, int(starts[-1]) + 1), hour_of_first)
-    corrected = np.empty((len(starts), 3, HORIZON_HOURS))
-    for first in range(0, len(starts), DAY_HOURS):
-        day = starts[first : first + DAY_HOURS]
-        corrected[first : first + DAY_HOURS] = _corrected(raw, values, day, earliest)
-    return corrected[:, :, delay_hours : delay_hours + horizon]
+    days = (starts[first : first + DAY_HOURS] for first in range(0, len(starts), DAY_HOURS))
+    return np.concatenate([_corrected(raw, values, day, earliest)[:, :, leads] for day in days])
 
 
 def _corrected(raw: FloatArray, values: FloatArray, day: IntArray, earliest: int) -> FloatArray:

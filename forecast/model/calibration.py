@@ -1,8 +1,8 @@
-"""Fitting the model's intervals, and its level, to one zone by what it would have said there lately.
+"""Fitting the model's intervals to one zone by what it would have said there lately.
 
 The model forecasts again from past moments of the same record, sees only what was known then, and is compared with what
-came. Its bounds are moved out or in until they would have held, and its middle by part of its recent bias. Both corrections
-are shrunk towards none where there is little to learn from: a zone with a day of record gets the model as it is.
+came. Its bounds are moved out or in until they would have held, less so where there is little to learn from: a zone with a
+day of record gets the model as it is. The middle stays where it is: taking out recent bias was tried and made errors larger.
 """
 
 from __future__ import annotations
@@ -23,23 +23,21 @@ ISSUES = 56
 
 LEAD_BUCKETS = ((0, 4), (4, 12), (12, 24), (24, 48), (48, HORIZON_HOURS))
 WIDTH_PRIOR_ISSUES = 15
-BIAS_PRIOR_ISSUES = 30
 WIDTH_LIMITS = (0.5, 3.0)
+TINY = 1e-9  # gCO2e/kWh; keeps an interval without width from dividing by zero
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Per lead: `shift` of the middle in half-widths of the interval, and factors on its lower and upper half-width."""
+    """Factors on the distance of the lower and the upper bound from the middle, per lead."""
 
-    shift: FloatArray
     lower: FloatArray
     upper: FloatArray
 
     def apply(self, quantiles: FloatArray) -> FloatArray:
         """Corrected (n, 3, leads) of low, middle, high; order is kept and nothing falls below zero."""
         low, middle, high = quantiles[:, 0], quantiles[:, 1], quantiles[:, 2]
-        moved = middle + self.shift * (high - low) / 2
-        corrected = np.stack([moved - self.lower * (middle - low), moved, moved + self.upper * (high - middle)], axis=1)
+        corrected = np.stack([middle - self.lower * (middle - low), middle, middle + self.upper * (high - middle)], axis=1)
         return np.maximum(corrected, 0.0)
 
 
@@ -51,21 +49,16 @@ def past_origins(origin: int, first_possible: int) -> IntArray:
 
 def learn(quantiles: FloatArray, actual: FloatArray) -> Correction:
     """The correction that past forecasts (n, 3, leads) call for; `actual` (n, leads) is NaN where not known yet."""
-    shift, lower, upper = np.zeros(HORIZON_HOURS), np.ones(HORIZON_HOURS), np.ones(HORIZON_HOURS)
+    lower, upper = np.ones(HORIZON_HOURS), np.ones(HORIZON_HOURS)
     for first, end in LEAD_BUCKETS:
         low, middle, high = (quantiles[:, row, first:end] for row in range(3))
-        truth = actual[:, first:end]
-        known = np.isfinite(truth)
+        error = actual[:, first:end] - middle
+        known = np.isfinite(error)
         issues = int(known.any(axis=1).sum())
-        if issues == 0:
-            continue
-        half = np.maximum(high - low, 1e-9)[known] / 2
-        bias = float(np.median((truth - middle)[known] / half)) * issues / (issues + BIAS_PRIOR_ISSUES)
-        moved = (truth - middle)[known] - bias * half
-        shift[first:end] = bias
-        lower[first:end] = _width_factor(-moved / np.maximum(middle - low, 1e-9)[known], issues)
-        upper[first:end] = _width_factor(moved / np.maximum(high - middle, 1e-9)[known], issues)
-    return Correction(shift, lower, upper)
+        if issues:
+            lower[first:end] = _width_factor(-error[known] / np.maximum(middle - low, TINY)[known], issues)
+            upper[first:end] = _width_factor(error[known] / np.maximum(high - middle, TINY)[known], issues)
+    return Correction(lower, upper)
 
 
 def _width_factor(overshoot: FloatArray, issues: int) -> float:

@@ -1,6 +1,6 @@
 """Score the bundled model (or another) on recorded traces, as a Markdown table.
 
-`python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--known-hours 24] [ZONE ...]`
+`python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--known-hours 24] [--curve] [ZONE ...]`
 """
 
 from __future__ import annotations
@@ -8,20 +8,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from forecast.intensity import FloatArray
 from forecast.model.backtest import reissue
+from forecast.model.features import WINDOW_HOURS
 from forecast.model.forecaster import epoch_hours
 from forecast.model.network import Network, load
 from forecast.portal_csv import read_intensity_file
-from forecast.zone_scores import RUN_IN_HOURS, ZoneScores, score_zone
+from forecast.scoring import IntArray
+from forecast.zone_scores import RUN_IN_HOURS, ZoneScores, rule_curve, score_zone
 from tests.forecast.traces import traces_folder
 
-HOURS_AHEAD = 96
+STRICTNESSES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,8 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.anonymous:
         network = replace(network, zones=())
     files = [path for path in sorted(folder.glob("*_hourly_lca.csv.gz")) if not options.zones or path.name.split("_")[0] in options.zones]
-    scores = [score_file(path, network, options.year, options.delay) for path in files]
-    print(markdown(scores))
+    replays = [replay(path, network, options) for path in files]
+    if options.curve:
+        print(markdown_curve(replays))
+        return 0
+    print(markdown([score_zone(one.zone, one.values, one.origins, one.quantiles, delay_hours=options.delay) for one in replays]))
     return 0
 
 
@@ -50,17 +56,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delay", type=int, default=0, help="hours by which the newest known value lags")
     parser.add_argument("--model", type=Path, help="a model file other than the bundled one")
     parser.add_argument("--anonymous", action="store_true", help="without the corrections for known zones")
+    parser.add_argument("--known-hours", type=int, default=WINDOW_HOURS, help="pretend that a record of this length is all there is")
+    parser.add_argument("--curve", action="store_true", help="print what the regret rule keeps, and how often it ends worse")
     return parser
 
 
-def score_file(path: Path, network: Network, year: int, delay_hours: int) -> ZoneScores:
-    """Scores of one zone over one year; submissions whose 96 hours reach past the record count as far as it goes."""
+@dataclass(frozen=True)
+class Replay:
+    """One zone's record, and what was forecast at each origin of the period."""
+
+    zone: str
+    values: FloatArray
+    origins: IntArray
+    quantiles: FloatArray
+
+
+def replay(path: Path, network: Network, options: argparse.Namespace) -> Replay:
+    """Forecast again at every hour of the year and of the run-in before it; hours after the year are not known to the scores."""
     record = read_intensity_file(path).hourly()
-    first = epoch_hours(datetime(year, 1, 1, tzinfo=UTC)) - epoch_hours(record.start)
-    end = min(len(record.values), epoch_hours(datetime(year + 1, 1, 1, tzinfo=UTC)) - epoch_hours(record.start))
+    first = epoch_hours(datetime(options.year, 1, 1, tzinfo=UTC)) - epoch_hours(record.start)
+    end = min(len(record.values), epoch_hours(datetime(options.year + 1, 1, 1, tzinfo=UTC)) - epoch_hours(record.start))
     values, origins = record.values[:end], np.arange(first - RUN_IN_HOURS, end)
-    quantiles = reissue(network, record.zone, values, epoch_hours(record.start), origins, delay_hours, HOURS_AHEAD)
-    return score_zone(record.zone, values, origins, quantiles, delay_hours=delay_hours)
+    hour_of_first = epoch_hours(record.start)
+    quantiles = reissue(network, record.zone, values, hour_of_first, origins, options.delay, options.known_hours)
+    return Replay(record.zone, values, origins, quantiles)
 
 
 def row(scores: ZoneScores) -> list[float]:
@@ -107,6 +126,16 @@ def markdown(scores: Sequence[ZoneScores]) -> str:
     lines = [f"| zone | {' | '.join(HEADINGS)} |", "|---" * (len(HEADINGS) + 1) + "|"]
     lines += [_line(one.zone, numbers) for one, numbers in zip(scores, values, strict=True)]
     lines += [_line(name, reduce(values, axis=0)) for name, reduce in (("mean", np.mean), ("least", np.min), ("greatest", np.max))]
+    return "\n".join(lines)
+
+
+def markdown_curve(replays: Sequence[Replay]) -> str:
+    """The trade-off: means over zones for each strictness, and the least saving of any zone as a share of its run-now emissions."""
+    curves = [rule_curve(one.values, one.origins, one.quantiles[:, 1], STRICTNESSES) for one in replays]
+    lines = ["| strictness | kept | worse | least saved in a zone |", "|---|---|---|---|"]
+    for strictness, scores in zip(STRICTNESSES, zip(*curves, strict=True), strict=True):
+        kept, worse = np.mean([one.kept for one in scores]), np.mean([one.worse for one in scores])
+        lines.append(f"| {strictness} | {kept:.3f} | {worse:.3f} | {min(one.saved for one in scores):.4f} |")
     return "\n".join(lines)
 
 

@@ -17,9 +17,9 @@ from forecast.decision_scoring import (
     cost_of_start,
     decision_scores,
     plan_once,
+    price_of_waiting,
     replan_hourly,
     start_costs,
-    trailing_margin,
 )
 from forecast.intensity import FloatArray
 from forecast.scoring import targets
@@ -80,10 +80,12 @@ def test_a_flat_forecast_starts_at_once_although_sums_differ_in_the_last_bits() 
     assert (replan_hourly(np.full((50, 8), 0.1), SHIFT) == 0).all()
 
 
-def test_a_job_waits_only_for_a_saving_above_the_margin() -> None:
+@pytest.mark.parametrize(("price", "start"), [(9.0, 3), (11.0, 0)])
+def test_a_job_waits_only_for_a_saving_above_the_price(price: float, start: int) -> None:
     forecast = np.array([[100.0, 100, 100, 90, 90, 90, 90, 90]])
-    assert plan_once(forecast, SHIFT, margin=9.0)[0] == 3
-    assert plan_once(forecast, SHIFT, margin=10.0)[0] == 0
+    prices = np.array([[0.0] + [price] * 5])
+    assert plan_once(forecast, SHIFT, prices)[0] == start
+    assert replan_hourly(np.repeat(forecast, 6, axis=0), SHIFT, np.repeat(prices, 6, axis=0))[0] in (start, SHIFT.slack_hours)
 
 
 def test_a_job_that_is_replanned_never_starts_after_its_slack() -> None:
@@ -100,22 +102,31 @@ def test_submissions_with_a_missing_hour_are_left_out() -> None:
 
 def test_without_a_record_of_its_own_disappointments_nothing_waits() -> None:
     actual = windows(record(5, 24 * 10))
-    margin = trailing_margin(actual[::-1].copy(), actual, SHIFT, strictness=1.0, days=5)
-    first = 5 * 24 + SHIFT.window_hours
-    assert np.isinf(margin[:first]).all()
-    assert np.isfinite(margin[first:]).all()
+    price = price_of_waiting(actual[::-1].copy(), actual, SHIFT, strictness=1.0, days=5)
+    assert np.isinf(price[: 24 * 6, 1:]).all()
+    assert np.isfinite(price[24 * 6 :]).all()
+    assert (price[:, 0] == 0).all()
 
 
-def test_the_margin_does_not_see_windows_that_have_not_ended() -> None:
+def test_the_price_does_not_see_windows_that_have_not_ended() -> None:
     values = record(5, 24 * 10)
     forecast = windows(record(6, 24 * 10))
     changed = values.copy()
-    changed[200:] = 0.0
-    margins = [trailing_margin(forecast, windows(each), SHIFT, strictness=1.0, days=5) for each in (values, changed)]
-    np.testing.assert_allclose(margins[0][:201], margins[1][:201])
+    changed[192:] = 0.0
+    prices = [price_of_waiting(forecast, windows(each), SHIFT, strictness=1.0, days=5) for each in (values, changed)]
+    np.testing.assert_allclose(prices[0][:216], prices[1][:216])
+    assert not np.allclose(prices[0][216:], prices[1][216:])
 
 
-def test_a_forecast_that_is_always_right_needs_no_margin() -> None:
+def test_a_forecast_that_is_always_right_has_no_price() -> None:
     actual = windows(record(5, 24 * 10))
-    margin = trailing_margin(actual, actual, SHIFT, strictness=1.0, days=5)
-    np.testing.assert_allclose(margin[5 * 24 + SHIFT.window_hours :], 0, atol=1e-9)
+    price = price_of_waiting(actual, actual, SHIFT, strictness=1.0, days=5)
+    np.testing.assert_allclose(price[24 * 6 :], 0, atol=1e-9)
+
+
+def test_the_price_is_the_root_mean_square_of_broken_promises() -> None:
+    actual = windows(record(5, 24 * 10))
+    forecast = actual.copy()
+    forecast[:, 5:] -= 30.0
+    price = price_of_waiting(forecast, actual, SHIFT, strictness=0.5, days=5)
+    np.testing.assert_allclose(price[-1], 0.5 * 30 * np.array([0, 0, 0, 1, 2, 3]) / 3, atol=1e-9)

@@ -38,10 +38,12 @@ def test_intervals_that_were_too_wide_are_narrowed() -> None:
     assert (after[:, 2] - after[:, 0]).mean() < 120
 
 
-def test_part_of_a_recent_bias_is_taken_out() -> None:
-    correction = learn(quantiles(half_width=30), outcomes(spread=10, bias=20))
-    assert (correction.shift > 0.2).all()
-    assert (correction.shift < 20 / 30).all()
+def test_a_bias_widens_one_side_and_moves_nothing() -> None:
+    before = quantiles(half_width=30)
+    correction = learn(before, outcomes(spread=10, bias=40))
+    assert (correction.upper > 1.2).all()
+    assert (correction.lower < 0.8).all()
+    np.testing.assert_array_equal(correction.apply(before)[:, 1], before[:, 1])
 
 
 def test_nothing_to_learn_from_corrects_nothing() -> None:
