@@ -95,7 +95,8 @@ def test_a_job_that_is_replanned_never_starts_after_its_slack() -> None:
 
 def test_submissions_with_a_missing_hour_are_left_out() -> None:
     scores = decision_scores(np.array([90.0, np.nan]), np.array([100.0, 100]), np.array([80.0, 80]))
-    assert (scores.count, scores.kept) == (1, pytest.approx(0.5))
+    assert scores.count == 1
+    assert scores.kept == pytest.approx(0.5)
     with pytest.raises(ValueError, match="nothing to score"):
         decision_scores(np.array([np.nan]), np.array([1.0]), np.array([1.0]))
 
