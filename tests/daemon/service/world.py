@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.clock import Clock
@@ -21,6 +22,7 @@ from daemon.domain.ledger import LedgerEntry
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.tick import TickReport, nothing
 from daemon.settings.schema import Settings
+from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from forecast.intensity import LIFECYCLE_AVERAGE, Reading
 from forecast.timeline import HOUR, Interval, floor_to
@@ -70,6 +72,14 @@ def _model() -> EnergyModel:
 def as_estimated(workload: TrainingWorkload | SynthesisWorkload) -> float:
     """Seconds per step just as the daemon expects them."""
     return _model().estimate(workload).step_seconds
+
+
+@lru_cache
+def _empty_database() -> bytes:
+    """A migrated database without a row: migrating one for every test would take longer than most tests."""
+    with TemporaryDirectory() as folder:
+        Store.open(f"sqlite:///{folder}/lowtide.db").close()
+        return Path(folder, "lowtide.db").read_bytes()
 
 
 @dataclass
@@ -168,6 +178,8 @@ def open_world(
     places = [{"run_root": str(folder / site["name"]), "data_root": str(folder / "data"), **site} for site in sites or (HEIDELBERG,)]
     chosen = Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=places, **settings)  # type: ignore[arg-type]
     known = nodes or {}
+    if not (folder / "lowtide.db").exists():
+        (folder / "lowtide.db").write_bytes(_empty_database())
     world = World(chosen, {}, now, grid)
     world.nodes = {place["name"]: known.get(place["name"]) or ScriptedNode(lambda: world.now, as_estimated) for place in places}
     for node in world.nodes.values():
