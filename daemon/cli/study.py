@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -12,10 +12,10 @@ from daemon.cli.output import USAGE, JsonFlag, fail, print_json, say
 
 if TYPE_CHECKING:
     from daemon.study.short_runs import ShortRun, Skipped
+    from daemon.study.study import Study
     from forecast.intensity import PeriodMean
     from jobs.energy.hardware import HardwareProfile
-
-SIZES = ("tiny", "small", "medium", "large")
+    from jobs.spec import Size
 
 
 def register(app: typer.Typer) -> None:
@@ -40,21 +40,14 @@ def study(
     as_json: JsonFlag = False,
 ) -> None:
     """Rerun the Latent Pollution Model study: every figure and table of it, beside what the paper prints."""
-    if size is not None and size not in SIZES:
-        fail(f"--size {size}: there is no such size, choose one of {', '.join(SIZES)}", USAGE)
-    if measure and find_spec("torch") is None:
-        fail("--measure trains and samples real models and needs torch: install the extra with `pip install 'lowtide[ldm]'`")
-    if plots is not None and find_spec("matplotlib") is None:
-        fail("--plots needs matplotlib: install the extra with `pip install 'lowtide[ldm]'`")
-    from daemon.study.study import make_study
-    from jobs.energy.prediction import IncompleteProfile
-
+    chosen = None if size is None else _size(size)
+    if measure:
+        _needs("torch", "--measure trains and samples real models")
+    if plots is not None:
+        _needs("matplotlib", "--plots draws pictures")
     profile = _profile(hardware)
-    try:
-        made = make_study(profile, _months(monthly), size or "large")  # type: ignore[arg-type]  # checked above
-    except IncompleteProfile as problem:
-        fail(str(problem))
-    runs = _measured(profile, size or "tiny", seconds, quiet=as_json) if measure else []
+    made = _made(profile, _months(monthly), chosen or "large")
+    runs = _measured(profile, chosen or "tiny", seconds, quiet=as_json) if measure else []
     drawn = _draw(plots, made) if plots is not None else []
     if as_json:
         from daemon.study.document import document
@@ -67,6 +60,30 @@ def study(
     show_short_runs(runs)
     for path in drawn:
         say(f"Picture: {path}")
+
+
+def _size(word: str) -> Size:
+    from jobs.spec import Size
+
+    sizes: tuple[Size, ...] = get_args(Size)
+    if word not in sizes:
+        fail(f"--size {word}: there is no such size, choose one of {', '.join(sizes)}", USAGE)
+    return next(size for size in sizes if size == word)
+
+
+def _needs(package: str, why: str) -> None:
+    if find_spec(package) is None:
+        fail(f"{why} and needs {package}: install the extra with `pip install 'lowtide[ldm]'`")
+
+
+def _made(profile: HardwareProfile, months: list[PeriodMean], size: Size) -> Study:
+    from daemon.study.study import make_study
+    from jobs.energy.prediction import IncompleteProfile
+
+    try:
+        return make_study(profile, months, size)
+    except IncompleteProfile as problem:
+        fail(str(problem))
 
 
 def _profile(hardware: str) -> HardwareProfile:
@@ -96,30 +113,34 @@ def _months(path: Path | None) -> list[PeriodMean]:
         fail(f"--monthly {problem}", USAGE)
 
 
-def _measured(profile: HardwareProfile, size: str, seconds: float, quiet: bool) -> list[ShortRun | Skipped]:
+def _measured(profile: HardwareProfile, size: Size, seconds: float, quiet: bool) -> list[ShortRun | Skipped]:
     """Short runs over the paper's image sizes, with a bar that moves."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from daemon.study.short_runs import paper_cases, short_runs
+    from daemon.study.short_runs import metering_of, paper_cases, short_runs
+    from jobs.energy.profiling import BusyWatch
     from jobs.energy.sources import open_sources
-    from jobs.spec import MeteringSpec
 
-    cases = paper_cases(size)  # type: ignore[arg-type]  # checked above
-    sources = open_sources(MeteringSpec())
+    cases = paper_cases(size)
+    sources = open_sources(metering_of(profile))
     try:
         with Progress(console=Console(stderr=True), disable=quiet) as progress:
             bar = progress.add_task("short runs", total=len(cases))
-            return short_runs(cases, sources, seconds, lambda run: progress.update(bar, advance=1, description=f"{run.phase} {run.image}"))
+            others = BusyWatch()
+            runs = short_runs(cases, sources, seconds, lambda run: progress.update(bar, advance=1, description=f"{run.phase} {run.image}"))
     finally:
         for source in sources:
             source.close()
+    if others.warning():
+        typer.echo(f"lowtide: {others.warning()}: the short runs are slower than they would be alone", err=True)
+    return runs
 
 
-def _draw(folder: Path, made: object) -> list[Path]:
+def _draw(folder: Path, made: Study) -> list[Path]:
     from daemon.study.plots import draw_figures
 
     try:
-        return draw_figures(made, folder)  # type: ignore[arg-type]
+        return draw_figures(made, folder)
     except OSError as error:
         fail(f"--plots {folder}: cannot be written ({error.strerror}): choose another folder")

@@ -16,8 +16,9 @@ from daemon.study import paper
 from daemon.study.cases import JOULES_PER_KWH, Case
 from jobs.energy.configuration import Configuration
 from jobs.energy.flops import Operation, sample_flops
+from jobs.energy.hardware import HardwareProfile
 from jobs.energy.source import PowerSource
-from jobs.spec import Size
+from jobs.spec import MeteringSpec, Size
 
 LEAST_BLOCK_SECONDS = 0.25  # energy counters of GPUs tick in tenths of a second
 _FEWEST_BLOCKS = 3
@@ -81,6 +82,13 @@ def paper_cases(size: Size) -> list[Case]:
     return [Case(phase, shape, size) for phase in phases for shapes in (paper.SHAPES_2D, paper.SHAPES_3D) for shape in shapes]
 
 
+def metering_of(profile: HardwareProfile) -> MeteringSpec:
+    """Counters where there are any; for a CPU without, the model with the profile's watts (the default's with a GPU's profile)."""
+    if profile.kind == "gpu":
+        return MeteringSpec()
+    return MeteringSpec(cpu_tdp_watts=profile.tdp_watts, cpu_idle_watts=profile.idle_watts)
+
+
 def short_runs(
     cases: Sequence[Case], sources: Sequence[PowerSource], seconds: float, report: Callable[[ShortRun | Skipped], None]
 ) -> list[ShortRun | Skipped]:
@@ -95,11 +103,21 @@ def short_runs(
             reason = f"a step would take about {expected:.1f} s: give it more than {expected * _FEWEST_BLOCKS:.0f} s"
             done.append(Skipped(case.phase, case.image, reason))
         else:
-            run = _short_run(case, sources, seconds)
-            seconds_per_flop[kind] = run.seconds_per_step / flops
-            done.append(run)
+            done.append(_tried(case, sources, seconds))
+        if isinstance(done[-1], ShortRun):
+            seconds_per_flop[kind] = done[-1].seconds_per_step / flops
         report(done[-1])
     return done
+
+
+def _tried(case: Case, sources: Sequence[PowerSource], seconds: float) -> ShortRun | Skipped:
+    """The run, or that it does not fit into memory."""
+    try:
+        return _short_run(case, sources, seconds)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch says it with a RuntimeError or a child of it
+            raise
+        return Skipped(case.phase, case.image, "does not fit into memory: choose a smaller size")
 
 
 def _short_run(case: Case, sources: Sequence[PowerSource], seconds: float) -> ShortRun:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from daemon.study.cases import Case, emission_of
 from daemon.study.figures import Comparison
 from daemon.study.study import Study
+from jobs.energy.hardware import MeasuredStep, bundled_profiles
+from jobs.energy.model import EnergyModel
 
 
 @pytest.fixture(params=["a100_study", "cpu_study"])
@@ -58,6 +61,18 @@ def test_equation_1_holds_for_every_row(study: Study) -> None:
     for each in study.image_sizes:
         assert each.kg == pytest.approx(each.ours.machine_kwh * 1.55 * 251 / 1000)
         assert each.sd_kg / each.kg == pytest.approx(each.ours.machine_sd_kwh / each.ours.machine_kwh)
+
+
+def test_a_profile_with_measured_steps_gives_their_own_spread() -> None:
+    case = Case("training", (256, 256))
+    bundled = bundled_profiles()["a100-sxm4-40gb"]
+    step = MeasuredStep(configuration=case.configuration(), seconds=0.1, joules=30.0, spread=0.25, steps=10)
+    measured = emission_of(case, EnergyModel(bundled.model_copy(update={"measured": (step,)})))
+    assert measured.is_measured
+    assert measured.machine_kwh == pytest.approx(30.0 * 150_000 / 3.6e6)
+    assert measured.machine_sd_kwh == pytest.approx(measured.machine_kwh * 0.25)
+    assert measured.hours == pytest.approx(0.1 * 150_000 / 3600)
+    assert not emission_of(case, EnergyModel(bundled)).is_measured
 
 
 def test_200_of_1000_steps_save_80_percent(study: Study) -> None:

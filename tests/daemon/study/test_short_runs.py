@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from daemon.study.cases import Case
-from daemon.study.short_runs import Block, ShortRun, Skipped, extrapolate, paper_cases, short_runs
+from daemon.study.short_runs import Block, ShortRun, Skipped, extrapolate, metering_of, paper_cases, short_runs
+from jobs.energy.hardware import bundled_profiles
 from jobs.energy.simulated import SimulatedSource
+from jobs.spec import MeteringSpec
 
 TINY = Case("training", (32, 32), "tiny")
 
@@ -35,6 +37,23 @@ def test_sizes_come_in_order_so_that_small_ones_can_warn_of_large_ones() -> None
     cases = paper_cases("tiny")
     assert len(cases) == 16
     assert [case.image for case in cases[:4]] == ["192 x 192", "256 x 256", "320 x 320", "512 x 512"]
+
+
+def test_the_cpu_model_takes_the_watts_of_a_cpus_profile_and_never_a_gpus() -> None:
+    bundled = bundled_profiles()
+    cpu = metering_of(bundled["generic-cpu"].with_power(200.0, 20.0))
+    assert (cpu.cpu_tdp_watts, cpu.cpu_idle_watts) == (200.0, 20.0)
+    assert metering_of(bundled["a100-sxm4-40gb"]) == MeteringSpec()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")], ids=repr)
+def test_a_size_that_does_not_fit_into_memory_is_skipped(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_big(*_: object) -> object:
+        raise error
+
+    monkeypatch.setattr("jobs.energy.workbench.Workbench", too_big)
+    (run,) = short_runs([TINY], [SimulatedSource(40.0)], 0.1, lambda _: None)
+    assert run == Skipped("training", "32 x 32", "does not fit into memory: choose a smaller size")
 
 
 def test_a_real_run_on_this_machine_and_a_size_that_would_not_fit() -> None:
