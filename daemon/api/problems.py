@@ -15,11 +15,13 @@ from starlette.responses import Response
 
 from daemon.domain.errors import Conflict, LowtideError, NotFound, Rejected
 from daemon.domain.job import JobRequest
+from daemon.store import StoreUnavailable
 from daemon.validation import FieldError, field_error
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 10
 
 
 class ProblemError(BaseModel):
@@ -57,6 +59,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(LowtideError, _refused)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -109,6 +112,13 @@ def _allowed_methods(request: Request) -> str:
     """Every method of this path; the framework names only those of its first match."""
     template = getattr(request.scope.get("route"), "path", request.url.path)
     return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(template, {"GET": None})))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    """The database is out of reach: what it said stays in the log, the same request may work later."""
+    log.error("http-failed", extra={"method": request.method, "path": request.url.path, "reason": str(error)})
+    detail = "the database is not available now and nothing was kept: try again in a moment, with the same Idempotency-Key if you gave one"
+    return problem_response(request.url.path, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _failed(request: Request, error: Exception) -> Response:

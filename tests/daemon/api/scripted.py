@@ -35,6 +35,7 @@ from daemon.service.views import (
     Submission,
     WindowView,
 )
+from daemon.store import StoreUnavailable
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WINDOW = WindowView(site="umea", start=NOW, end=NOW + timedelta(hours=3), gpus=1)
@@ -74,7 +75,7 @@ TOTALS = ReportTotals(
 
 
 class ScriptedService:
-    """Remembers submissions and what it was asked; refuses the project 'forbidden' and fails on 'broken'."""
+    """Remembers submissions and what it was asked; refuses the project 'forbidden', fails on 'broken', has no disk for 'unstored'."""
 
     def __init__(self) -> None:
         self.reset()
@@ -89,6 +90,8 @@ class ScriptedService:
             raise Rejected("constraints.deadline", "lies in the past: choose one after now")
         if request.project == "broken":
             raise RuntimeError("the secret plan is at /var/lib/private")
+        if request.project == "unstored":
+            raise StoreUnavailable("the database sqlite:////var/lib/private/lowtide.db is not available: disk is full")
         for job_id, (_, key, known) in self.accepted.items():
             if key is not None and key == idempotency_key:
                 if known != digest:

@@ -162,6 +162,14 @@ def test_an_error_of_our_own_is_a_problem_that_tells_no_secrets(api: httpx.Clien
     assert "private" not in json.dumps(problem)
 
 
+def test_a_database_out_of_reach_is_a_503_that_says_to_come_back(api: httpx.Client) -> None:
+    response = api.post("/v1/jobs", json=job(synthesis(), project="unstored"))
+    problem = check_problem(response, 503)
+    assert "try again" in problem["detail"]
+    assert "private" not in json.dumps(problem)
+    assert int(response.headers["Retry-After"]) > 0
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "workload", "model", "x"]), inner, max_size=3),
