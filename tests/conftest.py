@@ -1,4 +1,4 @@
-"""Shared by all tests: a skipped service test is an error where services must be there (CI)."""
+"""Shared by all tests: how Hypothesis behaves on a busy machine; a skipped service test is an error where services must be there (CI)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("lowtide", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lowtide")
 
 
 @pytest.hookimpl(wrapper=True)
