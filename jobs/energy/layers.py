@@ -13,7 +13,7 @@ from typing import Literal
 
 from jobs.architecture import AutoencoderArchitecture, DiscriminatorArchitecture, UNetArchitecture
 
-Kind = Literal["convolution", "linear", "attention", "codebook"]
+Kind = Literal["convolution", "transposed", "linear", "attention", "codebook"]
 Shape = tuple[int, ...]
 
 
@@ -22,7 +22,8 @@ class Layer:
     """What one layer computes in a forward pass of one sample.
 
     flops counts 2 per multiply-add, of convolutions and matrix products only (as torch's FlopCounterMode does).
-    inputs, outputs and weights are numbers of elements.
+    inputs, outputs and weights are numbers of elements. `leading` is a convolution's input channels times its first two
+    sides, by which torch chooses the algorithm on a CPU.
     """
 
     kind: Kind
@@ -31,6 +32,9 @@ class Layer:
     outputs: int
     weights: int
     input_gradient: bool = True  # False where the input is data, so that training computes no gradient for it
+    kernel: int = 1
+    stride: int = 1
+    leading: int = 0
 
 
 def unet_layers(net: UNetArchitecture, latent_shape: Shape) -> Iterator[Layer]:
@@ -155,12 +159,14 @@ def _residual_units(net: AutoencoderArchitecture, shape: Shape, channels: int) -
 def _convolution(output_shape: Shape, inputs: int, outputs: int, kernel: int, stride: int = 1, input_gradient: bool = True) -> Layer:
     positions, weights = math.prod(output_shape), inputs * outputs * kernel ** len(output_shape)
     consumed = positions * stride ** len(output_shape) * inputs
-    return Layer("convolution", 2 * positions * weights, consumed, positions * outputs, weights, input_gradient)
+    leading = inputs * output_shape[0] * output_shape[1] * stride**2
+    return Layer("convolution", 2 * positions * weights, consumed, positions * outputs, weights, input_gradient, kernel, stride, leading)
 
 
 def _transposed_convolution(input_shape: Shape, inputs: int, outputs: int, kernel: int, stride: int) -> Layer:
     positions, weights = math.prod(input_shape), inputs * outputs * kernel ** len(input_shape)
-    return Layer("convolution", 2 * positions * weights, positions * inputs, positions * stride ** len(input_shape) * outputs, weights)
+    made = positions * stride ** len(input_shape) * outputs
+    return Layer("transposed", 2 * positions * weights, positions * inputs, made, weights, kernel=kernel, stride=stride)
 
 
 def _linear(rows: int, inputs: int, outputs: int, input_gradient: bool = True) -> Layer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from jobs.energy.configuration import Configuration
-from jobs.energy.features import Feature, step_features
+from jobs.energy.features import Feature, features_of
 from jobs.energy.flops import Operation
 from jobs.energy.hardware import Coefficients, HardwareProfile, MeasuredStep
 
@@ -99,7 +99,7 @@ class StepPredictor:
 
     def _from_coefficients(self, configuration: Configuration, operation: Operation) -> StepCost:
         chosen, extra = self._choose(configuration, operation)
-        features = step_features(configuration.model, operation, configuration.batch_size)
+        features = features_of(configuration, operation)
         seconds = _dot(chosen.seconds, features)
         if self._profile.kind == "cpu":
             # Threads share the work; how well is not known before it is measured, which the wider interval says.

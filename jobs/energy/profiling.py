@@ -124,7 +124,7 @@ def _profile(
         host_cpus=os.cpu_count() or 1,
         startup_seconds=startup[0],
         startup_joules=startup[1],
-        coefficients=fit_coefficients(measured),
+        coefficients=fit_coefficients(measured, "gpu" if on_gpu else "cpu"),
         measured=tuple(measured),
         provenance={
             "seconds": f"measured: median of up to {TIMED_STEPS} warm steps, {how}" + (f"; {warning}" if warning else ""),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from jobs.energy.features import FEATURES, step_features
+from jobs.energy.features import DEVICE_FEATURES, features_of
 from jobs.energy.fitting import fit_coefficients, non_negative_least_squares, relative_fit
 from jobs.energy.grids import standard_grid
 from jobs.energy.hardware import MeasuredStep
@@ -32,20 +32,20 @@ def steps_costing(disturbed: int | None = None) -> list[MeasuredStep]:
     steps = []
     for index, configuration in enumerate(standard_grid("cpu")):
         assert configuration.work != "synthesis"
-        features = step_features(configuration.model, configuration.work, configuration.batch_size)
-        seconds = sum(TRUE[name] * features[name] for name in FEATURES) * (10 if index == disturbed else 1)
+        features = features_of(configuration, configuration.work)
+        seconds = sum(TRUE[name] * features[name] for name in DEVICE_FEATURES) * (10 if index == disturbed else 1)
         steps.append(MeasuredStep(configuration=configuration, seconds=seconds, joules=None, spread=0.0, steps=10))
     return steps
 
 
 def worst_error(steps: list[MeasuredStep]) -> float:
     """Of the fitted coefficients on undisturbed steps."""
-    coefficients = {(each.operation, each.dimensions): each for each in fit_coefficients(steps)}
+    coefficients = {(each.operation, each.dimensions): each for each in fit_coefficients(steps, "cpu")}
     errors = []
     for step in steps_costing():
         what = step.configuration
         assert what.work != "synthesis"
-        features = step_features(what.model, what.work, what.batch_size)
+        features = features_of(what, what.work)
         chosen = coefficients[what.work, what.model.dimensions]
         if chosen.cases < 6:
             continue  # fitted with two features, see below
@@ -62,7 +62,7 @@ def test_one_disturbed_measurement_hardly_moves_the_fit() -> None:
 
 
 def test_a_fit_says_what_it_rests_on() -> None:
-    (coefficients,) = [each for each in fit_coefficients(steps_costing()) if (each.operation, each.dimensions) == ("train", 3)]
+    (coefficients,) = [each for each in fit_coefficients(steps_costing(), "cpu") if (each.operation, each.dimensions) == ("train", 3)]
 
     assert coefficients.cases == 8
     assert coefficients.flops_range[0] < coefficients.flops_range[1]
@@ -72,7 +72,7 @@ def test_a_fit_says_what_it_rests_on() -> None:
 
 def test_few_cases_get_a_simple_fit_with_a_wide_spread() -> None:
     steps = [step for step in steps_costing() if step.configuration.work == "train" and step.configuration.model.dimensions == 3][:3]
-    (coefficients,) = fit_coefficients(steps)
+    (coefficients,) = fit_coefficients(steps, "cpu")
 
     assert set(coefficients.seconds) <= {"step", "flops"}
     assert coefficients.spread >= 0.3
@@ -80,10 +80,16 @@ def test_few_cases_get_a_simple_fit_with_a_wide_spread() -> None:
 
 def test_counted_joules_are_fitted_beside_the_seconds() -> None:
     steps = [step.model_copy(update={"joules": 30 * step.seconds}) for step in steps_costing()]
+    coefficients = {(each.operation, each.dimensions): each for each in fit_coefficients(steps, "cpu")}
 
-    for coefficients in fit_coefficients(steps):
-        assert coefficients.joules is not None
-        assert coefficients.joules == pytest.approx({name: 30 * value for name, value in coefficients.seconds.items()}, rel=1e-3)
+    for step in steps:
+        what = step.configuration
+        assert what.work != "synthesis"
+        chosen, features = coefficients[what.work, what.model.dimensions], features_of(what, what.work)
+        assert chosen.joules is not None
+        joules = sum(value * features[name] for name, value in chosen.joules.items())
+        seconds = sum(value * features[name] for name, value in chosen.seconds.items())
+        assert joules == pytest.approx(30 * seconds, rel=0.01)
 
 
 def test_a_relative_fit_weighs_small_and_large_steps_alike() -> None:

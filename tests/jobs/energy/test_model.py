@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 import timeit
 from pathlib import Path
 
@@ -273,7 +274,8 @@ def test_a_warm_estimate_takes_less_than_100_microseconds() -> None:
     model, job = EnergyModel(bundled_profiles()["generic-cpu"]), training()
     model.estimate(job)
 
-    assert min(timeit.repeat(lambda: model.estimate(job), number=100, repeat=10)) / 100 < 100e-6
+    # CPU time, and the best of many, so that a busy machine does not count
+    assert min(timeit.repeat(lambda: model.estimate(job), timer=time.process_time, number=20, repeat=50)) / 20 < 100e-6
 
 
 def test_estimating_needs_neither_torch_nor_numpy() -> None:
