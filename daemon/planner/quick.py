@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from daemon.domain.plan import IntArray, Mode
-from daemon.planner.offers import best_offer
+from daemon.planner.offers import best_offer, cheapest
 from daemon.planner.task import Choice, Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from daemon.planner.windows import TIE_SHARE, best_window, prompt_window
@@ -23,9 +25,22 @@ def quick_offer(task: Task, terrain: Terrain, free: IntArray, release: float, du
     window = best_window(task, terrain, free, release, due)
     if task.job.mode is Mode.CONTIGUOUS:
         return window
-    if window is not None and (_is_unbeatable(window, flat) or _is_unbeatable(window, least_grams(task, terrain, free, release, due))):
+    if window is None:
+        return best_offer(task, terrain, free, release, due)
+    if _is_unbeatable(window, flat):
         return window
-    return best_offer(task, terrain, free, release, due)
+    hopeful = _hopeful(task, window, terrain, free, release, due)
+    if not hopeful:
+        return window
+    return cheapest([window, best_offer(replace(task, choices=hopeful), terrain, free, release, due)])
+
+
+def _hopeful(task: Task, window: Offer, terrain: Terrain, free: IntArray, release: float, due: float) -> tuple[Choice, ...]:
+    """The sites where pieces might cost less than the window; divisible work may use all of them together or none."""
+    if task.job.mode is Mode.DIVISIBLE:
+        return () if _is_unbeatable(window, least_grams(task, terrain, free, release, due)) else task.choices
+    alone = ((choice, replace(task, choices=(choice,))) for choice in task.choices)
+    return tuple(choice for choice, one in alone if not _is_unbeatable(window, least_grams(one, terrain, free, release, due)))
 
 
 def _is_unbeatable(window: Offer, least: float) -> bool:
