@@ -14,6 +14,8 @@ from forecast.intensity import FloatArray
 from forecast.scoring import DAY_HOURS, IntArray
 
 TIE_SHARE = 1e-9  # costs closer than this share are equal
+TINY = 1e-9
+LOGISTIC_OF_NORMAL = 1.702  # a logistic curve of this steepness stays within 0.01 of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +130,33 @@ def chunks_replanned_cost(forecast: FloatArray, actual: FloatArray, shift: Shift
 
 
 def price_of_waiting(forecast: FloatArray, actual: FloatArray, shift: Shift, strictness: float, days: int) -> FloatArray:
-    """What each start must save before a job waits for it: `strictness` times how wrong such promises were lately.
+    """The regret rule: what each start must save before a job waits for it, (origins, slack + 1) in gCO2e/kWh.
 
-    (origins, slack + 1) in gCO2e/kWh: the root mean square of promised minus real saving for a start that many hours off,
-    over the submissions whose windows ended within the `days` before. Renewed daily. Where there is less record it is
-    infinite, so that nothing waits without evidence; starting at once never has a price.
+    It is the chance that this start ends worse than starting at once, times `strictness`, times what perfect foresight
+    would have saved on average. Chance and average are learnt from the submissions whose windows ended within the `days`
+    before, renewed daily: the method's own promises (forecast saving) against what came. Where there is less record the
+    price is infinite, so that nothing waits without evidence; starting at once never has a price.
     """
     promised, real = (costs[:, :1] - costs for costs in (start_costs(hours, shift) for hours in (forecast, actual)))
-    squares = np.nan_to_num(np.square(promised - real))  # a window with a missing hour disappoints nobody
-    hours = days * DAY_HOURS
-    price = np.full(squares.shape, np.inf)
-    sums = np.cumsum(np.pad(squares, ((1, 0), (0, 0))), axis=0)
-    for first in range(0, len(squares), DAY_HOURS):
-        ended = first - shift.window_hours + 1
-        if ended >= hours:
-            price[first : first + DAY_HOURS] = strictness * np.sqrt((sums[ended] - sums[ended - hours]) / hours)
+    doubt = _trailing_mean(np.square(promised - real), shift.window_hours, days)
+    possible = _trailing_mean(real.max(axis=1, keepdims=True), shift.window_hours, days)
+    sureness = promised / np.maximum(np.sqrt(doubt), TINY)
+    price: FloatArray = strictness * possible / (1 + np.exp(np.clip(LOGISTIC_OF_NORMAL * sureness, -50, 50)))
+    price[np.isnan(price)] = np.inf
     price[:, 0] = 0.0
     return price
+
+
+def _trailing_mean(values: FloatArray, window_hours: int, days: int) -> FloatArray:
+    """Column means over the `days` of submissions whose windows had ended at the start of each origin's day; NaN before that.
+
+    Submissions with a missing hour count as zero: they neither disappointed nor could have saved anything known.
+    """
+    hours = days * DAY_HOURS
+    sums = np.cumsum(np.pad(np.nan_to_num(values), ((1, 0), (0, 0))), axis=0)
+    means = np.full(values.shape, np.nan)
+    for first in range(0, len(values), DAY_HOURS):
+        ended = first - window_hours + 1
+        if ended >= hours:
+            means[first : first + DAY_HOURS] = (sums[ended] - sums[ended - hours]) / hours
+    return np.asarray(np.maximum(means, 0.0))

@@ -36,7 +36,7 @@ BUCKETS = {"1-24": slice(0, 24), "25-96": slice(24, 96)}
 CONTIGUOUS = Shift(8, 24)
 CHUNKED = Shift(24, 72)
 REGRET_DAYS = 28
-STRICTNESS = 0.5
+STRICTNESS = 1.7
 
 
 @dataclass(frozen=True, slots=True)

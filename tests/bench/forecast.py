@@ -24,7 +24,7 @@ from forecast.scoring import IntArray
 from forecast.zone_scores import RUN_IN_HOURS, ZoneScores, rule_curve, score_zone
 from tests.forecast.traces import traces_folder
 
-STRICTNESSES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+STRICTNESSES = (0.0, 0.1, 0.2, 0.5, 1.0, 1.4, 1.7, 2.0, 3.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

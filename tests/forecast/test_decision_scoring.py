@@ -119,15 +119,28 @@ def test_the_price_does_not_see_windows_that_have_not_ended() -> None:
     assert not np.allclose(prices[0][216:], prices[1][216:])
 
 
-def test_a_forecast_that_is_always_right_has_no_price() -> None:
+def test_a_promise_that_was_always_kept_has_no_price() -> None:
     actual = windows(record(5, 24 * 10))
-    price = price_of_waiting(actual, actual, SHIFT, strictness=1.0, days=5)
-    np.testing.assert_allclose(price[24 * 6 :], 0, atol=1e-9)
+    price = price_of_waiting(actual, actual, SHIFT, strictness=1.0, days=5)[24 * 6 :]
+    saving = (start_costs(actual, SHIFT)[:, :1] - start_costs(actual, SHIFT))[24 * 6 :]
+    np.testing.assert_allclose(price[saving > 0], 0, atol=1e-6)
 
 
-def test_the_price_is_the_root_mean_square_of_broken_promises() -> None:
+def test_the_price_is_the_chance_of_regret_times_what_could_be_saved() -> None:
     actual = windows(record(5, 24 * 10))
-    forecast = actual.copy()
-    forecast[:, 5:] -= 30.0
+    forecast = np.full_like(actual, 100.0)
     price = price_of_waiting(forecast, actual, SHIFT, strictness=0.5, days=5)
-    np.testing.assert_allclose(price[-1], 0.5 * 30 * np.array([0, 0, 0, 1, 2, 3]) / 3, atol=1e-9)
+    ended = slice(24 * 9 - 7 - 24 * 5, 24 * 9 - 7)
+    costs = start_costs(actual, SHIFT)[ended]
+    possible = (costs[:, 0] - costs.min(axis=1)).mean()
+    np.testing.assert_allclose(price[24 * 9, 1:], 0.5 * possible * 0.5, err_msg="a promise of nothing breaks one time in two")
+
+
+def test_a_stricter_rule_waits_less() -> None:
+    actual = windows(record(5, 24 * 20))
+    forecast = actual + np.random.default_rng(0).normal(0, 150, actual.shape)
+    waits = [
+        np.count_nonzero(plan_once(forecast, SHIFT, price_of_waiting(forecast, actual, SHIFT, strictness, days=5))[24 * 6 :])
+        for strictness in (0.0, 0.5, 2.0)
+    ]
+    assert waits[0] > waits[1] > waits[2]
