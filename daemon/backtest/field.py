@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
@@ -12,6 +13,8 @@ from daemon.backtest.world import World, terrain_on
 from daemon.domain.plan import IntArray, Mode, PlanJob
 from daemon.planner.task import Choice, Offer, Piece, Task
 
+WEEK_SECONDS = 7 * 86400.0
+WEEKS_LOOKED_BACK = 8
 WORK_TOLERANCE_SECONDS = 1e-3  # less work than this is none: what is left of subtracting long spans
 
 
@@ -35,6 +38,30 @@ class LiveJob:
         return [*self.past, *self.ahead]
 
 
+class Arrivals:
+    """Work that has come, to guess what may still come: as much as in the busiest of the last weeks at the same time of week."""
+
+    def __init__(self) -> None:
+        self._arrival: list[float] = []
+        self._due: list[float] = []
+        self._work: list[float] = []
+
+    def note(self, task: Task) -> None:
+        """Jobs are noted in the order of their arrival."""
+        self._arrival.append(task.release)
+        self._due.append(task.due)
+        self._work.append(task.gpus * task.shortest)
+
+    def to_come(self, now: float, due: float) -> float:
+        """GPU-seconds of jobs that may arrive after `now` and be due by `due`; 0 before the first week is over."""
+        most = 0.0
+        for week in range(1, WEEKS_LOOKED_BACK + 1):
+            back = week * WEEK_SECONDS
+            first, last = bisect_right(self._arrival, now - back), bisect_right(self._arrival, due - back)
+            most = max(most, sum(self._work[i] for i in range(first, last) if self._due[i] <= due - back))
+        return most
+
+
 class Field:
     """The sites of a replay with what is free on them. Time only goes forward."""
 
@@ -45,6 +72,7 @@ class Field:
         self.live: dict[str, LiveJob] = {}
         self._ends: list[tuple[float, int, LiveJob, int, Piece]] = []
         self._number = count()
+        self.arrivals = Arrivals()
 
     def task_of(self, job: TraceJob) -> Task:
         """The job as the planner sees it: any site with enough GPUs, home first, the same speed and power everywhere."""

@@ -14,6 +14,7 @@ from daemon.backtest.field import Field, LiveJob
 from daemon.backtest.trace import TraceJob
 from daemon.backtest.world import World, WorldProblem
 from daemon.domain.plan import IntArray, Mode
+from daemon.planner.laxity import least_laxity
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.regret import compare
 from daemon.planner.task import Choice, Offer, Piece, Task
@@ -22,6 +23,9 @@ from daemon.planner.windows import TIE_SHARE, best_window, prompt_window
 
 RIVALS = 3  # jobs that a new one trades hours with at once
 TRADES = 2  # such trades per arrival
+HURRY_AT = 1.0  # pressure from which on waiting stops: jobs yet to come may have no slack
+LEAST_DEMAND = 0.4  # below this share of the capacity no week's arrivals could fill it
+LEAST_LOOK_SECONDS = 6 * 3600.0  # pressure of the last hours before a deadline tells nothing about the queue
 
 Finder = Callable[[Task, Terrain, IntArray, float, float], Offer | None]
 
@@ -60,8 +64,8 @@ class LowestSlots:
 class Planner:
     """The whole queue: a new job trades hours with others, makes room where its deadline needs it; all wait only if it pays."""
 
-    def __init__(self, wait_confidence: float) -> None:
-        self._confidence = wait_confidence
+    def __init__(self, wait_confidence: float, hurry_at: float = HURRY_AT) -> None:
+        self._confidence, self._hurry_at = wait_confidence, hurry_at
 
     def arrive(self, field: Field, live: LiveJob, now: float) -> None:
         offer = self._best(field, live.task, now)
@@ -69,7 +73,19 @@ class Planner:
             field.hold(live, offer)
         elif not self._make_room(field, live, now):
             field.hold(live, soonest(field, live.task, now))
-        self._trade(field, live, now)
+        if pressure(field, now) > self._hurry_at:
+            self._hurry(field, now)
+        else:
+            self._trade(field, live, now)
+
+    def _hurry(self, field: Field, now: float) -> None:
+        """Let no GPU idle: the queue is so full that a job yet to come might find no room before its deadline."""
+        movable = [live for live in field.live.values() if live.is_movable(now) and live.trace.is_interruptible]
+        before = {live.trace.id: _rest(live, now) for live in movable}
+        tasks = {live.trace.id: field.take_ahead(live, now) for live in movable}
+        offers = least_laxity(tasks, field.terrain, field.free, now) or {name: _offer(pieces) for name, pieces in before.items()}
+        for live in movable:
+            field.hold(live, offers[live.trace.id])
 
     def renew(self, field: Field, now: float) -> None:
         """Look again at every job that may still move: the outlook has changed."""
@@ -98,9 +114,7 @@ class Planner:
         before = {other.trace.id: _rest(other, now) for other in others}
         tasks = {other.trace.id: field.take_ahead(other, now) for other in others} | {live.trace.id: live.task}
         urgent = sorted([*others, live], key=lambda one: (tasks[one.trace.id].due - tasks[one.trace.id].shortest, one.trace.id))
-        if _placed_all(field, urgent, tasks, now, best_offer):
-            return True
-        if _placed_all(field, urgent, tasks, now, _early_offer):
+        if _placed_all(field, urgent, tasks, now, best_offer) or _squeezed(field, urgent, tasks, now):
             for one in reversed(urgent):
                 self._move(field, one, now)
             return True
@@ -134,6 +148,18 @@ class Planner:
             field.hold(one, _offer(before[one.trace.id]))
 
 
+def pressure(field: Field, now: float) -> float:
+    """The largest share of the capacity until some deadline that is needed by then, jobs still to come included."""
+    demand, most = 0.0, 0.0
+    capacity = sum(field.world.capacity)
+    for live in sorted(field.live.values(), key=lambda live: live.task.due):
+        demand += live.trace.gpus * sum(piece.end - max(piece.start, now) for piece in live.ahead if piece.end > now)
+        span = live.task.due - now
+        if span > LEAST_LOOK_SECONDS and demand > LEAST_DEMAND * capacity * span:
+            most = max(most, (demand + field.arrivals.to_come(now, live.task.due)) / (capacity * span))
+    return most
+
+
 def _placed_all(field: Field, order: Sequence[LiveJob], tasks: Mapping[str, Task], now: float, finder: Finder) -> bool:
     """Place the jobs one after the other; if one finds no room in time, all are taken out again."""
     for position, one in enumerate(order):
@@ -143,6 +169,23 @@ def _placed_all(field: Field, order: Sequence[LiveJob], tasks: Mapping[str, Task
                 field.take_ahead(placed, now)
             return False
         field.hold(one, offer)
+    return True
+
+
+def _squeezed(field: Field, urgent: Sequence[LiveJob], tasks: Mapping[str, Task], now: float) -> bool:
+    """Place unbroken jobs as early as they can, the others by least laxity; nothing is placed if one would be late."""
+    unbroken = [one for one in urgent if not one.trace.is_interruptible]
+    if not _placed_all(field, unbroken, tasks, now, _early_offer):
+        return False
+    pausable = {one.trace.id: tasks[one.trace.id] for one in urgent if one.trace.is_interruptible}
+    offers = least_laxity(pausable, field.terrain, field.free, now)
+    if offers is None:
+        for one in unbroken:
+            field.take_ahead(one, now)
+        return False
+    for one in urgent:
+        if one.trace.is_interruptible:
+            field.hold(one, offers[one.trace.id])
     return True
 
 

@@ -45,6 +45,7 @@ def replay(jobs: Sequence[TraceJob], world: World, policy: str, outlook: Outlook
         live = done[job.id] = field.live[job.id] = LiveJob(job, field.task_of(job))
         if not outlook.is_static:
             _learn(field, now)
+        field.arrivals.note(live.task)
         placing.arrive(field, live, now)
         spent += perf_counter() - began
         if progress is not None:
