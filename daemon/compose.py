@@ -10,7 +10,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from daemon.clock import Clock, real_now
 from daemon.domain.execution import Executor
 from daemon.domain.plan import Placement, PlanJob, Unplaced
 from daemon.domain.site import Site
@@ -39,6 +38,7 @@ from daemon.sole import sole_daemon
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
+from forecast.clock import Clock, real_now
 from forecast.electricity_maps.budget import TokenBucket
 from jobs.energy.hardware import HardwareProfile, profile_for
 from jobs.energy.model import EnergyModel, RunObservation

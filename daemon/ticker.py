@@ -13,7 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from daemon.clock import real_now
+from forecast.clock import real_now
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ import httpx
 from rich.console import Console
 from rich.live import Live
 
-from daemon.clock import real_now
 from daemon.demo.live import Watch, render
 from daemon.demo.picture import draw
 from daemon.demo.scenario import GRID_START, SITES
 from daemon.demo.session import DemoFailed, Session, demo_session
+from forecast.clock import real_now
 
 NEEDED = ("torch", "monai", "generative", "nibabel", "PIL", "matplotlib")
 LONGEST_SECONDS = 240.0

@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from daemon.clock import real_now
 from daemon.demo.scenario import GRID_START, JOBS, RATE, intensity_files, settings_toml
 from daemon.domain.errors import LowtideError
-from forecast.replay import AffineClock, Recording, ReplayServer
+from forecast.clock import Clock, real_now
+from forecast.replay import Recording, ReplayServer
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -33,7 +33,7 @@ class Session:
 
     http: httpx.Client
     folder: Path
-    clock: AffineClock
+    clock: Clock
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.http.get(path, params=query)
@@ -56,7 +56,7 @@ class Session:
 def demo_session(folder: Path) -> Iterator[Session]:
     """Replay and daemon up and ready; both are gone afterwards, the folder stays. Raises DemoFailed."""
     start = real_now()
-    clock = AffineClock(GRID_START, start, RATE)
+    clock = Clock(start, GRID_START, RATE)
     with ReplayServer(Recording.load([intensity_files()]), clock.now) as replay:
         config = folder / "lowtide.toml"
         config.write_text(settings_toml(folder, replay.base_url, start), encoding="utf-8")

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from daemon.clock import Clock
 from daemon.domain.errors import Conflict, NotFound, Rejected
 from daemon.domain.ids import new_id
 from daemon.domain.job import DataTag, Event, Job, JobRequest
@@ -25,6 +24,7 @@ from daemon.service.snapshot import Photographer, Weights
 from daemon.service.views import EstimateAnswer, Submission
 from daemon.service.work import JobWork
 from daemon.store import StaleWrite, Store, StoreUnavailable
+from forecast.clock import Clock
 from jobs.energy.size import weights_gb
 from jobs.spec import SynthesisWorkload, TrainingWorkload
 

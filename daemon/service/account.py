@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.clock import Clock
 from daemon.domain.accounting import (
     Conversion,
     LoadProfile,
@@ -32,6 +31,7 @@ from daemon.service.grid import GridRecord, KnownGrid
 from daemon.service.policy import Workplaces
 from daemon.service.snapshot import mode_of
 from daemon.service.work import JobWork
+from forecast.clock import Clock
 from forecast.intensity import Series
 from forecast.timeline import HOUR, Interval
 from jobs.rundir import RunDirectory

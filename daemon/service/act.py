@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from daemon.clock import Clock
 from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
 from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.states import AttemptState
@@ -20,6 +19,7 @@ from daemon.service.observe import settle_job_state
 from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.progress import Ending
 from daemon.store import Store
+from forecast.clock import Clock
 from jobs.rundir import AttemptFile, RunDirectory
 from jobs.spec import RunSpec, SynthesisWorkload
 

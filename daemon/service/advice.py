@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from daemon.clock import Clock
 from daemon.domain.job import Job
 from daemon.domain.plan import Placement, PlanJob, SiteOption, Unplaced
 from daemon.domain.power_hungry import comparison_line
@@ -21,6 +20,7 @@ from daemon.service.policy import Workplaces
 from daemon.service.render import band_view, per_1000
 from daemon.service.snapshot import OutlookOf
 from daemon.service.views import AdviceView, BandView, LeverView, MonthView, SiteEstimateView
+from forecast.clock import Clock
 from forecast.intensity import PeriodMean, Rung
 from forecast.timeline import HOUR, Interval, floor_to
 from jobs.energy.model import Band

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from daemon.clock import Clock
 from daemon.domain.accounting import JOULES_PER_KWH, Conversion
 from daemon.domain.job import Job, JobRequest
 from daemon.domain.plan import SiteOption
 from daemon.domain.site import Site
+from forecast.clock import Clock
 from jobs.energy.model import EnergyModel, Estimate, RunObservation
 from jobs.spec import Precision, SynthesisWorkload, TrainingWorkload
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from daemon.clock import Clock
 from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, JobRequest
 from daemon.domain.states import JobState
@@ -29,6 +28,7 @@ from daemon.service.views import (
 )
 from daemon.service.zones import Zones
 from daemon.store import StaleWrite, Store
+from forecast.clock import Clock
 
 
 class Service:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from daemon.clock import Clock
 from daemon.domain.execution import Handle, Observation, ObserverFailure
 from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.states import AttemptState, JobState, advance
@@ -16,6 +15,7 @@ from daemon.service.policy import Policy, Workplaces
 from daemon.service.progress import Ending, ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
 from daemon.service.work import JobWork
 from daemon.store import Store, Writer
+from forecast.clock import Clock
 from jobs.rundir import RunDirectory
 from jobs.spec import SynthesisWorkload
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from daemon.clock import Clock
 from daemon.domain.errors import Rejected
 from daemon.domain.job import Job
 from daemon.domain.states import JobState
@@ -15,6 +14,7 @@ from daemon.service.report import clock_note, make_report
 from daemon.service.views import EventView, JobDetail, JobView, LedgerView, Page, PlanView, ReportView
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
+from forecast.clock import Clock
 from jobs.rundir import RunDirectory
 
 JOULES_PER_KWH = 3.6e6

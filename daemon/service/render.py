@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from daemon.clock import Clock
 from daemon.domain.job import Attempt, Job, PlannedSegment
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
@@ -21,6 +20,7 @@ from daemon.service.views import (
     WindowView,
 )
 from daemon.service.work import JobWork
+from forecast.clock import Clock
 from forecast.intensity import Rung
 from jobs.energy.model import Band, Estimate
 from jobs.spec import SynthesisWorkload

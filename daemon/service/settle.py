@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
-from daemon.clock import Clock
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry
 from daemon.service.account import open_account
@@ -20,6 +19,7 @@ from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.work import JobWork, works_of
 from daemon.store import Store
+from forecast.clock import Clock
 from forecast.timeline import HOUR
 from jobs.energy.observation import RunObservation, observe_run
 from jobs.rundir import RunDirectory

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from daemon.clock import Clock
 from daemon.metrics import Metrics
 from daemon.service.report import sum_up
 from daemon.service.tick import TickReport
 from daemon.service.zones import Zones
 from daemon.store import Store
+from forecast.clock import Clock
 
 
 class Teller:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 
-from daemon.clock import Clock
 from daemon.domain.job import Attempt, Event
 from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import JobState
@@ -19,6 +18,7 @@ from daemon.service.observe import Observer
 from daemon.service.snapshot import Photographer, Weights
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
+from forecast.clock import Clock
 from jobs.energy.size import weights_gb
 from jobs.spec import SynthesisWorkload
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from daemon.clock import Clock
 from daemon.domain.errors import NotFound, Rejected
 from daemon.feed import IntensityFeed
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.views import IntensityNow, IntensityPoint, IntensityView, SiteView
 from daemon.store import Store
+from forecast.clock import Clock
 from forecast.intensity import Rung, ZoneOutlook
 from forecast.timeline import HOUR, floor_to
 

@@ -4,9 +4,8 @@ For tests, for `lowtide demo` and for any dry run. Past values are the recorded 
 (see `vendor_forecast`), because the provider keeps no historical forecasts.
 """
 
-from forecast.replay.clock import AffineClock
 from forecast.replay.faults import Fault
 from forecast.replay.recording import Recording
 from forecast.replay.server import ReplayServer
 
-__all__ = ["AffineClock", "Fault", "Recording", "ReplayServer"]
+__all__ = ["Fault", "Recording", "ReplayServer"]

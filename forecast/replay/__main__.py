@@ -9,8 +9,8 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+from forecast.clock import Clock, real_now
 from forecast.intensity import IntensityKind
-from forecast.replay.clock import AffineClock
 from forecast.replay.recording import Recording
 from forecast.replay.server import PLANS, ReplayServer, faults_of
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     try:
         recording = Recording.load(options.data, IntensityKind(options.factors))
-        clock = AffineClock(options.start or recording.default_start(), datetime.now(UTC), options.speed)
+        clock = Clock(real_now(), options.start or recording.default_start(), options.speed)
         faults = faults_of(options.fault)
         server = ReplayServer(recording, clock.now, plan=options.plan, host=options.host, port=options.port)
     except (OSError, ValueError) as error:

@@ -29,7 +29,7 @@ LONGEST_REQUEST_BYTES = 64 * 1024
 class ReplayServer:
     """Serves a recording on a loopback port while it is open as a context manager.
 
-    `now` gives grid time (`AffineClock(...).now`). `keys` maps each accepted key to the zones it may read; without `keys` any key reads
+    `now` gives grid time (`Clock(...).now`). `keys` maps each accepted key to the zones it may read; without `keys` any key reads
     every zone. `requests` counts answers by (endpoint, status). `end_inclusive` picks the behaviour on which real servers disagree.
     """
 

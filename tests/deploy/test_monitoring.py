@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from deploy.grafana.build import dashboards
-from forecast.replay import AffineClock, Recording, ReplayServer
+from forecast.clock import Clock, real_now
+from forecast.replay import Recording, ReplayServer
 from tests.processes import daemon_process, stop, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +106,7 @@ class Prometheus:
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Replay service, daemon and Prometheus, each on a socket of its own."""
     folder = tmp_path_factory.mktemp("monitored")
-    clock = AffineClock(GRID_START, datetime.now(UTC), RATE)
+    clock = Clock(real_now(), GRID_START, RATE)
     with ReplayServer(Recording.load([ROOT / "forecast" / "data" / "demo"]), clock.now) as replay:
         (folder / "lowtide.toml").write_text(settings_toml(replay.base_url, clock))
         with daemon_process(folder) as daemon, scraping(folder, daemon.url) as found:
@@ -113,7 +114,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             yield found
 
 
-def settings_toml(base_url: str, clock: AffineClock) -> str:
+def settings_toml(base_url: str, clock: Clock) -> str:
     return f"""
 [electricity_maps]
 base_url = "{base_url}"

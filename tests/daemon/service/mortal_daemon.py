@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from daemon.clock import Clock, real_now
 from daemon.compose import Daemon, Surroundings, build_daemon
 from daemon.domain.job import JobRequest, StopWish
 from daemon.domain.states import AttemptState, JobState
 from daemon.executors.local import LocalExecutor
 from daemon.settings.schema import Settings
 from daemon.store import Store
+from forecast.clock import Clock, real_now
 
 QUICK_JOB = Path(__file__).with_name("quick_job.py")
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)

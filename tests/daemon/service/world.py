@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from daemon.clock import Clock
 from daemon.compose import Daemon, Surroundings, build_daemon
 from daemon.domain.job import Attempt, Event, Job, JobRequest, Run
 from daemon.domain.ledger import LedgerEntry
@@ -24,6 +23,7 @@ from daemon.service.tick import TickReport, nothing
 from daemon.settings.schema import Settings
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
+from forecast.clock import Clock
 from forecast.intensity import LIFECYCLE_AVERAGE, Reading
 from forecast.timeline import HOUR, Interval, floor_to
 from jobs.energy.hardware import profile_for

@@ -29,7 +29,7 @@ from forecast.electricity_maps.errors import (
     WrongZone,
 )
 from forecast.intensity import Series
-from forecast.replay import AffineClock, Fault, Recording, ReplayServer
+from forecast.replay import Fault, Recording, ReplayServer
 from forecast.replay.__main__ import main
 from forecast.replay.recording import NothingToReplay, joined
 from forecast.replay.vendor_forecast import synthetic_forecast
@@ -371,14 +371,6 @@ def test_the_synthetic_forecast_errs_like_a_published_one_and_more_at_longer_lea
     by_lead = np.mean(errors, axis=0)
     assert 0.05 < by_lead.mean() < 0.25
     assert by_lead[:12].mean() < by_lead[-24:].mean()
-
-
-def test_an_affine_clock_maps_both_ways() -> None:
-    clock = AffineClock(grid_start=START, real_start=NOON, speed=900)
-    assert clock.to_grid(NOON + timedelta(seconds=4)) == START + HOUR
-    assert clock.to_real(START + HOUR) == NOON + timedelta(seconds=4)
-    with pytest.raises(ValueError, match="above zero"):
-        AffineClock(START, NOON, 0)
 
 
 def test_a_recording_starts_where_every_zone_has_a_past(recording: Recording) -> None:
