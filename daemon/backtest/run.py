@@ -1,0 +1,117 @@
+"""From files to figures: what `lowtide backtest` does, without the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from daemon.backtest.outlooks import Outlook, Persistence, StaticOutlook, noisy, own_forecasts
+from daemon.backtest.replay import Replay, replay
+from daemon.backtest.score import Score, score
+from daemon.backtest.trace import TraceJob, TraceSite
+from daemon.backtest.world import World, WorldProblem, build_world
+from forecast.intensity import Series
+from forecast.portal_csv import read_intensity_file
+
+LONGEST_STEP = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """A replay with what it is compared to."""
+
+    jobs: Sequence[TraceJob]
+    world: World
+    replayed: Replay
+    baseline: Replay
+    score: Score
+
+
+def backtest(
+    jobs: Sequence[TraceJob],
+    sites: Sequence[TraceSite],
+    records: dict[str, Series],
+    policy: str,
+    forecast: str,
+    step: timedelta,
+    progress: Callable[[int], None] | None = None,
+) -> Backtest:
+    """Replay `jobs` and score them. Raises WorldProblem and ValueError with one sentence on what does not fit."""
+    began = perf_counter()
+    world = build_world(jobs, sites, records, step)
+    baseline = replay(jobs, world, "run-now", StaticOutlook(world.rate))
+    outlook = _outlook(forecast, jobs, world, records)
+    replayed = baseline if policy == "run-now" else replay(jobs, world, policy, outlook, progress)
+    return Backtest(jobs, world, replayed, baseline, score(jobs, world, replayed, baseline, perf_counter() - began))
+
+
+def _outlook(forecast: str, jobs: Sequence[TraceJob], world: World, records: dict[str, Series]) -> Outlook:
+    """`oracle`, `persistence`, `own` or `noise:SHARE:SEED`."""
+    if forecast == "oracle":
+        return StaticOutlook(world.rate)
+    if forecast == "persistence":
+        return Persistence(world)
+    if forecast == "own":
+        return own_forecasts(world, records, world.seconds(jobs[0].arrival), world.seconds(max(job.deadline for job in jobs)))
+    word, *numbers = forecast.split(":")
+    try:
+        share, seed = float(numbers[0]), int(numbers[1])
+    except (IndexError, ValueError):
+        share, seed = -1.0, 0
+    if word != "noise" or len(numbers) != 2 or not 0 <= share < float("inf") or seed < 0:
+        raise ValueError(f"forecast {forecast!r} is not known: use oracle, persistence, own or noise:SHARE:SEED, for example noise:0.05:1")
+    return noisy(world, share, seed)
+
+
+def step_of(text: str) -> timedelta:
+    """`30min`, `15min`, `1h`. Raises ValueError unless it divides an hour."""
+    units = {"min": timedelta(minutes=1), "h": timedelta(hours=1)}
+    unit = next((unit for unit in units if text.endswith(unit)), None)
+    number = text.removesuffix(unit) if unit else ""
+    if unit is None or not number.isdigit() or int(number) == 0:
+        raise ValueError(f"step {text!r} is not a length: write it like 30min or 1h")
+    step = int(number) * units[unit]
+    if step > LONGEST_STEP or LONGEST_STEP % step:
+        raise ValueError(f"step {text!r} must divide an hour: use 60min, 30min, 20min, 15min, 10min or 5min")
+    return step
+
+
+def read_records(paths: Sequence[Path], zones: Sequence[str] | None = None) -> dict[str, Series]:
+    """Hourly records by zone; files of one zone are joined. Folders stand for their CSV files.
+
+    Raises CsvProblem (a ValueError) for a file that cannot be used and WorldProblem where two files contradict.
+    """
+    parts: dict[str, list[Series]] = {}
+    for path in _files(paths):
+        if zones is not None and path.name.partition("_")[0] not in zones:
+            continue
+        record = read_intensity_file(path).hourly()
+        parts.setdefault(record.zone, []).append(record)
+    return {zone: _joined(series) for zone, series in parts.items()}
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        files += sorted(p for p in path.iterdir() if p.name.endswith((".csv", ".csv.gz"))) if path.is_dir() else [path]
+    return files
+
+
+def _joined(parts: list[Series]) -> Series:
+    """One series from consecutive files of a zone; an hour in two files must have one value."""
+    ordered = sorted(parts, key=lambda part: part.start)
+    first, end = ordered[0], max(part.end for part in ordered)
+    values = np.full(int((end - first.start) // first.step), np.nan)
+    for part in ordered:
+        begin = int((part.start - first.start) // first.step)
+        there = values[begin : begin + len(part.values)]
+        both = np.isfinite(there) & np.isfinite(part.values)
+        if not np.allclose(there[both], part.values[both]):
+            raise WorldProblem(f"zone {first.zone}: two files disagree on the same hours; give one release only")
+        values[begin : begin + len(part.values)] = np.where(np.isfinite(part.values), part.values, there)
+    return Series(first.zone, first.kind, first.start, values, first.step)
