@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass
 
 from daemon.planner.task import Offer
-from daemon.planner.terrain import Terrain
+from daemon.planner.terrain import HOUR_SECONDS, Terrain
 
 # Forecast errors of two windows of one snapshot move together: a level missed now is mostly missed tomorrow as well.
 SAME_RUNG_CORRELATION = 0.5
+
+ERROR_MEMORY_HOURS = 12.0  # weather systems move on; an error of now says little about the one a day later
+SHORT = 1e-3  # below this share of a memory the formula loses its digits, and the errors are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,17 @@ class Comparison:
 
 
 def deviation(offer: Offer, terrain: Terrain) -> float:
-    """Standard deviation of the emissions of `offer` in grams."""
-    return sum(p.choice.power * terrain.spread_per_kw(p.choice.site, p.start, p.end) for p in offer.pieces)
+    """Standard deviation of the emissions of `offer` in grams: errors far apart in the same placement partly cancel."""
+    together = sum(p.choice.power * terrain.spread_per_kw(p.choice.site, p.start, p.end) for p in offer.pieces)
+    hours = sum(p.end - p.start for p in offer.pieces) / HOUR_SECONDS
+    return together * math.sqrt(_shared_share(hours / ERROR_MEMORY_HOURS))
+
+
+def _shared_share(length: float) -> float:
+    """Variance of the mean of an exponentially correlated error over `length` memories, as a share of the error's own."""
+    if length < SHORT:
+        return 1.0
+    return 2.0 / length * (1.0 - (1.0 - math.exp(-length)) / length)
 
 
 def compare(chosen: Offer, instead: Offer, terrain: Terrain) -> Comparison:
