@@ -273,7 +273,8 @@ def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[C
     def beat() -> None:
         report = tick.run()
         parts.board.renew(partial(_preview, Residual.of(report.snapshot, report.plan, parts.options)))
-        settler.settle_new(attempt.job_id for attempt in report.ended)
+        if settler.settle_new(attempt.job_id for attempt in report.ended):
+            teller.tell_ledger()
         teller.tell_tick(report)
 
     def settle() -> None:
