@@ -182,7 +182,7 @@ class SiteSettings(Section):
     zone: ZoneKey = Field(description="grid zone: an Electricity Maps zone key")
     executor: Literal["local", "slurm"] = Field(default="local", description="how attempts are started")
     gpus: int = Field(default=1, ge=1, le=100_000, description="GPUs; on a CPU-only site 1 means one slot")
-    hardware: str = Field(default="generic-cpu", min_length=1, description="key of a hardware profile")
+    hardware: str = Field(default="generic-cpu", min_length=1, description="key of a hardware profile, or the JSON file that `lowtide profile` wrote")
     tdp_watts: float | None = Field(default=None, gt=0, description="of all CPUs of a host; default: the hardware profile's")
     idle_watts: float | None = Field(default=None, ge=0, description="of a host that does nothing; default: the hardware profile's")
     meter: Literal["auto", "counters", "cpu-model", "simulated"] = Field(default="auto", description="how energy is metered")

@@ -96,9 +96,11 @@ class UnreadableProfile(ValueError):
 
 
 def read_profile(path: Path) -> HardwareProfile:
-    """A profile from a JSON file. Raises UnreadableProfile, or OSError if there is no such file."""
+    """A profile from a JSON file. Raises UnreadableProfile."""
     try:
         return HardwareProfile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UnreadableProfile(f"{path}: {error.strerror}; name the file that `lowtide profile` wrote, or a bundled key") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -113,15 +115,15 @@ def bundled_profiles() -> dict[str, HardwareProfile]:
     return {profile.key: profile for profile in sorted(profiles, key=lambda profile: profile.key)}
 
 
-def profile_for(hardware: str, own: Path | None = None) -> HardwareProfile:
-    """The profile to use for a site's hardware: one of the operator's own files, else a bundled one, else a similar device's.
+def profile_for(hardware: str) -> HardwareProfile:
+    """The profile to use for a site's hardware: a file of `lowtide profile`, a bundled key, else a similar device's profile.
 
-    `own` is the folder where `lowtide profile` leaves its files. A similar device is told by its key, which then differs
-    from `hardware`: any `cpu` for a key that says so, else a GPU.
+    A file is told by its ending `.json`, and its path then stands for the hardware as its key. A similar device (any `cpu`
+    for a key that says so, else a GPU) is told by its key, which then differs from `hardware`. Raises UnreadableProfile.
     """
+    if hardware.endswith(".json"):
+        return read_profile(Path(hardware)).model_copy(update={"key": hardware})
     profiles = bundled_profiles()
-    if own is not None and own.is_dir():
-        profiles |= {profile.key: profile for profile in map(read_profile, sorted(own.glob("*.json")))}
     if hardware in profiles:
         return profiles[hardware]
     kind = "cpu" if "cpu" in hardware.lower() else "gpu"

@@ -7,6 +7,7 @@ once, so an interrupted profiling goes on where it stopped. Imports torch: node 
 from __future__ import annotations
 
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -53,19 +54,24 @@ def profile_machine(
     metering: MeteringSpec,
     report: Callable[[Progress], None],
     today: date,
+    longest_seconds: float = math.inf,
+    monotonic_seconds: Callable[[], float] = time.monotonic,
 ) -> HardwareProfile:
     """Measure what is not measured yet, fit, and write the profile to `output`.
 
-    `metering` gives the host's idle and TDP watts for what no counter covers. Raises ValueError if nothing at all could be
-    measured, OSError if the profile cannot be written.
+    `metering` gives the host's idle and TDP watts for what no counter covers. After `longest_seconds` no further
+    configuration is begun. Raises ValueError if nothing at all could be measured, OSError if the profile cannot be written.
     """
+    started = monotonic_seconds()
     partial = output.with_suffix(".partial.jsonl")
     measured = {step.configuration: step for step in _read_partial(partial)}
     others = BusyWatch()
     with _metered(metering) as sources:
         for number, configuration in enumerate(configurations, start=1):
             step, note = measured.get(configuration), "measured before"
-            if step is None:
+            if step is None and monotonic_seconds() - started > longest_seconds:
+                note = "skipped: out of time"
+            elif step is None:
                 step, note = _try(configuration, sources)
             if step is not None and configuration not in measured:
                 measured[configuration] = step
@@ -76,6 +82,11 @@ def profile_machine(
     write_aside(output, profile.model_dump_json(indent=1))
     partial.unlink(missing_ok=True)
     return profile
+
+
+def on_gpu() -> bool:
+    """Whether this machine's profile is that of a GPU."""
+    return torch.cuda.is_available()
 
 
 def _try(configuration: Configuration, sources: Sequence[PowerSource]) -> tuple[MeasuredStep | None, str]:
@@ -112,19 +123,18 @@ def _profile(
 ) -> HardwareProfile:
     if not measured:
         raise ValueError("nothing could be measured: every configuration was skipped, choose smaller ones")
-    on_gpu = torch.cuda.is_available()
     counted = all(step.joules is not None for step in measured)
-    how = "CPU time of one thread" if not on_gpu else "wall time"
+    how = "wall time" if on_gpu() else "CPU time of one thread"
     return HardwareProfile(
         key=key,
-        kind="gpu" if on_gpu else "cpu",
+        kind="gpu" if on_gpu() else "cpu",
         devices=tuple(device_names()),
         idle_watts=metering.cpu_idle_watts,
         tdp_watts=metering.cpu_tdp_watts,
         host_cpus=os.cpu_count() or 1,
         startup_seconds=startup[0],
         startup_joules=startup[1],
-        coefficients=fit_coefficients(measured, "gpu" if on_gpu else "cpu"),
+        coefficients=fit_coefficients(measured, "gpu" if on_gpu() else "cpu"),
         measured=tuple(measured),
         provenance={
             "seconds": f"measured: median of up to {TIMED_STEPS} warm steps, {how}" + (f"; {warning}" if warning else ""),

@@ -7,7 +7,8 @@ import pytest
 
 from jobs.energy.flops import OPERATIONS
 from jobs.energy.hardware import HardwareProfile, UnreadableProfile, bundled_profiles, profile_for, read_profile
-from tests.jobs.energy.builders import profile
+from jobs.energy.model import EnergyModel, OriginKind
+from tests.jobs.energy.builders import profile, synthesis
 
 
 @pytest.mark.parametrize("bundled", bundled_profiles().values(), ids=lambda each: each.key)
@@ -59,12 +60,18 @@ def test_coefficients_that_cost_nothing_are_refused() -> None:
         HardwareProfile.model_validate(document)
 
 
-def test_the_operators_own_profile_comes_before_a_bundled_one(tmp_path: Path) -> None:
-    own = profile(key="generic-cpu", kind="cpu", devices=("mine",))
-    (tmp_path / "mine.json").write_text(own.model_dump_json())
+def test_the_operators_own_profile_is_named_by_its_file_and_counts_as_this_very_hardware(tmp_path: Path) -> None:
+    path = tmp_path / "our gpu.json"
+    path.write_text(profile(devices=("mine",)).model_dump_json())
+    own = profile_for(str(path))
 
-    assert profile_for("generic-cpu", tmp_path).devices == ("mine",)
-    assert profile_for("a100-sxm4-40gb", tmp_path).key == "a100-sxm4-40gb"
+    assert own.devices == ("mine",)
+    assert EnergyModel(own, hardware=str(path)).estimate(synthesis()).origin_kind is OriginKind.COEFFICIENTS
+
+
+def test_a_profile_file_that_is_not_there_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableProfile, match=r"absent\.json: No such file.*`lowtide profile`"):
+        profile_for(str(tmp_path / "absent.json"))
 
 
 @pytest.mark.parametrize(("hardware", "stand_in"), [("xeon-cpu-64", "generic-cpu"), ("h100-sxm", "a100-sxm4-40gb")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -38,16 +38,18 @@ class Counter:
 
 
 @pytest.fixture(scope="module")
-def profiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HardwareProfile, Path, list[Progress]]]:
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[HardwareProfile, Path, list[Progress]]:
     output = tmp_path_factory.mktemp("profiles") / "this-cpu.json"
     seen: list[Progress] = []
     with pytest.MonkeyPatch.context() as patch:
         spare_what_takes_seconds(patch)
-        yield profile_machine("this-cpu", GRID, output, METERING, seen.append, TODAY), output, seen
+        profile = profile_machine("this-cpu", GRID, output, METERING, seen.append, TODAY)
+    return profile, output, seen
 
 
 def spare_what_takes_seconds(patch: pytest.MonkeyPatch) -> None:
-    """A fresh process and looking for the CPU's name; both have a test of their own."""
+    """A fresh process, looking for the CPU's name, and sweeping memory."""
+    patch.setattr("gc.collect", lambda: 0)
     patch.setattr(profiling, "_startup", lambda _: (1.0, None))
     patch.setattr(profiling, "device_names", lambda: ["a device"])
 
@@ -191,3 +193,18 @@ def test_start_up_is_that_of_a_fresh_process_with_all_its_imports() -> None:
 def test_synthesis_is_no_single_step() -> None:
     with pytest.raises(ValueError, match="measure 'denoise' and 'decode'"):
         Workbench(Configuration("synthesis", SMALLEST, evaluations=20))
+
+
+@pytest.mark.usefixtures("quick")
+def test_after_its_time_a_profiling_begins_nothing_new_but_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measurements = Measurements()
+    monkeypatch.setattr(profiling, "measure", measurements)
+    clock = iter([0.0, 1.0, 50.0, 70.0, 90.0, 110.0])
+    seen: list[Progress] = []
+    profile = profile_machine(
+        "cpu", GRID, tmp_path / "cpu.json", METERING, seen.append, TODAY, longest_seconds=60, monotonic_seconds=lambda: next(clock)
+    )
+
+    assert measurements.asked == GRID[:2]
+    assert [progress.note for progress in seen[2:]] == ["skipped: out of time"] * 3
+    assert len(profile.measured) == 2

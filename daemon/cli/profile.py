@@ -1,0 +1,111 @@
+"""`lowtide profile`: measure this machine, so that its jobs are estimated from what they really cost. Needs no daemon."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.output import USAGE, JsonFlag, fail, number, print_json, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from jobs.energy.configuration import Configuration
+    from jobs.energy.hardware import HardwareProfile
+    from jobs.energy.profiling import Progress
+    from jobs.spec import MeteringSpec
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(profile)
+
+
+def profile(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The profile to write; a site then says hardware = this file.")] = Path(
+        "hardware.json"
+    ),
+    key: Annotated[str | None, typer.Option("--key", help="What to call this hardware; default: after its first device.")] = None,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Begin no further configuration after this time.")] = 15.0,
+    tdp_watts: Annotated[float, typer.Option("--tdp-watts", min=1, help="Of all CPUs of this host, where no counter tells.")] = 65.0,
+    idle_watts: Annotated[float, typer.Option("--idle-watts", min=0, help="Of a host that does nothing, where no counter tells.")] = 10.0,
+    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Measure in bfloat16 instead of float32.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="CPU threads of each step.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure seconds and joules of training and synthesis steps on this machine and write them as a hardware profile.
+
+    Interrupted, it goes on where it stopped when it is called again with the same output.
+    """
+    if output.suffix != ".json":
+        fail(f"--output {output}: a profile is a JSON file, call it {output.with_suffix('.json').name}", USAGE)
+    if find_spec("torch") is None:
+        fail("profile runs real training and sampling steps and needs torch: install the extra with `pip install 'lowtide[ldm]'`")
+    from jobs.energy.carbontracker_bridge import device_names
+    from jobs.energy.grids import standard_grid
+    from jobs.energy.profiling import on_gpu
+    from jobs.spec import MeteringSpec
+
+    grid = standard_grid("gpu" if on_gpu() else "cpu", "bfloat16" if bfloat16 else "float32", threads)
+    metering = MeteringSpec(cpu_tdp_watts=tdp_watts, cpu_idle_watts=idle_watts)
+    made = _measure(key or _slug(device_names()[0]), grid, output, metering, minutes, quiet=as_json)
+    if as_json:
+        print_json(made.model_dump(mode="json"))
+        return
+    _show(made, output)
+
+
+def _measure(key: str, grid: Sequence[Configuration], output: Path, metering: MeteringSpec, minutes: float, quiet: bool) -> HardwareProfile:
+    """Profile with a progress bar on standard error; what was skipped, and a busy machine, is told there too."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from jobs.energy.profiling import profile_machine
+
+    with Bar(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("measuring", total=len(grid))
+        try:
+            return profile_machine(key, grid, output, metering, _reporter(bar, task), datetime.now(UTC).date(), 60 * minutes)
+        except (ValueError, OSError) as problem:
+            fail(str(problem))
+
+
+def _reporter(bar: Bar, task: TaskID) -> Callable[[Progress], None]:
+    """Moves the bar, and says each new note once: 'skipped: out of memory', 'the machine was busy'."""
+    told: set[str] = set()
+
+    def report(progress: Progress) -> None:
+        bar.update(task, completed=progress.done, description=str(progress.configuration))
+        note = re.sub(r"\d+%", "", progress.note)
+        if progress.note and progress.note != "measured before" and note not in told:
+            told.add(note)
+            bar.console.print(f"{progress.configuration}: {progress.note}" if progress.step is None else progress.note)
+
+    return report
+
+
+def _show(made: HardwareProfile, output: Path) -> None:
+    rows = [
+        (
+            str(step.configuration),
+            number(step.seconds * 1000),
+            number(step.joules),
+            f"{step.spread:.0%}",
+        )
+        for step in made.measured
+    ]
+    say(table(f"{made.key}: {', '.join(made.devices)}", ("step", "ms", "J", "spread"), rows, right=("ms", "J", "spread")))
+    for what, words in made.provenance.items():
+        say(f"{what}: {words}")
+    say(f'Written to {output}. A site on this hardware says: hardware = "{output}"')
+
+
+def _slug(device: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") or "this-machine"
