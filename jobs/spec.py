@@ -75,9 +75,9 @@ class ModelSpec(StrictModel):
 
 
 def _relative_or_absolute_path(value: str) -> str:
-    """A path that names one place: no `..`, no NUL, not empty. Where it may point is checked at the site."""
-    if not value or "\x00" in value or ".." in PurePosixPath(value).parts:
-        raise ValueError("must be a plain path without '..': name the folder or file itself")
+    """A path that names one place: printable, without `..`, not empty. Where it may point is checked at the site."""
+    if not value or not value.isprintable() or ".." in PurePosixPath(value).parts:
+        raise ValueError("must be a plain path without '..' and control characters: name the folder or file itself")
     return value
 
 

@@ -6,12 +6,12 @@ import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import AwareDatetime
 
 from daemon.api.auth import Guard
 from daemon.api.intake import Intake
 from daemon.api.problems import MEDIA_TYPE, Problem
 from daemon.api.service import ServiceApi
+from daemon.domain.instants import NamedInstant
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
@@ -30,7 +30,8 @@ from daemon.service.views import (
 )
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
-Cursor = Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=64, pattern="^[0-9A-Za-z-]+$", description="`next_cursor` of the page before")]
+Project = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00-\x1f]*$", description="only this project")]
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="the same key and body give the same job, once")
 ]
@@ -80,7 +81,7 @@ def _add_jobs(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     @router.get("/jobs", dependencies=may_read, response_model=Page[JobView])
     def jobs(
         state: Annotated[list[JobState] | None, Query(description="only these states; may be repeated")] = None,
-        project: Annotated[str | None, Query(max_length=100)] = None,
+        project: Project = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[JobView]:
@@ -117,7 +118,7 @@ def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         return service.sites()
 
     @router.get("/zones/{zone}/intensity", dependencies=may_read, response_model=IntensityView, responses=problems(404))
-    def intensity(zone: str, start: AwareDatetime | None = None, end: AwareDatetime | None = None) -> IntensityView:
+    def intensity(zone: str, start: NamedInstant | None = None, end: NamedInstant | None = None) -> IntensityView:
         """Recorded carbon intensity of a zone; the last day by default."""
         return service.intensity(zone, start, end)
 
@@ -127,8 +128,6 @@ def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         return service.forecast(zone)
 
     @router.get("/report", dependencies=may_read, response_model=ReportView)
-    def report(
-        start: AwareDatetime | None = None, end: AwareDatetime | None = None, project: Annotated[str | None, Query(max_length=100)] = None
-    ) -> ReportView:
+    def report(start: NamedInstant | None = None, end: NamedInstant | None = None, project: Project = None) -> ReportView:
         """Energy, emissions and savings of the jobs that ended in [start, end)."""
         return service.report(start, end, project)

@@ -5,28 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from daemon.domain.instants import NamedInstant
 from daemon.domain.states import AttemptState, JobState
 from jobs.spec import SampleRange, StrictModel, SynthesisWorkload, TrainingWorkload, Workload
+
+MOST_NAMES = 100  # sites or predecessors that one job may list: each costs a look-up, each site a row in every plan
+Name = Annotated[str, Field(max_length=64, pattern=r"^[\x21-\x7e]*$")]  # of a site or a job; what holds others cannot be one
+DEAREST_WAIT_G_PER_HOUR = 1e6  # a tonne an hour; far beyond it, sums with grams lose their meaning and then overflow
 
 
 class Constraints(StrictModel):
     """When and where a job may run. Everything is optional; what is left out comes from the settings."""
 
-    earliest_start: AwareDatetime | None = None
-    deadline: AwareDatetime | None = Field(
+    earliest_start: NamedInstant | None = None
+    deadline: NamedInstant | None = Field(
         default=None, description="the job must have ended by then; default: accepted + the configured maximum delay"
     )
-    sites: tuple[str, ...] | None = Field(default=None, description="where it may run; default: every site that admits its data")
-    home: str | None = Field(default=None, description="where it would run if nobody thought about carbon: the baseline's site")
+    sites: tuple[Name, ...] | None = Field(
+        default=None, max_length=MOST_NAMES, description="where it may run; default: every site that admits its data"
+    )
+    home: Name | None = Field(default=None, description="where it would run if nobody thought about carbon: the baseline's site")
     gpus: int = Field(default=1, ge=1, le=64)
-    after: tuple[str, ...] = Field(default=(), description="ids of jobs that must have succeeded before")
+    after: tuple[Name, ...] = Field(default=(), max_length=MOST_NAMES, description="ids of jobs that must have succeeded before")
     interruptible: bool | None = Field(default=None, description="may be stopped at a checkpoint and go on later; default: true")
     contiguous: bool = Field(default=False, description="run in one piece: no pauses, no chunks")
-    price_of_waiting_g_per_hour: float = Field(default=0.0, ge=0, description="gCO2e that an hour of delay must earn")
+    price_of_waiting_g_per_hour: float = Field(
+        default=0.0, ge=0, le=DEAREST_WAIT_G_PER_HOUR, description="gCO2e that an hour of delay must earn"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -36,6 +45,8 @@ class Constraints(StrictModel):
             raise ValueError("contiguous and interruptible contradict each other: a contiguous job is never paused")
         if self.sites is not None and not self.sites:
             raise ValueError("sites must name at least one site; leave it out to allow every site")
+        if self.sites is not None and len(set(self.sites)) < len(self.sites):
+            raise ValueError("sites names a site twice: name each once")
         return self
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -255,11 +255,10 @@ class Acceptance:
             self._clock.grid_seconds(self._costs.estimate(job.request, site.hardware).duration_seconds.mid)
             for site in admissible_sites(job, self._sites)
         )
-        soonest = begin + timedelta(seconds=fastest)
-        if job.deadline < soonest:
+        if (job.deadline - begin).total_seconds() < fastest:
             raise Rejected(
                 "constraints.deadline",
-                f"the work takes about {fastest / 3600:.1f} h and cannot end before {soonest.isoformat(timespec='minutes')}: "
+                f"the work takes about {fastest / 3600:,.1f} h and begins at {begin.isoformat(timespec='minutes')} at the earliest: "
                 "choose a later deadline or less work",
             )
 

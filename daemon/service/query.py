@@ -18,6 +18,7 @@ from forecast.clock import Clock
 from jobs.rundir import RunDirectory
 
 JOULES_PER_KWH = 3.6e6
+_LONGEST_SEQUENCE = 18  # digits that a database's number holds for certain
 
 
 class Queries:
@@ -96,6 +97,6 @@ def _work(reader: Reader, job: Job) -> JobWork:
 def _sequence(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isdecimal():
+    if not cursor.isdecimal() or len(cursor) > _LONGEST_SEQUENCE:
         raise Rejected("cursor", f"{cursor!r} is not a cursor of this list: use `next_cursor` of the page before")
     return int(cursor)

@@ -31,6 +31,8 @@ class Reader:
 
     def job(self, job_id: str) -> Job:
         """Raises NotFound."""
+        if not job_id.isprintable():  # half a surrogate cannot be encoded, and PostgreSQL refuses NUL: no id holds them
+            raise NotFound("job", job_id)
         found = self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id == job_id))
         if not found:
             raise NotFound("job", job_id)

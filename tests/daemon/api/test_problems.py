@@ -27,6 +27,8 @@ def job(workload: dict[str, Any], **others: Any) -> dict[str, Any]:
     return {"name": "test", "workload": workload} | others
 
 
+FOREVER = "9999-12-31T23:59:59-12:00"
+
 BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown field": (job(synthesis(sampels=3)), "workload.sampels", "did you mean 'samples'"),
     "unknown field at the top": (job(synthesis(), nmae="x"), "nmae", "did you mean 'name'"),
@@ -48,6 +50,26 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
     "wrong choice": (job(synthesis(sampler="euler")), "workload.sampler", "'ddim'"),
     "wrong type": (job(synthesis(samples="many")), "workload.samples", "integer"),
     "control characters in the name": (job(synthesis(), name="a\nb"), "name", "one line"),
+    "control characters in a path": (job(training(data={"path": "a\x1b]0;b"})), "workload.data.path", "control characters"),
+    "half a surrogate in a path": (job(synthesis(weights={"path": "\ud800"})), "workload.weights.path", "control characters"),
+    "a deadline at the end of time": (job(synthesis(), constraints={"deadline": FOREVER}), "constraints.deadline", "1970 to 2199"),
+    "a start at the end of time": (job(synthesis(), constraints={"earliest_start": FOREVER}), "constraints.earliest_start", "1970 to 2199"),
+    "a start before all time": (
+        job(synthesis(), constraints={"earliest_start": "0001-01-01T00:00:00+14:00"}),
+        "constraints.earliest_start",
+        "1970 to 2199",
+    ),
+    "a price that overflows": (
+        job(synthesis(), constraints={"price_of_waiting_g_per_hour": 1e308}),
+        "constraints.price_of_waiting_g_per_hour",
+        "at most 1000000",
+    ),
+    "many predecessors": (job(synthesis(), constraints={"after": ["j"] * 50_000}), "constraints.after", "at most 100"),
+    "many sites": (job(synthesis(), constraints={"sites": ["local"] * 50_000}), "constraints.sites", "at most 100"),
+    "a site twice": (job(synthesis(), constraints={"sites": ["local", "local"]}), "constraints", "name each once"),
+    "a predecessor that can be no id": (job(synthesis(), constraints={"after": ["\ud800"]}), "constraints.after[0]", "valid string"),
+    "a site with an escape": (job(synthesis(), constraints={"sites": ["\x1b[31m"]}), "constraints.sites[0]", "pattern"),
+    "a home without end": (job(synthesis(), constraints={"home": "h" * 100_000}), "constraints.home", "at most 64"),
     "no sites": (job(synthesis(), constraints={"sites": []}), "constraints", "at least one site"),
 }
 
@@ -57,7 +79,7 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_bad_job_is_a_problem_that_names_field_and_remedy(
     api: httpx.Client, path: str, body: dict[str, Any], field: str, remedy: str
 ) -> None:
-    problem = check_problem(api.post(path, json=body), 422)
+    problem = check_problem(api.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"}), 422)
     assert {error["field"]: error["message"] for error in problem["errors"]}.get(field, "").find(remedy) >= 0, problem
 
 
@@ -98,7 +120,7 @@ def test_a_body_of_ten_megabytes_is_refused_without_being_read(api: httpx.Client
     with socket.create_connection((host, port or 80), timeout=5) as raw:
         head = ("POST /v1/jobs HTTP/1.1", f"Host: {host}:{port}", "Content-Length: 10000000", "Content-Type: application/json")
         raw.sendall("\r\n".join([*head, "", ""]).encode())
-        answer = raw.recv(65536)  # arrives although not one byte of the body was sent
+        answer = raw.makefile("rb").read()  # arrives although not one byte of the body was sent; the daemon hangs up
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"application/problem+json" in answer
     assert b"larger than 1000000 bytes" in answer

@@ -42,6 +42,12 @@ def test_an_unknown_job_is_not_found(store: Store) -> None:
         reader.job("job-1")
 
 
+@pytest.mark.parametrize("job_id", ["\x00", "\ud800", "job\n1"])
+def test_what_can_be_no_id_is_not_found_and_no_error_of_the_database(store: Store, job_id: str) -> None:
+    with store.read() as reader, pytest.raises(NotFound):
+        reader.job(job_id)
+
+
 def test_jobs_are_paged_newest_first(store: Store) -> None:
     add(store, *(job(f"job-{number}") for number in range(5)))
     with store.read() as reader:
