@@ -32,7 +32,7 @@ class Guard:
 
         async def check(request: Request) -> None:
             if not self._scopes:
-                _check_loopback_host(request)
+                _check_from_this_machine(request)
             elif scope not in self._scopes_of(request.headers.get("authorization", "")):
                 raise HTTPException(403, f"this token has no scope {scope!r}: ask for one that has it")
 
@@ -63,13 +63,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_loopback_host(request: Request) -> None:
-    """A web page must not reach an open daemon through a name that it makes resolve to this machine (DNS rebinding)."""
-    host = _name_in(request.headers.get("host") or request.url.netloc)
+def _check_from_this_machine(request: Request) -> None:
+    """A web page in a browser here must not reach an open daemon.
+
+    Neither through a name that it makes resolve to this machine (DNS rebinding), nor by sending forms across sites: browsers
+    name the page's origin with every POST, and a page of ours has the address that it asks.
+    """
+    address = request.headers.get("host") or request.url.netloc
+    host = _name_in(address)
     if not is_loopback(host):
         raise HTTPException(
             403, f"without tokens the daemon answers only to 127.0.0.1 or localhost, not to {host!r}: configure server.tokens"
         )
+    origin = request.headers.get("origin")
+    if origin is not None and origin.lower() != f"http://{address}".lower():
+        raise HTTPException(403, f"without tokens the daemon does not answer to pages of {origin!r}: configure server.tokens")
 
 
 @lru_cache(maxsize=256)

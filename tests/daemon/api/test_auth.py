@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -68,6 +69,25 @@ def test_an_open_daemon_refuses_foreign_host_names(api: httpx.Client) -> None:
     problem = check_problem(api.get("/v1/jobs", headers={"Host": "rebound.example"}), 403)
     assert "server.tokens" in problem["detail"]
     assert api.get("/v1/jobs", headers={"Host": f"localhost:{api.base_url.port}"}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:3000", "https://127.0.0.1", "null", ""])
+def test_an_open_daemon_refuses_what_pages_of_other_sites_send(api: httpx.Client, origin: str) -> None:
+    problem = check_problem(api.post("/v1/jobs/j1/cancel", headers={"Origin": origin}), 403)
+    assert "server.tokens" in problem["detail"]
+
+
+def test_an_open_daemon_answers_to_its_own_page(api: httpx.Client) -> None:
+    own = f"http://{api.base_url.host}:{api.base_url.port}"
+    assert api.post("/v1/estimates", json=job(synthesis()), headers={"Origin": own}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+def test_a_job_must_say_that_it_is_json(api: httpx.Client, kind: str | None) -> None:
+    """The kinds that a page may send without asking first are not taken for JSON, with or without an origin."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    problem = check_problem(api.post("/v1/jobs", content=json.dumps(job(synthesis())).encode(), headers=headers), 422)
+    assert "application/json" in problem["detail"]
 
 
 def test_only_addresses_of_this_machine_are_loopback() -> None:
