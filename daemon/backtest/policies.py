@@ -19,7 +19,8 @@ from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.regret import compare
 from daemon.planner.task import Choice, Offer, Piece, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
-from daemon.planner.windows import TIE_SHARE, best_window, prompt_window
+from daemon.planner.together import TIE_SHARE
+from daemon.planner.windows import best_window, prompt_window
 
 RIVALS = 3  # jobs that a new one trades hours with at once
 TRADES = 2  # such trades per arrival

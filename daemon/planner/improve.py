@@ -7,7 +7,8 @@ from daemon.planner.offers import best_offer
 from daemon.planner.regret import Comparison, compare
 from daemon.planner.task import Offer
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
-from daemon.planner.windows import TIE_SHARE, prompt_window
+from daemon.planner.together import TIE_SHARE
+from daemon.planner.windows import prompt_window
 
 
 def improve(draft: Draft) -> None:

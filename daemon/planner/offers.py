@@ -9,7 +9,8 @@ from daemon.planner.hours import cheapest_hours, pauses_for_free
 from daemon.planner.lanes import best_pieces, lanes_of
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import Terrain
-from daemon.planner.windows import TIE_SHARE, best_window, soonest_window, window_offer
+from daemon.planner.together import TIE_SHARE
+from daemon.planner.windows import best_window, soonest_window, window_offer
 
 
 def best_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:

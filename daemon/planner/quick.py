@@ -10,7 +10,8 @@ from daemon.domain.plan import IntArray, Mode
 from daemon.planner.offers import best_offer, cheapest
 from daemon.planner.task import Choice, Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
-from daemon.planner.windows import TIE_SHARE, best_window, prompt_window
+from daemon.planner.together import TIE_SHARE
+from daemon.planner.windows import best_window, prompt_window
 from forecast.intensity import FloatArray
 
 

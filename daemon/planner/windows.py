@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from daemon.domain.plan import IntArray
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
+from daemon.planner.together import TIE_SHARE, cheapest_start, takes_equally_long
 from forecast.intensity import FloatArray
 
 BoolArray = NDArray[np.bool_]
-TIE_SHARE = 1e-9  # costs closer than this share are equal; sums of the same cells differ in their last bits
 
 
 def best_window(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
@@ -22,6 +22,9 @@ def best_window(task: Task, terrain: Terrain, free: IntArray, release: float, du
 
     Starts are `release` itself and every cell edge after it; of equal costs the earliest wins.
     """
+    if takes_equally_long(task):
+        found = cheapest_start(task, terrain, free, release, due)
+        return None if found is None else window_offer(task, task.choices[found[0]], found[1], terrain)
     best: Offer | None = None
     for choice in task.choices:
         for start in _cheapest_starts(task, choice, terrain, free, release, due):
@@ -85,8 +88,8 @@ def _cheapest_starts(task: Task, choice: Choice, terrain: Terrain, free: IntArra
         yield from _cheapest_open(costs, open_starts(free[choice.site], task.gpus, first, count, whole + (rest > 0)), terrain, first, 0.0)
     if rest > 0:
         yield from _ending_on_edges(task, choice, terrain, free, release, due)
-        if _is_free(task, choice, terrain, free, latest):
-            yield latest
+    if _is_free(task, choice, terrain, free, latest):
+        yield latest
 
 
 def _ending_on_edges(task: Task, choice: Choice, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterator[float]:

@@ -1,0 +1,91 @@
+"""Measure the planner: `python -m tests.bench.planner`. Prints one table; times are CPU seconds of one thread.
+
+CPU time is printed beside wall time because a shared machine stretches the latter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import timeit
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter, process_time
+
+from daemon.domain.plan import PlanJob
+from daemon.planner import PlannerOptions, Residual, plan, preview
+from daemon.planner.offers import best_offer
+from daemon.planner.task import task_of
+from daemon.planner.terrain import terrain_of
+from tests.bench.planner_instances import HOUR, MONDAY, Instance
+
+QUEUES = ((1000, 0.15), (1000, 0.30), (1000, 0.60), (10_000, 0.15), (10_000, 0.30), (10_000, 0.60))
+SEARCH_STEPS = {1000: 14_000, 10_000: 14_000}
+PRICE_ROUNDS = {1000: 100, 10_000: 60}
+LONE_SLOTS, LONE_REPEATS = 96, 2000
+
+
+def lone_job() -> None:
+    """One unbroken job on six sites and 96 slots: the search alone, and the whole preview with its sentence."""
+    snapshot = Instance(1, LONE_SLOTS, 0.3).snapshot()
+    job = PlanJob(
+        "lone",
+        snapshot.jobs[0].mode,
+        1,
+        MONDAY,
+        MONDAY,
+        MONDAY + LONE_SLOTS * HOUR,
+        tuple(replace(snapshot.jobs[0].options[0], site=site.name, work_seconds=8 * 3600.0) for site in snapshot.sites[:6]),
+        home="site-5",
+    )
+    terrain = terrain_of(snapshot)
+    task = task_of(job, terrain)
+    assert task is not None
+    residual = Residual.of(snapshot, plan(replace(snapshot, jobs=()), options()), options())
+    search = timeit.repeat(
+        lambda: best_offer(task, terrain, terrain.free, task.release, task.due), timer=process_time, number=LONE_REPEATS, repeat=5
+    )
+    whole = timeit.repeat(lambda: preview(job, residual), timer=process_time, number=LONE_REPEATS, repeat=5)
+    print(f"one job, 96 slots, 6 sites: search {min(search) / LONE_REPEATS * 1e6:.0f} us, preview {min(whole) / LONE_REPEATS * 1e6:.0f} us")
+
+
+def options(steps: int = 0, rounds: int = 1) -> PlannerOptions:
+    """For emissions alone: no regret rule, no margin, nothing kept."""
+    return PlannerOptions(0.0, 0.0, 0.0, price_rounds=rounds, search_steps=steps, moves=0)
+
+
+def queue(jobs: int, load: float, seed: int) -> None:
+    snapshot = Instance(jobs, 168, load, seed).snapshot()
+    cpu, wall = process_time(), perf_counter()
+    answer = plan(snapshot, options(SEARCH_STEPS[jobs], PRICE_ROUNDS[jobs]))
+    cpu, wall = process_time() - cpu, perf_counter() - wall
+    late = sum(placement.is_late for placement in answer.placements)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    gpus = int(snapshot.sites[0].free_gpus[0])
+    print(f"{jobs:>6} {load:>5.0%} {gpus:>6} {seed:>5} {answer.gap:>8.2%} {late:>5} {cpu:>8.2f} {wall:>8.2f} {memory:>7.0f}", flush=True)
+
+
+def one_more(jobs: int, load: float) -> None:
+    """A new job into a standing plan: the increment a submission pays."""
+    snapshot = Instance(jobs, 168, load).snapshot()
+    standing = plan(replace(snapshot, jobs=snapshot.jobs[:-1]), options(0, 10))
+    residual = Residual.of(snapshot, standing, options())
+    spent = min(timeit.repeat(lambda: preview(snapshot.jobs[-1], residual), timer=process_time, number=50, repeat=5)) / 50
+    print(f"one new job into a plan of {jobs - 1}: {spent * 1e3:.2f} ms")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, nargs="*", default=[1000, 10_000], help="sizes of queues to measure")
+    parser.add_argument("--seeds", type=int, default=1, help="instances per line")
+    chosen = parser.parse_args(arguments)
+    lone_job()
+    one_more(1000, 0.3)
+    print("  jobs  load GPUs/zone seed      gap  late  CPU s   wall s  MB max")
+    for jobs, load in QUEUES:
+        for seed in range(1, chosen.seeds + 1) if jobs in chosen.jobs else ():
+            queue(jobs, load, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The best unbroken window against trying every minute."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from daemon.planner.columns import columns_of
+from daemon.planner.offers import best_offer
+from daemon.planner.task import Task, task_of
+from daemon.planner.terrain import Terrain, terrain_of
+from daemon.planner.windows import best_window, window_offer
+from tests.daemon.planner.builders import MONDAY, job, snapshot
+from tests.daemon.planner.strategies import SITES
+
+MINUTE = 60.0
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def by_minutes(task: Task, terrain: Terrain) -> float:
+    """The least score over every start at a full minute where no touched cell is short of GPUs."""
+    best = np.inf
+    for choice in task.choices:
+        for minute in range(int((terrain.end - task.release) / MINUTE)):
+            offer = window_offer(task, choice, task.release + minute * MINUTE, terrain)
+            cells = slice(terrain.cell(offer.start), terrain.cell_after(offer.end))
+            if offer.end <= min(task.due, terrain.end) + 1e-6 and terrain.free[choice.site, cells].min() >= task.gpus:
+                best = min(best, offer.score)
+    return best
+
+
+@QUICK
+@given(st.integers(0, 2**32 - 1), st.integers(5, 400), st.integers(0, 119), st.integers(0, 300), st.booleans(), st.sampled_from([0.0, 3.0]))
+def test_no_minute_beats_the_window_found(seed: int, minutes: int, now: int, slack: int, same_speed: bool, price: float) -> None:
+    random = np.random.default_rng(seed)
+    zones = {site.upper(): random.uniform(20, 800, 14).tolist() for site in SITES}
+    earliest = MONDAY + timedelta(minutes=now)
+    waiting = job(
+        hours=minutes / 60,
+        deadline_hours=(now + 2 * minutes + slack) / 60,
+        sites=SITES,
+        earliest=earliest,
+        startup_seconds=0.0 if same_speed else 120.0,
+        startup_kwh=0.1,
+        transfer_kwh={"se": 0.3},
+        price_of_waiting_g_per_hour=price,
+    )
+    snap = snapshot([waiting], zones, 2, now=MONDAY + timedelta(minutes=now // 2))
+    for site in snap.sites:
+        site.free_gpus[:] = random.integers(0, 3, 14)
+    terrain = terrain_of(snap)
+    task = task_of(waiting, terrain)
+    if task is None:
+        return
+    found = best_window(task, terrain, terrain.free, task.release, task.due)
+    every_minute = by_minutes(task, terrain)
+    assert (found is None) <= (every_minute == np.inf)
+    if found is not None:
+        assert found.score <= every_minute * (1 + 1e-9)
+
+
+@QUICK
+@given(st.integers(0, 2**32 - 1), st.integers(5, 400), st.integers(0, 119), st.integers(0, 300))
+def test_the_cheapest_column_is_the_best_window(seed: int, minutes: int, now: int, slack: int) -> None:
+    random = np.random.default_rng(seed)
+    zones = {site.upper(): random.uniform(20, 800, 24).tolist() for site in SITES}
+    earliest = MONDAY + timedelta(minutes=now)
+    waiting = job(hours=minutes / 60, deadline_hours=(now + minutes + slack) / 60, sites=SITES, earliest=earliest, startup_kwh=0.2)
+    terrain = terrain_of(snapshot([waiting], zones, now=earliest))
+    task = task_of(waiting, terrain)
+    assert task is not None
+    columns = columns_of([task], terrain, [(task.release, task.due)])
+    best = best_offer(task, terrain, terrain.free, task.release, task.due)
+    assert best is not None
+    assert columns.cost[0] == pytest.approx(best.score, rel=1e-9)
+    assert columns.offer(0, terrain).score == pytest.approx(best.score, rel=1e-9)
