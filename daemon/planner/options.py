@@ -16,7 +16,7 @@ class PlannerOptions:
     the prices, `search_steps` of ruin and recreate, `moves` of jobs that were planned before or may pause.
     """
 
-    wait_confidence: float = 0.5
+    wait_confidence: float = 0.25
     keep_threshold: float = 0.03
     deadline_margin: float = 0.1
     price_rounds: int = 80
