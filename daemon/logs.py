@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
+from daemon.printable import visible, visible_line
+
 # What the daemon's own events mean; operators read it in the runbook, which a test compares with this list.
 EVENTS: dict[str, str] = {
     "fetch-changed": "the intensity provider answers about a zone and endpoint in another way than before: result, was, reason",
@@ -83,14 +85,14 @@ def configure_logging(
 
 
 def _as_text(fields: dict[str, Any]) -> str:
-    head = f"{fields.pop('at')} {fields.pop('level'):<7} {fields.pop('event')}"
+    head = f"{fields.pop('at')} {fields.pop('level'):<7} {visible_line(fields.pop('event').rstrip())}"
     traceback = fields.pop("traceback", None)
     pairs = "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
-    return f"{head}{pairs}" if traceback is None else f"{head}{pairs}\n{traceback}"
+    return f"{head}{pairs}" if traceback is None else f"{head}{pairs}\n{visible(traceback)}"
 
 
 def _quoted(value: object) -> str:
     """A value on one line: JSON-quoted where it holds spaces, quotes, '=' or control characters."""
     text = str(value)
     plain = text and text.isprintable() and not any(character in text for character in ' "=')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else visible(json.dumps(text, ensure_ascii=False))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from daemon.printable import visible
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -21,7 +23,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Say what is wrong on standard error and end: 1 for a failure, 2 for a mistake in the command itself."""
-    typer.echo(f"lowtide: {message}", err=True)
+    typer.echo(f"lowtide: {visible(message)}", err=True)
     raise typer.Exit(code)
 
 
@@ -31,12 +33,12 @@ def print_json(document: Any) -> None:
 
 
 def say(*lines: object) -> None:
-    """Lines for people; rich renders tables, and leaves colour out where nobody sees it."""
+    """Lines for people, text as it is; rich renders tables, and leaves colour out where nobody sees it."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for line in lines:
-        console.print(line)
+        console.print(visible(line) if isinstance(line, str) else line)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
@@ -48,7 +50,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[Text("-" if cell is None else str(cell)) for cell in row] for row in rows]
+    cells = [[Text("-" if cell is None else visible(str(cell))) for cell in row] for row in rows]
     made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         is_last = index == len(columns) - 1
@@ -67,7 +69,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     made = Table.grid(padding=(0, 2))
     for name, value in pairs:
         if value is not None and value != "":
-            made.add_row(Text(name, style="bold"), Text(str(value)))
+            made.add_row(Text(name, style="bold"), Text(visible(str(value))))
     return made
 
 

@@ -40,6 +40,17 @@ def test_a_text_line_stays_one_line_whatever_a_field_holds(stream: io.StringIO) 
     assert 'warning launch-postponed logger=daemon.test reason="no \\"space\\"\\nleft=0" site=umea' in stream.getvalue()
 
 
+def test_nothing_logged_acts_on_the_terminal_that_shows_it(stream: io.StringIO) -> None:
+    configure_logging("info", "text", stream=stream)
+    try:
+        raise ValueError("\x1b]0;owned\x07")
+    except ValueError:
+        logging.getLogger("daemon.test").exception("one\nserve-stopped", extra={"path": "/v1/\x9b2J\u202e"})
+    shown = stream.getvalue()
+    assert not any(character in shown for character in "\x1b\x07\x9b\u202e")
+    assert shown.splitlines()[0].endswith(r'one\nserve-stopped logger=daemon.test path="/v1/\x9b2J\u202e"')
+
+
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_a_secret_never_reaches_the_log_not_even_in_a_traceback(stream: io.StringIO, style: str) -> None:
     configure_logging("info", "json" if style == "json" else "text", ["tok-123456"], stream)

@@ -117,6 +117,19 @@ def test_jobs_are_listed_with_state_and_reason(lowtide: Lowtide) -> None:
         assert words in result.stdout
 
 
+def test_what_a_node_says_is_neither_markup_nor_an_escape(
+    lowtide: Lowtide, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lowtide("submit", "-", stdin=JOB)
+    view = service.job("j0").model_copy(update={"reason": "scan[/7].dcm \x1b]0;owned\x07 :warning:"})
+    monkeypatch.setattr(service, "cancel", lambda job_id: view)
+    monkeypatch.setattr(service, "job", lambda job_id: view)
+    for command in ("cancel", "job"):
+        result = lowtide(command, "j0")
+        assert result.exit_code == 0
+        assert r"scan[/7].dcm \x1b]0;owned\x07 :warning:" in result.stdout
+
+
 def test_a_job_shows_its_plan_events_and_directories(lowtide: Lowtide) -> None:
     lowtide("submit", "-", stdin=JOB)
     result = lowtide("job", "j0")
