@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from daemon.settings import Settings
 
 log = logging.getLogger(__name__)
+
+OTHERS = stat.S_IRWXO  # database and run directories hold what patients' data taught: whatever the group may do, others may not
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +38,7 @@ def serve(
     _check_exposure(settings)
     from daemon.logs import configure_logging
 
+    os.umask(os.umask(0) | OTHERS)
     configure_logging(settings.logs.level, settings.logs.format, _secrets(settings))
     if settings.uses_default_site:
         log.warning("world-zone", extra={"remedy": 'write your site into lowtide.toml: [[sites]] name = "...", zone = "DE"'})

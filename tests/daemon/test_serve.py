@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ def test_an_empty_folder_is_served_without_key_token_or_configuration(tmp_path: 
         assert "world-zone" in daemon.log.read_text()
         answer = daemon.http.post("/v1/jobs", json=job(training()))
         assert answer.status_code == 201, answer.text
+
+
+def test_others_on_the_host_may_not_read_what_the_daemon_writes(daemon: RunningDaemon) -> None:
+    files = list(daemon.folder.glob("lowtide.db*"))
+    assert len(files) > 1
+    assert [file.name for file in files if file.stat().st_mode & stat.S_IRWXO] == []
 
 
 @pytest.mark.slow
