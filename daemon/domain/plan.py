@@ -106,6 +106,7 @@ class Snapshot:
     sites: tuple[PlanSite, ...]
     jobs: tuple[PlanJob, ...]
     outlooks: Mapping[str, ZoneOutlook]  # by zone, on the same grid
+    budgets_g: Mapping[str, float] = field(default_factory=dict)  # grams a project may still emit; a project without one is free
 
 
 @dataclass(frozen=True, slots=True)

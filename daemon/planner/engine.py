@@ -7,6 +7,7 @@ from time import perf_counter
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.answer import placement_of
 from daemon.planner.bound import bound_of
+from daemon.planner.budgets import stay_within_budgets
 from daemon.planner.bulk import place_in_bulk
 from daemon.planner.draft import Draft
 from daemon.planner.improve import improve, settle_waits
@@ -40,7 +41,9 @@ def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
     draft = _draft(terrain, tasks, links, options)
     improve(draft)
     notes = settle_waits(draft)
-    unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers]
+    unplaced += stay_within_budgets(draft, snapshot.budgets_g)
+    refused = {answer.job_id for answer in unplaced}
+    unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers and job not in refused]
     placements = tuple(placement_of(draft, job, notes.get(job)) for job in jobs if job in draft.offers)
     cost = draft.score
     bound = min(bound_of(draft), cost)
