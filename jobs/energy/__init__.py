@@ -1,5 +1,6 @@
 """Energy of a run: metering it on the node, and predicting it before the run.
 
-Metering (`metering` and its sources) runs on the node. The model (`flops`, `hardware`, `model`) also runs in the daemon,
-so nothing here imports torch, pandas or carbontracker when it is imported.
+The model (`flops`, `features`, `hardware`, `prediction`, `model`, `observation`) also runs in the daemon, metering starts
+before torch does: neither imports torch, pandas or carbontracker. Profiling (`workbench`, `measuring`, `profiling`) and
+`carbontracker_bridge` do, and are imported on the node only when they are needed.
 """
