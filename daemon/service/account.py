@@ -222,6 +222,8 @@ def _slices(work: JobWork, sites: Mapping[str, Site], time: GridTime) -> list[Sl
     first_startup_is_useful = True
     for run in work.runs:
         records = RunDirectory(run.directory).energy()
+        if not records:
+            continue  # never worked: the first start-up is still to come
         attempts = [attempt for attempt in work.attempts if attempt.run_id == run.id]
         usages = tuple(
             AttemptUsage(attempt, tuple(record for record in records if record.attempt_id == attempt.id)) for attempt in attempts

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
 from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.states import AttemptState
+from daemon.service.hold_up import tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import settle_job_state
 from daemon.service.policy import Policy, Workplace, Workplaces
@@ -33,25 +34,31 @@ class Actor:
         self._store, self._workplaces, self._clock, self._policy = store, workplaces, clock, policy
         self._after_step = after_step
 
-    def act(self) -> None:
+    def act(self) -> list[Attempt]:
+        """Do it; the attempts that ended without ever working."""
         with self._store.read() as reader:
             attempts = reader.live_attempts()
             runs = {attempt.id: reader.run(attempt.run_id) for attempt in attempts}
             jobs = {attempt.id: reader.job(attempt.job_id) for attempt in attempts}
+        ended: list[Attempt] = []
         for attempt in attempts:
             if attempt.site in self._workplaces:
                 with poisoned_alone("act", attempt=attempt.id):
-                    self._move(jobs[attempt.id], runs[attempt.id], attempt)
+                    ending = self._move(jobs[attempt.id], runs[attempt.id], attempt)
+                    ended += [ending] if ending is not None else []
+        return ended
 
-    def _move(self, job: Job, run: Run, attempt: Attempt) -> None:
+    def _move(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
+        """One step with one attempt; the attempt if that was its end."""
         if attempt.state is AttemptState.LAUNCHING and job.cancel_requested:
-            self._call_off(job, run, attempt)
-        elif attempt.state is AttemptState.LAUNCHING:
-            self._launch(job, run, attempt)
-        elif attempt.state is AttemptState.STOPPING:
+            return self._call_off(job, run, attempt)
+        if attempt.state is AttemptState.LAUNCHING:
+            return self._launch(job, run, attempt)
+        if attempt.state is AttemptState.STOPPING:
             self._stop(attempt, run)
+        return None
 
-    def _launch(self, job: Job, run: Run, attempt: Attempt) -> None:
+    def _launch(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
         place = self._workplaces[attempt.site]
         try:
             run = self._prepare(job, run, attempt, place)
@@ -59,16 +66,27 @@ class Actor:
             launch = Launch(attempt.id, run.id, job.id, run.directory, attempt.gpus, job.workload.threads)
             native_id = place.executor.launch(launch)
         except (LaunchRefused, OSError, ValidationError) as error:
-            self._end(attempt, Ending(AttemptState.FAILED, f"could not be started at {attempt.site}: {error}"))
-            return
+            return self._end(attempt, run, Ending(AttemptState.FAILED, f"could not be started at {attempt.site}: {error}"))
         except ExecutorError as error:
             log.warning("launch-postponed", extra={"attempt": attempt.id, "reason": str(error)})
-            return
+            return self._postpone(attempt, run, str(error))
         self._after_step("act:launched")
         with self._store.write() as writer:
             pending = replace(attempt, state=AttemptState.PENDING, native_id=native_id)
             writer.change_attempt(pending, Event(job.id, self._clock.now(), "attempt-pending", f"started at {attempt.site} as {native_id}"))
+            tell_it_goes_on(writer, attempt)
         self._after_step("act:kept")
+        return None
+
+    def _postpone(self, attempt: Attempt, run: Run, reason: str) -> Attempt | None:
+        """The executor cannot start it now. Its patience over, the attempt ends, so that the next plan may choose another site."""
+        waited = self._clock.real_seconds((self._clock.now() - attempt.created_at).total_seconds())
+        if waited > self._policy.launch_patience.total_seconds() and self._is_nowhere(attempt, run):
+            ending = f"could not be started at {attempt.site} within {waited / 60:.0f} min, the last time because: {reason}"
+            return self._end(attempt, run, Ending(AttemptState.FAILED, ending))
+        with self._store.write() as writer:
+            tell_hold_up(writer, attempt, "launch-postponed", f"it cannot be started yet: {reason}", self._clock.now())
+        return None
 
     def _prepare(self, job: Job, run: Run, attempt: Attempt, place: Workplace) -> Run:
         """Write the run directory and bring the weights; the run, with what was transferred for it."""
@@ -125,29 +143,38 @@ class Actor:
             log.warning("stop-postponed", extra={"attempt": attempt.id, "reason": str(error)})
         self._after_step("act:stopped")
 
-    def _call_off(self, job: Job, run: Run, attempt: Attempt) -> None:
+    def _call_off(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
         """A launch that nobody wants any more. One cut off by a crash may have happened: then it is stopped as any other."""
-        handle, executor = Handle(attempt.id, run.directory, None), self._workplaces[attempt.site].executor
-        try:
-            executor.kill(handle)
-            seen = executor.observe([handle])[attempt.id]
-        except (ExecutorError, KeyError) as error:
-            log.warning("stop-postponed", extra={"attempt": attempt.id, "reason": str(error)})
-            return
-        if seen.state is AttemptState.LOST:
-            self._end(attempt, Ending(AttemptState.CANCELLED, "cancelled before it was started"))
-            return
+        is_nowhere = self._is_nowhere(attempt, run)
+        if is_nowhere is None:
+            return None
+        if is_nowhere:
+            return self._end(attempt, run, Ending(AttemptState.CANCELLED, "cancelled before it was started"))
         stopping = replace(attempt, state=AttemptState.STOPPING, stop_wish=StopWish.CANCEL, stop_wished_at=self._clock.now())
         with self._store.write() as writer:
             writer.change_attempt(stopping, Event(job.id, self._clock.now(), "attempt-stopping", "killed: the job was cancelled"))
+        return None
 
-    def _end(self, attempt: Attempt, ending: Ending) -> None:
-        """Record an attempt that ended without ever working."""
+    def _is_nowhere(self, attempt: Attempt, run: Run) -> bool | None:
+        """Kill what a launch may have left behind, and see whether the executor knows anything of it; None if it cannot be asked."""
+        handle, executor = Handle(attempt.id, run.directory, None), self._workplaces[attempt.site].executor
+        try:
+            executor.kill(handle)
+            return executor.observe([handle])[attempt.id].state is AttemptState.LOST
+        except (ExecutorError, KeyError) as error:
+            log.warning("stop-postponed", extra={"attempt": attempt.id, "reason": str(error)})
+            return None
+
+    def _end(self, attempt: Attempt, run: Run, ending: Ending) -> Attempt:
+        """Record an attempt that ended without ever working. A run nobody ever worked on is closed: its work is free to go elsewhere."""
         now = self._clock.now()
         ended = replace(attempt, state=ending.state, ended_at=now, reason=ending.reason)
         with self._store.write() as writer:
             writer.change_attempt(ended, Event(attempt.job_id, now, f"attempt-{ending.state}", ending.reason))
+            if not any(other.run_id == run.id and other.started_at for other in writer.attempts(attempt.job_id)):
+                writer.change_run(replace(writer.run(run.id), closed_at=now))
             settle_job_state(writer, ended, ending, made_progress=False, retries=self._policy.retries)
+        return ended
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -121,7 +121,7 @@ class Committer:
             if not gaps:
                 return None
             samples = gaps[0]
-        elif work.runs:
+        elif work.open_runs:
             return None  # training goes on where its checkpoints are
         run_id = new_id("r", now)
         directory = self._workplaces[site].run_root / work.job.id / run_id

@@ -19,10 +19,13 @@ def gather_samples(work: JobWork) -> None:
     """
     if not isinstance(work.job.workload, SynthesisWorkload):
         return
+    kept = kept_samples(work)
+    if not kept:
+        return
     folder = job_folder(work) / "samples"
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for record, source in kept_samples(work):
+    for record, source in kept:
         link = folder / source.name
         with contextlib.suppress(FileExistsError):
             link.symlink_to(os.path.relpath(source, folder))
@@ -43,5 +46,6 @@ def kept_samples(work: JobWork) -> list[tuple[SampleRecord, Path]]:
 
 
 def job_folder(work: JobWork) -> Path:
-    """Where a job's gathered results lie: beside its first run."""
-    return Path(work.runs[0].directory).parent
+    """Where a job's gathered results lie: beside the first run that made any, or the first there was."""
+    first = next((run for run in work.runs if run.steps_done), work.runs[0])
+    return Path(first.directory).parent

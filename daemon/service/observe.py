@@ -10,6 +10,7 @@ from datetime import datetime
 from daemon.domain.execution import Handle, Observation, ObserverFailure
 from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.states import AttemptState, JobState, advance
+from daemon.service.hold_up import is_held_up, tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.progress import Ending, ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
@@ -35,6 +36,7 @@ class Observer:
         with self._store.read() as reader:
             attempts = [attempt for attempt in reader.live_attempts() if attempt.state is not AttemptState.LAUNCHING]
             runs = {attempt.run_id: reader.run(attempt.run_id) for attempt in attempts}
+            held_up = {attempt.id for attempt in attempts if is_held_up(reader.job(attempt.job_id), attempt)}
         answers = self._ask(attempts, runs)
         self._after_step("observe:asked")
         ended = []
@@ -42,7 +44,7 @@ class Observer:
             if attempt.id not in answers:
                 continue  # we could not ask: nothing is known, and nothing is charged to the job
             with poisoned_alone("observe", attempt=attempt.id):
-                ending = self._record(attempt, runs[attempt.run_id], answers[attempt.id])
+                ending = self._record(attempt, runs[attempt.run_id], answers[attempt.id], was_held_up=attempt.id in held_up)
                 if ending is not None:
                     ended.append(ending)
                     self._after_step("observe:recorded")
@@ -63,24 +65,21 @@ class Observer:
                 log.warning("observer-failed", extra={"site": site, "reason": str(failure)})
         return answers
 
-    def _record(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt | None:
+    def _record(self, attempt: Attempt, run: Run, observation: Observation, *, was_held_up: bool) -> Attempt | None:
         """Write down what is new; the attempt if it ended. What cannot be read now is asked for again at the next tick."""
         try:
-            if observation.state in RUNNING_STATES:
-                self._record_progress(attempt, run, observation)
-                return None
-            return self._record_end(attempt, run, observation)
+            if observation.state not in RUNNING_STATES:
+                return self._record_end(attempt, run, observation)
+            self._record_progress(attempt, run, observation)
         except OSError as error:
-            self._say_unreadable(attempt, error)
+            with self._store.write() as writer:
+                reason = f"its run directory cannot be read, which is tried again until it can: {error}"
+                tell_hold_up(writer, attempt, "attempt-unreadable", reason, self._clock.now())
             return None
-
-    def _say_unreadable(self, attempt: Attempt, error: OSError) -> None:
-        """Tell whoever looks at the job why nothing moves; once, not at every tick."""
-        reason = f"its run directory at {attempt.site} cannot be read, which is tried again until it can: {error}"
-        with self._store.write() as writer:
-            job = writer.job(attempt.job_id)
-            if job.reason != reason and not job.state.is_final:
-                writer.change_job(replace(job, reason=reason), Event(job.id, self._clock.now(), "attempt-unreadable", reason))
+        if was_held_up:
+            with self._store.write() as writer:
+                tell_it_goes_on(writer, attempt)
+        return None
 
     def _record_progress(self, attempt: Attempt, run: Run, observation: Observation) -> None:
         steps = steps_reached(run, RunDirectory(run.directory))

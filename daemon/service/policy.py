@@ -24,6 +24,7 @@ class Policy:
     maximum_delay: timedelta = timedelta(hours=72)
     retries: int = 3
     stop_grace: timedelta = timedelta(minutes=10)  # real time: after that a stopping attempt is killed
+    launch_patience: timedelta = timedelta(minutes=10)  # real time: after that an attempt that cannot be started is given up
     final_after: timedelta = timedelta(hours=72)  # an hour older than this and no longer estimated is final
     adjust_for: timedelta = timedelta(days=30)  # how long after its end a job's hours are watched for restatements
     kind: IntensityKind = LIFECYCLE_AVERAGE

@@ -123,7 +123,7 @@ def _state_at(work: JobWork) -> str | None:
     """Training stays where its checkpoints are once it has begun; samples have no such tie."""
     if isinstance(work.job.workload, SynthesisWorkload):
         return None
-    return work.runs[-1].site if work.runs else None
+    return work.open_runs[-1].site if work.open_runs else None
 
 
 def _transfer_kwh(work: JobWork, site: Site, weights: Mapping[str, Weights]) -> float:

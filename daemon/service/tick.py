@@ -70,7 +70,7 @@ class Tick:
         try:
             snapshot, plan, committed = self._decide(now)
         finally:  # what was decided before is done even where no new plan can be made
-            self._actor.act()
+            ended += self._actor.act()
         self._after_step("act")
         return TickReport(now, snapshot, plan, committed, tuple(ended), perf_counter() - started)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from daemon.domain.execution import Handle, Launch, LaunchRefused, Observation, ObserverFailure
+from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused, Observation, ObserverFailure
 from daemon.domain.states import AttemptState
 from jobs.outcome import Outcome, OutcomeKind, exit_code
 from jobs.rundir import EnergyRecord, Phase, ProgressRecord, RunDirectory, SampleRecord
@@ -86,6 +86,7 @@ class ScriptedNode:
     is_deaf: bool = False  # ignores SIGTERM
     is_out_of_reach: bool = False  # cannot be asked
     refusal: str | None = None  # why it starts nothing
+    is_full: bool = False  # can start nothing now
     failure: tuple[str, bool] | None = None  # (reason, retryable): how attempts end after their first stride
     launches: Counter[str] = field(default_factory=Counter)
     made: Counter[int] = field(default_factory=Counter)
@@ -94,6 +95,8 @@ class ScriptedNode:
     def launch(self, launch: Launch) -> str:
         if self.refusal is not None:
             raise LaunchRefused(self.refusal)
+        if self.is_full:
+            raise ExecutorError("all GPUs are busy")
         if launch.attempt_id not in self._processes:
             self.launches[launch.attempt_id] += 1
             self._processes[launch.attempt_id] = self._start(launch)

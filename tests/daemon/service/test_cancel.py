@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from daemon.domain.errors import Conflict
-from daemon.domain.execution import ExecutorError, Launch
 from daemon.domain.states import AttemptState, JobState
-from tests.daemon.service.node import ScriptedNode
-from tests.daemon.service.world import World, as_estimated, open_world, training
+from tests.daemon.service.world import World, training
 
 
 def test_a_waiting_job_is_cancelled_at_once(world: World) -> None:
@@ -64,22 +60,17 @@ def test_cancelling_while_it_is_being_suspended_still_cancels(world: World) -> N
     assert world.attempt_states(job_id) == [AttemptState.CANCELLED]
 
 
-def test_a_launch_that_nobody_wants_any_more_is_called_off(tmp_path: Path) -> None:
-    """The node takes no job now, and without this the cancelled one would wait for it for ever."""
-
-    class FullNode(ScriptedNode):
-        def launch(self, launch: Launch) -> str:
-            raise ExecutorError("all GPUs are busy")
-
-    with open_world(tmp_path, nodes={"heidelberg": FullNode(lambda: world.now, as_estimated)}) as world:
-        job_id = world.submit(training(3), deadline=world.deadline(3.5))
-        world.pass_time(1)
-        assert world.attempt_states(job_id) == [AttemptState.LAUNCHING]
-        world.daemon.service.cancel(job_id)
-        world.tick()
-        assert world.attempts(job_id)[0].reason == "cancelled before it was started"
-        assert world.attempt_states(job_id) == [AttemptState.CANCELLED]
-        assert world.job(job_id).state is JobState.CANCELLED
+def test_a_launch_that_nobody_wants_any_more_is_called_off(world: World) -> None:
+    """The node takes no job now, and without this the cancelled one would wait for it."""
+    world.home.is_full = True
+    job_id = world.submit(training(3), deadline=world.deadline(3.5))
+    world.tick()
+    assert world.attempt_states(job_id) == [AttemptState.LAUNCHING]
+    world.daemon.service.cancel(job_id)
+    report = world.tick()
+    assert [attempt.reason for attempt in report.ended] == ["cancelled before it was started"]
+    assert world.attempt_states(job_id) == [AttemptState.CANCELLED]
+    assert world.job(job_id).state is JobState.CANCELLED
 
 
 def test_cancelling_twice_is_cancelling_once_and_a_finished_job_cannot_be(world: World) -> None:

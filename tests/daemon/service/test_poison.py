@@ -38,7 +38,7 @@ def test_a_run_directory_that_cannot_be_read_holds_up_its_own_job_only_and_says_
         world.pass_time(1)
         assert world.job(sound).state is JobState.SUCCEEDED
         assert world.job(broken).state is JobState.RUNNING
-        assert "its run directory at heidelberg cannot be read, which is tried again until it can" in world.job(broken).reason
+        assert "held up at heidelberg: its run directory cannot be read, which is tried again until it can" in world.job(broken).reason
         assert [event.kind for event in world.events(broken)].count("attempt-unreadable") == 1
         outcome.rmdir()
         outcome.with_suffix(".kept").rename(outcome)

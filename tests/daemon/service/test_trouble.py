@@ -147,6 +147,73 @@ def test_a_launch_that_is_refused_fails_the_attempt_with_its_reason(world: World
     assert world.attempt_states(job_id) == [AttemptState.FAILED] * 4
 
 
+def test_refused_launches_are_in_the_report_of_the_tick_and_in_the_metrics(world: World) -> None:
+    world.home.refusal = "there is no interpreter"
+    world.submit(training(1), deadline=world.deadline(8))
+    (attempt,) = next(report.ended for report in (world.later(0.5) for _ in range(16)) if report.ended)
+    assert attempt.state is AttemptState.FAILED
+    assert attempt.reason == "could not be started at heidelberg: there is no interpreter"
+
+
+def test_a_job_whose_launch_is_put_off_says_so_until_it_has_started(world: World) -> None:
+    world.home.is_full = True
+    job_id = world.submit(training(2), deadline=world.deadline(2.5))
+    world.tick()
+    for _ in range(3):
+        world.later(0.05)
+    assert world.job(job_id).state is JobState.RUNNING
+    assert world.job(job_id).reason == "held up at heidelberg: it cannot be started yet: all GPUs are busy"
+    assert [event.kind for event in world.events(job_id)].count("launch-postponed") == 1
+    world.home.is_full = False
+    world.tick()
+    assert world.job(job_id).reason == "running at heidelberg"
+    assert world.until(job_id, JobState.SUCCEEDED).retries == 0
+
+
+def test_a_launch_put_off_for_too_long_is_given_up_and_costs_a_retry(world: World) -> None:
+    world.home.is_full = True
+    job_id = world.submit(training(2), deadline=world.deadline(4))
+    world.until(job_id, JobState.RUNNING)
+    report = world.later(11 / 60)
+    assert [attempt.job_id for attempt in report.ended] == [job_id]
+    job = world.job(job_id)
+    assert job.retries == 1
+    assert job.state is JobState.WAITING
+    assert "could not be started at heidelberg within 11 min, the last time because: all GPUs are busy" in job.reason
+    world.home.is_full = False
+    world.until(job_id, JobState.SUCCEEDED)
+    assert world.attempt_states(job_id) == [AttemptState.FAILED, AttemptState.COMPLETED]
+
+
+def test_a_launch_put_off_for_ever_fails_the_job_in_the_end(world: World) -> None:
+    world.home.is_full = True
+    job_id = world.submit(training(1), deadline=world.deadline(8))
+    job = world.until(job_id, JobState.FAILED)
+    assert "failed 4 times, the last time: could not be started at heidelberg within 30 min" in job.reason
+    assert world.attempt_states(job_id) == [AttemptState.FAILED] * (RETRIES + 1)
+
+
+@pytest.mark.parametrize("kind", ["training", "synthesis"])
+def test_work_that_a_site_never_took_up_goes_to_another_site(two_sites: World, kind: str) -> None:
+    """Nothing is bound to a run directory in which nobody ever worked."""
+    two_sites.nodes["umea"].refusal = "there is no interpreter"
+    wanted = training(2, data={"phantom": {"patients": 4}}) if kind == "training" else synthesis(20, {"path": _weights(two_sites)})
+    job_id = two_sites.submit(wanted, deadline=two_sites.deadline(9), sites=["heidelberg", "umea"])
+    assert any(two_sites.later(0.5).ended for _ in range(10))
+    assert two_sites.attempt_states(job_id) == [AttemptState.FAILED]
+    assert two_sites.runs(job_id)[0].site == "umea"
+    assert two_sites.runs(job_id)[0].closed_at is not None
+    (planned,) = two_sites.later(0.5).snapshot.jobs
+    assert {option.site for option in planned.options} == {"heidelberg", "umea"}
+    assert planned.state_at is None
+    two_sites.nodes["umea"].refusal = None
+    two_sites.until(job_id, JobState.SUCCEEDED)
+    two_sites.daemon.settler.settle()
+    (entry,) = two_sites.ledger(job_id)
+    assert entry.overhead_kwh == pytest.approx(0.0, abs=1e-12)  # the start-up that worked was the first
+    assert entry.waste_kwh == pytest.approx(0.0, abs=1e-12)
+
+
 def test_a_run_root_that_is_no_folder_fails_the_attempt_and_leaves_the_daemon_well(tmp_path: Path) -> None:
     (tmp_path / "heidelberg").write_text("a file where a folder should be")
     with open_world(tmp_path) as world:
@@ -209,7 +276,12 @@ def test_a_clock_that_moves_by_half_hours_is_enough_to_keep_a_tight_deadline(wor
 
 
 def _synthesis(world: World, samples: int) -> str:
+    return world.submit(synthesis(samples, {"path": _weights(world)}), deadline=world.deadline(3))
+
+
+def _weights(world: World) -> str:
+    """A file of weights below the data root, as a request names it."""
     weights = Path(world.settings.sites[0].data_root) / "w.pt"
     weights.parent.mkdir(exist_ok=True)
     weights.write_bytes(b"weights")
-    return world.submit(synthesis(samples, {"path": "w.pt"}), deadline=world.deadline(3))
+    return "w.pt"

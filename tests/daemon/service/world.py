@@ -114,6 +114,11 @@ class World:
         self.record()
         return self.daemon.tick.run()
 
+    def later(self, hours: float) -> TickReport:
+        """One tick, that much later."""
+        self.now += timedelta(hours=hours)
+        return self.tick()
+
     def pass_time(self, hours: float) -> None:
         """Tick now and every half hour until then."""
         until = self.now + timedelta(hours=hours)
