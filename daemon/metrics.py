@@ -97,6 +97,7 @@ class Metrics:
         self._plan_bound = self._gauge("plan_bound_grams", "Proven lower bound of any plan for that work.")
         self._plan_gap = self._gauge("plan_gap_ratio", "(expected - bound) / expected of the last plan.")
         self._late = self._gauge("plan_late_jobs", "Jobs of the last plan that will end after their deadline.")
+        self._missed = self._counter("deadlines_missed", "Jobs whose deadline is not kept, each counted once, when that is first known.")
         self._unplaced = self._gauge("plan_unplaced_jobs", "Jobs of the last plan that got no place.")
         self._clock_rate = self._gauge("clock_rate", "Grid seconds per real second: 1 live, more in a replay.")
         self._requests = self._counter("http_requests", "HTTP requests.", "method", "route", "status")
@@ -158,6 +159,9 @@ class Metrics:
         self._plan_gap.set(plan.gap)
         self._late.set(sum(placement.is_late for placement in plan.placements))
         self._unplaced.set(len(plan.unplaced))
+
+    def deadlines_missed(self, jobs: int) -> None:
+        self._missed.inc(jobs)
 
     def show_clock(self, rate: float) -> None:
         self._clock_rate.set(rate)

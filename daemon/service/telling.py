@@ -16,6 +16,7 @@ class Teller:
 
     def tell_tick(self, report: TickReport) -> None:
         self._metrics.planned(report.plan)
+        self._metrics.deadlines_missed(len(report.missed))
         for attempt in report.ended:
             self._metrics.attempt_ended(attempt.site, attempt.state)
         with self._store.read() as reader:

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from time import perf_counter
 
 from daemon.domain.job import Attempt, Event
 from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import JobState
 from daemon.service.act import Actor
 from daemon.service.commit import Committed, Committer
+from daemon.service.deadlines import tell_missed
 from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import Observer
 from daemon.service.snapshot import Photographer, Weights
@@ -35,12 +35,11 @@ def nothing(_: str) -> None:
 class TickReport:
     """What one tick saw and did: for logs, metrics and the preview board."""
 
-    now: datetime
     snapshot: Snapshot
     plan: Plan
     committed: Committed
     ended: tuple[Attempt, ...]
-    seconds: float
+    missed: tuple[str, ...]  # jobs told now, once each, that their deadline is not kept
 
 
 class Tick:
@@ -62,19 +61,19 @@ class Tick:
         self._committer, self._actor = committer, actor
 
     def run(self) -> TickReport:
-        started = perf_counter()
         ended = self._observer.observe()
         self._after_step("observe")
         self._close_the_hopeless()
         now = self._clock.now()
         try:
-            snapshot, plan, committed = self._decide(now)
+            snapshot, plan, committed, works = self._decide(now)
         finally:  # what was decided before is done even where no new plan can be made
             ended += self._actor.act()
         self._after_step("act")
-        return TickReport(now, snapshot, plan, committed, tuple(ended), perf_counter() - started)
+        missed = tell_missed(self._store, works, plan, ended, now)
+        return TickReport(snapshot, plan, committed, tuple(ended), tuple(missed))
 
-    def _decide(self, now: datetime) -> tuple[Snapshot, Plan, Committed]:
+    def _decide(self, now: datetime) -> tuple[Snapshot, Plan, Committed, dict[str, JobWork]]:
         with self._store.read() as reader:
             works = works_of(reader, reader.live_jobs())
             weights = _weights_of(reader, works)
@@ -84,7 +83,7 @@ class Tick:
         self._after_step("plan")
         committed = self._committer.commit(snapshot, plan, works)
         self._after_step("commit")
-        return snapshot, plan, committed
+        return snapshot, plan, committed, works
 
     def _close_the_hopeless(self) -> None:
         """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""

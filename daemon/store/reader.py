@@ -114,6 +114,12 @@ class Reader:
         query = select(table).where(table.c.job_id == job_id, table.c.sequence > after).order_by(table.c.sequence).limit(limit)
         return [Event(**row._mapping) for row in self._connection.execute(query)]
 
+    def jobs_with_event(self, job_ids: Sequence[str], kind: str) -> set[str]:
+        """Those of the jobs that have an event of that kind."""
+        table = schema.event
+        queries = (select(table.c.job_id).where(table.c.job_id.in_(piece), table.c.kind == kind) for piece in _pieces(job_ids))
+        return {job_id for query in queries for job_id in self._connection.scalars(query)}
+
     def ledger(self, job_id: str) -> list[LedgerEntry]:
         """All settlements of the job in order; the last one counts."""
         table = schema.ledger_entry

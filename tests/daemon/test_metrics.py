@@ -85,7 +85,10 @@ def test_a_plan_shows_cost_bound_gap_and_who_is_late() -> None:
     segment = PlannedSegment("umea", NOW, NOW + timedelta(hours=1), 1)
     late = Placement("j-secret-id", (segment,), 80.0, 100.0, 70.0, 90.0, "held back by deadline", is_late=True)
     metrics.planned(Plan(NOW, (late,), (Unplaced("j-other-id", "no site admits it"),), cost_g=80.0, bound_g=60.0, planner_seconds=0.2))
+    metrics.deadlines_missed(1)
+    metrics.deadlines_missed(0)
     seen = scraped(metrics)
+    assert seen["lowtide_deadlines_missed_total", ()] == 1
     assert (seen["lowtide_plan_expected_grams", ()], seen["lowtide_plan_bound_grams", ()]) == (80.0, 60.0)
     assert seen["lowtide_plan_gap_ratio", ()] == 0.25
     assert (seen["lowtide_plan_late_jobs", ()], seen["lowtide_plan_unplaced_jobs", ()]) == (1, 1)
