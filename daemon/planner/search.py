@@ -23,19 +23,34 @@ FIRST_THRESHOLD = 0.15  # worsening accepted at first, as a share of the mean co
 MOST_RUINED = 10
 SEEDS_AT_ONCE = 256  # seeds drawn from one look at who sits how badly
 WISH_RATE = 0.25  # a wish at prices is among the first four rows on average
+HEAD = 48  # rows of a job that are nearly always enough to find a free one
 TARGET_ROWS = 40  # a seed's wish is among this many of its cheapest rows
 ORDER_NOISE = 0.6  # jobs are put back by size, times a factor up to this much apart
 
 
 class Preference:
-    """The rows of every job in one order, as the masks of cells they touch."""
+    """The rows of every job in one order. The first of each are kept ready as masks of cells; the rest are looked up when needed."""
 
     def __init__(self, rows: IntArray, columns: Columns, masks: list[int]) -> None:
-        bounds = columns.first.tolist()
-        sites = columns.site[rows].tolist()
-        ordered = [masks[row] for row in rows.tolist()]
-        self.rows: list[list[int]] = [rows[a:b].tolist() for a, b in pairwise(bounds)]
-        self.tests = [list(zip(sites[a:b], ordered[a:b], strict=True)) for a, b in pairwise(bounds)]
+        self._rows, self._masks = rows, masks
+        self._bounds: list[int] = columns.first.tolist()
+        self._site = columns.site
+        self.head: list[list[tuple[int, int, int]]] = [self._tests(a, min(b, a + HEAD)) for a, b in pairwise(self._bounds)]
+
+    def tail(self, job: int) -> list[tuple[int, int, int]]:
+        """What the head leaves out."""
+        first, last = self._bounds[job], self._bounds[job + 1]
+        return self._tests(first + HEAD, last) if last - first > HEAD else []
+
+    def row(self, job: int, position: int) -> int:
+        """The job's row at this position, or its last one."""
+        return int(self._rows[min(self._bounds[job] + position, self._bounds[job + 1] - 1)])
+
+    def _tests(self, first: int, last: int) -> list[tuple[int, int, int]]:
+        """(site, cells, row) of the rows at these places in the order."""
+        rows = self._rows[first:last]
+        masks = self._masks
+        return [(site, masks[row], row) for site, row in zip(self._site[rows].tolist(), rows.tolist(), strict=True)]
 
 
 class Board:
@@ -56,9 +71,12 @@ class Board:
     def cheapest(self, job: int, preference: Preference) -> int:
         """The job's first row, in the order of preference, whose GPUs are free; NOWHERE if there is none."""
         short = self._short_of(self.gpus[job])
-        for position, (site, mask) in enumerate(preference.tests[job]):
-            if not short[site] & mask:
-                return preference.rows[job][position]
+        for site, cells, row in preference.head[job]:
+            if not short[site] & cells:
+                return row
+        for site, cells, row in preference.tail(job):
+            if not short[site] & cells:
+                return row
         return NOWHERE
 
     def _short_of(self, gpus: int) -> list[int]:
@@ -217,9 +235,8 @@ class Search:
 
     def _wish(self, seed: int) -> int:
         """A row the seed would like better: one of its best at prices, or any of its cheaper ones."""
-        rows = self.by_price.rows[seed]
         if self._random.random() < 0.5:
-            return rows[min(int(self._random.expovariate(WISH_RATE)), len(rows) - 1)]
+            return self.by_price.row(seed, int(self._random.expovariate(WISH_RATE)))
         first = self._first[seed]
         cheaper = int(self.board.row[seed]) - first
         return first + self._random.randrange(min(cheaper, TARGET_ROWS)) if cheaper else NOWHERE
