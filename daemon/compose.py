@@ -32,6 +32,7 @@ from daemon.service.settle import Settler
 from daemon.service.snapshot import Photographer
 from daemon.service.telling import Teller
 from daemon.service.tick import Tick, nothing
+from daemon.service.turned_back import refuse_a_clock_turned_back
 from daemon.service.zones import Zones
 from daemon.settings.schema import Settings, SiteSettings
 from daemon.sole import sole_daemon
@@ -77,8 +78,9 @@ class Surroundings:
 
 @contextmanager
 def open_daemon(settings: Settings) -> Iterator[Daemon]:
-    """The whole daemon with its ticker running. Raises AlreadyRunning, StoreUnavailable, UnreadableProfile."""
+    """The whole daemon with its ticker running. Raises AlreadyRunning, ClockTurnedBack, StoreUnavailable, UnreadableProfile."""
     with sole_daemon(settings.database), build_daemon(settings) as daemon:
+        refuse_a_clock_turned_back(daemon.store, daemon.clock)
         daemon.ticker.start()
         try:
             yield daemon

@@ -152,7 +152,7 @@ class ReplaySettings(Section):
     """The grid's clock for dry runs: grid time = grid_start + rate x (real time since the start). Live unless grid_start is set."""
 
     grid_start: AwareDatetime | None = Field(default=None, description="grid time at the daemon's start; none: live")
-    real_start: AwareDatetime | None = Field(default=None, description="the real time that is grid_start; default: the daemon's start")
+    real_start: AwareDatetime | None = Field(default=None, description="the real time that is grid_start; default: the daemon's start, once")
     rate: float = Field(default=1.0, gt=0, le=100_000, description="how many grid seconds pass in a real one")
 
     @model_validator(mode="after")

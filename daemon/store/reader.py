@@ -114,6 +114,10 @@ class Reader:
         query = select(table).where(table.c.job_id == job_id, table.c.sequence > after).order_by(table.c.sequence).limit(limit)
         return [Event(**row._mapping) for row in self._connection.execute(query)]
 
+    def newest_event_at(self) -> datetime | None:
+        """When the event recorded last happened; None before the first."""
+        return self._connection.scalar(select(schema.event.c.at).order_by(schema.event.c.sequence.desc()).limit(1))
+
     def jobs_with_event(self, job_ids: Sequence[str], kind: str) -> set[str]:
         """Those of the jobs that have an event of that kind."""
         table = schema.event
