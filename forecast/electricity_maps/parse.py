@@ -96,6 +96,8 @@ def parse_forecast(body: JsonObject, zone: str, kind: IntensityKind, now: dateti
     present = sorted(start for start, value in values.items() if value is not None)
     if not present:
         raise Malformed(f"{zone}: the forecast has no values")
+    if abs(present[0] - now) > LONGEST_FORECAST_STEPS * step:
+        raise Malformed(f"{zone}: the forecast begins at {present[0]:%Y-%m-%dT%H:%MZ}, nowhere near {now:%Y-%m-%dT%H:%MZ}")
     count = (present[-1] - present[0]) // step + 1
     if count > LONGEST_FORECAST_STEPS or any((start - present[0]) % step for start in present):
         raise Malformed(f"{zone}: the forecast rows from {present[0]:%Y-%m-%dT%H:%MZ} on are not a regular series of {step} steps")

@@ -203,6 +203,8 @@ def test_holes_in_a_forecast_stay_holes() -> None:
         forecast_rows(1, None),
         [*forecast_rows(2), {"carbonIntensity": 5, "datetime": "2026-08-22T17:20:00Z"}],
         [*forecast_rows(2), {"carbonIntensity": 5, "datetime": "2900-08-22T17:00:00Z"}],
+        [{"carbonIntensity": 5, "datetime": "9999-12-31T23:00:00Z"}],
+        [{"carbonIntensity": 5, "datetime": "0001-01-01T00:00:00Z"}],
     ],
 )
 def test_a_forecast_without_a_regular_series_of_values_is_malformed(rows: list[JsonObject]) -> None:
