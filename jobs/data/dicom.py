@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_rescale
 
-from jobs.data.picture import IntensityKind, Picture, checked_voxels
+from jobs.data.picture import IntensityKind, Picture, check_size, checked_voxels
 from jobs.errors import BadInput
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -51,6 +51,7 @@ def _pixels(dataset: Dataset, path: Path) -> NDArray[np.float32]:
     """Grey values with the modality's rescaling applied (Hounsfield units for CT)."""
     if dataset.get("SamplesPerPixel", 1) != 1:
         raise BadInput(f"{path}: a colour image: give grey images")
+    check_size([int(dataset.get(side) or 1) for side in ("NumberOfFrames", "Rows", "Columns")], path)
     try:
         raw = apply_rescale(dataset.pixel_array, dataset)
     except Exception as failure:  # missing pixel data, or a compression without a decoder

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from jobs.data.picture import IntensityKind, Picture, checked_voxels
+from jobs.data.picture import IntensityKind, Picture, check_size, checked_voxels
 from jobs.errors import BadInput
 
 # NIfTI does not say what was scanned. Only in CT is a good part of the image air, near -1000 HU. (A single negative
@@ -19,9 +19,13 @@ _AIR_PERCENT = 1.0
 def read_nifti(path: Path) -> Picture:
     """The volume of a .nii or .nii.gz file. Raises BadInput naming the file if it is not one sound volume."""
     try:
-        image = nibabel.as_closest_canonical(nibabel.load(path))
+        stored = nibabel.load(path)
+        check_size(stored.shape, path)
+        image = nibabel.as_closest_canonical(stored)
         raw = np.asanyarray(image.dataobj)
         spacing_mm = tuple(float(zoom) for zoom in image.header.get_zooms()[:3])
+    except BadInput:
+        raise
     except Exception as failure:  # nibabel, gzip and zlib each have their own errors for a damaged file
         raise BadInput(f"{path}: not a readable NIfTI file ({' '.join(str(failure).split())[:200]}): replace or remove it") from failure
     while raw.ndim > 3 and raw.shape[-1] == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,8 @@ from jobs.errors import BadInput
 # hounsfield: CT, absolute; display: 8- or 16-bit grey, the whole range counts; relative: MR and others, each image has its own scale
 IntensityKind = Literal["hounsfield", "display", "relative"]
 
+MOST_VOXELS = 2**30  # 1024 x 1024 x 1024, the largest a model can take; 4 GiB as float32
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -23,6 +27,14 @@ class Picture:
     spacing_mm: tuple[float, ...]
     kind: IntensityKind
     source: Path
+
+
+def check_size(shape: Sequence[int], source: Path) -> None:
+    """Before a voxel is read. Raises BadInput for more of them than any scan has: a damaged or made-up header would fill the memory."""
+    voxels = math.prod(shape)
+    if voxels > MOST_VOXELS:
+        sides = " x ".join(map(str, shape))
+        raise BadInput(f"{source}: its header announces {sides} voxels, more than any scan has: replace, crop or leave out this image")
 
 
 def checked_voxels(raw: NDArray[np.generic], source: Path) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,7 +102,26 @@ def test_a_damaged_nifti_is_refused_by_name(tmp_path: Path, name: str) -> None:
         read_nifti(path)
 
 
+@pytest.mark.parametrize("name", ["bomb.nii", "bomb.nii.gz"])
+def test_a_header_that_announces_more_than_any_scan_is_refused_before_reading(tmp_path: Path, name: str) -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape((32767, 32767, 32767))
+    content = header.binaryblock + bytes(4 + 1000)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(BadInput, match=f"{name}: its header announces 32767 x 32767 x 32767 voxels"):
+        read_nifti(tmp_path / name)
+
+
 # --- DICOM
+
+
+def test_a_dicom_header_that_announces_more_than_any_scan_is_refused_before_reading(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(pydicom_file("CT_small.dcm"))
+    dataset.Rows = dataset.Columns = 65535
+    dataset.save_as(tmp_path / "bomb.dcm")
+    with pytest.raises(BadInput, match=r"bomb\.dcm: its header announces 1 x 65535 x 65535 voxels"):
+        read_dicom_image(tmp_path / "bomb.dcm")
 
 
 def test_a_real_ct_slice_is_read_in_hounsfield_units() -> None:
