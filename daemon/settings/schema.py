@@ -152,7 +152,9 @@ class ReplaySettings(Section):
     """The grid's clock for dry runs: grid time = grid_start + rate x (real time since the start). Live unless grid_start is set."""
 
     grid_start: AwareDatetime | None = Field(default=None, description="grid time at the daemon's start; none: live")
-    real_start: AwareDatetime | None = Field(default=None, description="the real time that is grid_start; default: the daemon's start, once")
+    real_start: AwareDatetime | None = Field(
+        default=None, description="real time that is grid_start, needed to go on after a restart; default: the daemon's start"
+    )
     rate: float = Field(default=1.0, gt=0, le=100_000, description="how many grid seconds pass in a real one")
 
     @model_validator(mode="after")
@@ -182,7 +184,9 @@ class SiteSettings(Section):
     zone: ZoneKey = Field(description="grid zone: an Electricity Maps zone key")
     executor: Literal["local", "slurm"] = Field(default="local", description="how attempts are started")
     gpus: int = Field(default=1, ge=1, le=100_000, description="GPUs; on a CPU-only site 1 means one slot")
-    hardware: str = Field(default="generic-cpu", min_length=1, description="key of a hardware profile, or the JSON file that `lowtide profile` wrote")
+    hardware: str = Field(
+        default="generic-cpu", min_length=1, description="key of a hardware profile, or the JSON file that `lowtide profile` wrote"
+    )
     tdp_watts: float | None = Field(default=None, gt=0, description="of all CPUs of a host; default: the hardware profile's")
     idle_watts: float | None = Field(default=None, ge=0, description="of a host that does nothing; default: the hardware profile's")
     meter: Literal["auto", "counters", "cpu-model", "simulated"] = Field(default="auto", description="how energy is metered")
