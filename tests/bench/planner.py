@@ -21,7 +21,7 @@ from tests.bench.planner_instances import HOUR, MONDAY, Instance
 
 QUEUES = ((1000, 0.15), (1000, 0.30), (1000, 0.60), (10_000, 0.15), (10_000, 0.30), (10_000, 0.60))
 SEARCH_STEPS = {1000: 14_000, 10_000: 12_000}
-PRICE_ROUNDS = {1000: 100, 10_000: 60}
+PRICE_ROUNDS = {1000: 100, 10_000: 110}
 LONE_SLOTS, LONE_REPEATS = 96, 2000
 
 
