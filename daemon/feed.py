@@ -129,7 +129,7 @@ class IntensityFeed:
     def status(self, zone: str, now: datetime) -> ZoneStatus:
         """Where the zone stands at `now`."""
         rung, _ = self._next_hour(zone, now)
-        results = {endpoint: result for (each, endpoint), result in self._results.items() if each == zone}
+        results = {endpoint: result for (each, endpoint), result in self._results.copy().items() if each == zone}  # polls add while we look
         return ZoneStatus(zone, rung, newest_value_age(self._knowledge.of(zone, now).history, now), results)
 
     def _poll(self, zones: Iterable[str], ask: Callable[[str], list[Fetch]]) -> list[Fetch]:

@@ -13,10 +13,10 @@ _KEPT_FILES = 4096
 
 @dataclass(slots=True)
 class _Read:
-    """How far a file was read, and the joules found up to there."""
+    """How far a file was read, and the joules found up to there; None until there are any."""
 
     offset: int = 0
-    joules: float = 0.0
+    joules: float | None = None
 
 
 class EnergyTally:
@@ -26,8 +26,8 @@ class EnergyTally:
         self._lock = threading.Lock()
         self._files: dict[Path, _Read] = {}
 
-    def joules(self, file: Path) -> float:
-        """Component energy in the file's complete lines; what cannot be read counts as not known yet."""
+    def joules(self, file: Path) -> float | None:
+        """Component energy in the file's complete lines; None where nothing is known yet."""
         with self._lock:
             read = self._files.setdefault(file, _Read())
             if len(self._files) > _KEPT_FILES:
@@ -40,18 +40,21 @@ class EnergyTally:
 def _read_on(file: Path, read: _Read) -> None:
     with file.open("rb") as stream:
         if stream.seek(0, 2) < read.offset:  # made anew: begin again
-            read.offset, read.joules = 0, 0.0
+            read.offset, read.joules = 0, None
         stream.seek(read.offset)
         for line in stream:
             if not line.endswith(b"\n"):
                 return
             read.offset += len(line)
-            read.joules += _joules_in(line)
+            found = _joules_in(line)
+            if found is not None:
+                read.joules = found + (read.joules or 0.0)
 
 
-def _joules_in(line: bytes) -> float:
-    """A line torn by a kill holds no record, as for every other reader of run directories."""
+def _joules_in(line: bytes) -> float | None:
+    """None for a record without a component, and for a line torn by a kill, which every reader of run directories passes over."""
     try:
-        return float(sum(json.loads(line)["joules"].values()))
+        joules = json.loads(line)["joules"]
+        return float(sum(joules.values())) if joules else None
     except (ValueError, KeyError, TypeError, AttributeError):
-        return 0.0
+        return None

@@ -81,13 +81,15 @@ class Queries:
         return make_report(settled, start, end, self._clock)
 
     def _energy_kwh(self, reader: Reader, work: JobWork) -> float | None:
-        """Component energy metered so far: from the ledger, or from the run directories of a job under way."""
+        """Component energy metered so far, None if none is known: from the ledger, or from the run directories of a job under way."""
         if not work.runs:
             return None
         entries = reader.ledger(work.job.id) if work.job.state.is_final else []
         if entries:
             return entries[-1].energy_kwh
-        return sum(self._tally.joules(RunDirectory(run.directory).energy_file) for run in work.runs) / JOULES_PER_KWH
+        tallies = [self._tally.joules(RunDirectory(run.directory).energy_file) for run in work.runs]
+        known = [joules for joules in tallies if joules is not None]
+        return sum(known) / JOULES_PER_KWH if known else None
 
 
 def _work(reader: Reader, job: Job) -> JobWork:
