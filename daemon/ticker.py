@@ -26,12 +26,11 @@ class ChoreMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something idempotent to do every so often (real time), the first time `first_after` the start."""
+    """Something idempotent to do every so often (real time), the first time at the start."""
 
     name: str
     run: Callable[[], object]
     every: timedelta
-    first_after: timedelta = timedelta(0)
 
 
 class Ticker:
@@ -57,7 +56,7 @@ class Ticker:
                 "interval",
                 args=[chore],
                 seconds=chore.every.total_seconds(),
-                next_run_time=now + chore.first_after,
+                next_run_time=now,
                 id=chore.name,
             )
         self._scheduler.start()

@@ -29,4 +29,3 @@ EQUIVALENTS = (
     Equivalent("a tree growing for ten years", "trees", 60_000.0, _EPA),
     Equivalent("a personal year within 1.5 degrees", "%", 10_750.0, "1,075 kg a year, implied by the paper's Fig. 1 (362.3 kg are 33.7 %)"),
 )
-KM = EQUIVALENTS[0]

@@ -49,8 +49,8 @@ class LedgerEntry:
     saving_by_time_g: float | None
     saving_by_place_g: float | None
     samples: int  # finished samples, 0 for training
-    unsettled_hours: int  # hours settled on a lower rung because no measured value is to be had
-    worst_rung: int
+    unsettled_hours: int  # hours behind actual and baseline that are not final: still open, or (in a final entry) never to be measured
+    worst_rung: int  # forecast.intensity.Rung of the worst value behind actual and baseline
     baseline_seconds: float = 0.0  # grid seconds the useful work would have taken at home
 
     @property

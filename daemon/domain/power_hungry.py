@@ -16,11 +16,8 @@ class Task(NamedTuple):
     kwh_per_1000: float
 
 
-TEXT_CLASSIFICATION = Task("text classification", 0.002)
 TEXT_GENERATION = Task("text generation", 0.047)
-IMAGE_CAPTIONING = Task("image captioning", 0.063)
 IMAGE_GENERATION = Task("image generation", 2.907)
-TASKS = (TEXT_CLASSIFICATION, TEXT_GENERATION, IMAGE_CAPTIONING, IMAGE_GENERATION)
 IMAGE_GENERATION_SD_KWH = 3.31
 SDXL_G_PER_1000 = 1594.0  # Stable Diffusion XL, on the paper's grid
 

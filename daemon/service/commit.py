@@ -26,7 +26,6 @@ class Committed:
     """What one commit recorded."""
 
     launched: int = 0
-    suspended: int = 0
     stale: int = 0
     free_gpus: dict[str, int] = field(default_factory=dict)
 
@@ -73,7 +72,6 @@ class Committer:
             if held[attempt.site] > wanted[attempt.site] and segments and self._may_pause(work, attempt):
                 held[attempt.site] -= 1
                 writer.change_attempt(*_suspension(attempt, now))
-                done.suspended += 1
         if any(attempt.state is AttemptState.STOPPING for attempt in work.live) or not _may_start(writer, job):
             return
         for site in (wanted - held).elements():

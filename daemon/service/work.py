@@ -24,10 +24,6 @@ class JobWork:
         return tuple(attempt for attempt in self.attempts if not attempt.state.is_final)
 
     @property
-    def held_gpus(self) -> int:
-        return sum(attempt.gpus for attempt in self.live)
-
-    @property
     def steps_total(self) -> int:
         return self.job.workload.total_steps
 
