@@ -25,7 +25,7 @@ EVENTS: dict[str, str] = {
     "http-failed": "a request met an error of the daemon's own; the traceback says where",
     "ladder-climbed": "the next hour of a zone stands on a better rung of intensity sources again",
     "ladder-fell": "the next hour of a zone stands on a worse rung of intensity sources, or on none; jobs go on",
-    "launch-postponed": "an executor could not start an attempt now; the next tick tries again",
+    "launch-postponed": "an executor could not start an attempt now; each tick tries again, for ten minutes, then a retry is charged",
     "observer-failed": "an executor could not say how its attempts are; nothing is charged to any job",
     "plan-stale": "a job changed while it was planned; this part of the plan is dropped, the next tick plans again",
     "serve-started": "the daemon listens; address, database and sites",
