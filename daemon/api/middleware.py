@@ -1,7 +1,8 @@
-"""Around every request: refuse bodies that are too big without reading them, count and time answers. Plain ASGI, for speed."""
+"""Around every request: refuse bodies that are too big without reading them or too slow, count and time answers. Plain ASGI, for speed."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
@@ -12,6 +13,7 @@ from daemon.api.problems import problem_response
 from daemon.metrics import Metrics
 
 BODY_LIMIT_BYTES = 1_000_000
+BODY_SECONDS = 30.0  # for all of it; a line that needs longer for a megabyte holds up others
 HANG_UP = {"Connection": "close"}  # else the server would read the rest of the body to reuse the connection
 
 
@@ -34,11 +36,17 @@ class BodyLimit:
 
     def _counting(self, receive: Receive) -> Receive:
         received_bytes = 0
+        due: float | None = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def count() -> Message:
-            nonlocal received_bytes
-            message = await receive()
+            nonlocal received_bytes, due
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body was not complete after {BODY_SECONDS:g} s: send it again", HANG_UP) from None
             received_bytes += len(message.get("body", b""))
+            due = due if message.get("more_body", False) else None  # whoever asks again waits for the client to go
             if received_bytes > self._limit_bytes:
                 raise HTTPException(413, self._detail, HANG_UP)  # FastAPI lets this one pass to the problem documents
             return message

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from daemon.api.connections import BoundedConnection
+
 SHUTDOWN_SECONDS = 5
 
 
@@ -40,8 +42,19 @@ def serve_until_stopped(app: FastAPI, bound: socket.socket, started: Callable[[]
         signal.signal(
             number, signal.SIG_IGN
         )  # uvicorn raises the signal once more after its own end: it must not end us before cleaning up
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=SHUTDOWN_SECONDS)
-    _Server(config, started).run(sockets=[bound])
+    _Server(config_of(app), started).run(sockets=[bound])
+
+
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """How the app is served."""
+    return uvicorn.Config(
+        app,
+        http=BoundedConnection,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
 
 
 class _Server(uvicorn.Server):

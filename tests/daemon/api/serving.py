@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from daemon.api.server import listen, url_of
+from daemon.api.server import config_of, listen, url_of
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def serving(app: FastAPI) -> Iterator[str]:
             await super().startup([bound])
             started.set()
 
-    server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = Server(config_of(app))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
