@@ -16,9 +16,12 @@ from forecast.csv_rows import CsvProblem
 from forecast.grid import Grid, regrid
 from forecast.intensity import Series
 from forecast.model.dataset import examples
-from forecast.model.network import Network, save
+from forecast.model.mixtures import mixtures
+from forecast.model.network import Member, Network, save
 from forecast.portal_csv import read_intensity_file
 from forecast.timeline import HOUR
+
+MIXTURES_PER_RECORD = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,14 +64,18 @@ def read_record(path: Path, since: datetime, until: datetime) -> Series:
 
 
 def train_network(records: Sequence[Series], warm_members: int, seed: int) -> Network:
-    """A network of `warm_members` for zones with four weeks of record and one member for zones with less."""
+    """A network of `warm_members` for zones with weeks of record and one member for zones with less."""
+    zones = tuple(sorted(record.zone for record in records))
+    members = tuple(train_member(records, zones, cold=False, seed=seed + index) for index in range(warm_members))
+    return Network(members, train_member(records, zones, cold=True, seed=seed), zones)
+
+
+def train_member(records: Sequence[Series], zones: tuple[str, ...], cold: bool, seed: int) -> Member:
+    """One member, trained on the records and on mixtures of them."""
     from forecast.model.learner import Recipe, train  # torch is only needed here
 
-    zones = tuple(sorted(record.zone for record in records))
-    warm = examples(records, zones, cold=False, seed=seed)
-    members = tuple(train(warm, len(zones), Recipe(), seed + index) for index in range(warm_members))
-    cold = train(examples(records, zones, cold=True, seed=seed), len(zones), Recipe(), seed)
-    return Network(members, cold, zones)
+    material = [*records, *mixtures(records, MIXTURES_PER_RECORD * len(records), seed)]
+    return train(examples(material, zones, cold, seed), len(zones), Recipe(), seed)
 
 
 if __name__ == "__main__":

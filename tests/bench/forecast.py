@@ -1,6 +1,6 @@
-"""Score the bundled model (or another) on recorded traces, as a Markdown table.
+"""Score the bundled model (or another) on recorded traces: a Markdown table, and what the regret rule trades for what.
 
-`python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--known-hours 24] [--curve] [ZONE ...]`
+`python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--known-hours 24] [ZONE ...]`
 """
 
 from __future__ import annotations
@@ -41,10 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         network = replace(network, zones=())
     files = [path for path in sorted(folder.glob("*_hourly_lca.csv.gz")) if not options.zones or path.name.split("_")[0] in options.zones]
     replays = [replay(path, network, options) for path in files]
-    if options.curve:
-        print(markdown_curve(replays))
-        return 0
     print(markdown([score_zone(one.zone, one.values, one.origins, one.quantiles, delay_hours=options.delay) for one in replays]))
+    print(f"\nThe regret rule:\n\n{markdown_curve(replays)}")
     return 0
 
 
@@ -57,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, help="a model file other than the bundled one")
     parser.add_argument("--anonymous", action="store_true", help="without the corrections for known zones")
     parser.add_argument("--known-hours", type=int, default=WINDOW_HOURS, help="pretend that a record of this length is all there is")
-    parser.add_argument("--curve", action="store_true", help="print what the regret rule keeps, and how often it ends worse")
     return parser
 
 
