@@ -29,7 +29,7 @@ class PerSample(View):
 
     g_per_1000_samples: float | None = Field(default=None, description="gCO2e per 1,000 samples, facility")
 
-    @computed_field(description="gCO2e per sample, facility")  # type: ignore[prop-decorator]
+    @computed_field(description="gCO2e per sample, facility")  # type: ignore[prop-decorator]  # mypy 1.x does not know it
     @property
     def g_per_sample(self) -> float | None:
         return None if self.g_per_1000_samples is None else self.g_per_1000_samples / 1000

@@ -86,7 +86,7 @@ def device_names() -> list[str]:
     return [*names, GenericCPU(pids=[], devices_by_pid=False).get_cpu_brand() or "unknown CPU"]
 
 
-class _VisibleGpus(NvidiaGPU):  # type: ignore[misc]
+class _VisibleGpus(NvidiaGPU):  # type: ignore[misc]  # carbontracker has no types
     """carbontracker's NVML handler, limited to our GPUs, with their sum as the reading.
 
     By itself it understands CUDA_VISIBLE_DEVICES only as integers (else it takes all GPUs), and its log averages over
@@ -100,7 +100,7 @@ class _VisibleGpus(NvidiaGPU):  # type: ignore[misc]
         return [sum(super().power_usage())]
 
 
-class _MeteredCpu(Handler):  # type: ignore[misc]
+class _MeteredCpu(Handler):  # type: ignore[misc]  # carbontracker has no types
     """Our meter's CPU power as a handler of carbontracker's."""
 
     def __init__(self, watts: Callable[[], float | None]) -> None:

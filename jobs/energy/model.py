@@ -93,7 +93,7 @@ class EnergyModel:
         per_device = max(1, math.ceil(workload.batch_size / gpus))
         stages = []
         for work, steps in (("vqgan", workload.autoencoder_steps), ("train", workload.iterations)):
-            configuration = replace(training_configuration(workload, work), batch_size=per_device)  # type: ignore[arg-type]
+            configuration = replace(training_configuration(workload, work), batch_size=per_device)  # type: ignore[arg-type]  # a Literal, widened by the loop
             cost, runs = self._corrected(configuration)
             stages.append(_Total(cost.times(steps), runs))
         first, second = stages

@@ -126,7 +126,7 @@ class _SynthesisRun:
 
     def _decode(self, latents: Tensor) -> Tensor:
         with self._runtime.autocast():
-            images: Tensor = self._autoencoder.decode_stage_2_outputs(self._scaling.restore(latents))  # type: ignore[operator]
+            images: Tensor = self._autoencoder.decode_stage_2_outputs(self._scaling.restore(latents))  # type: ignore[operator]  # not in nn.Module
         return images.float().cpu()
 
     def _write(self, index: int, image: Tensor) -> None:
