@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from daemon.api.connections import BoundedConnection
 
 SHUTDOWN_SECONDS = 5
+BACKLOG = 128  # asyncio takes in as many at one go, before any of them can be counted
 
 
 class CannotListen(Exception):
@@ -50,6 +51,7 @@ def config_of(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedConnection,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         lifespan="off",
