@@ -92,10 +92,10 @@ def _profile(hardware: str) -> HardwareProfile:
     bundled = bundled_profiles()
     if hardware in bundled:
         return bundled[hardware]
+    if not Path(hardware).is_file():
+        fail(f"--hardware {hardware}: neither a bundled profile ({', '.join(bundled)}) nor a readable file", USAGE)
     try:
         return read_profile(Path(hardware))
-    except OSError:
-        fail(f"--hardware {hardware}: neither a bundled profile ({', '.join(bundled)}) nor a readable file", USAGE)
     except UnreadableProfile as problem:
         fail(f"--hardware {problem}", USAGE)
 

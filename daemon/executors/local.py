@@ -15,7 +15,7 @@ from typing import Any
 import daemon
 from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused, Observation, ObserverFailure
 from daemon.domain.states import AttemptState
-from daemon.executors.processes import ATTEMPT_VARIABLE, attempts_on_this_host, is_alive, send_signals
+from daemon.executors.processes import attempts_on_this_host, is_alive, processes_of, send_signals
 from daemon.executors.supervisor import REFUSED, STARTED, Files, job_process, read_json, supervisor_process
 from jobs.outcome import CHECKPOINTED_EXIT_CODE, OutcomeKind
 from jobs.rundir import RunDirectory
@@ -105,9 +105,8 @@ class LocalExecutor:
         record = _process_record(handle)
         if record is not None:
             send_signals(job_process(record), signal.SIGKILL)
-        for process, variables in attempts_on_this_host():
-            if variables[ATTEMPT_VARIABLE] == handle.attempt_id:
-                send_signals(process, signal.SIGKILL)
+        for process in processes_of(handle.attempt_id, handle.directory):
+            send_signals(process, signal.SIGKILL)
 
     def _environment_of(self, launch: Launch) -> dict[str, str]:
         threads = dict.fromkeys(_THREAD_VARIABLES, str(launch.threads))
@@ -181,9 +180,8 @@ def _killed(handle: Handle) -> Observation:
 
 def _without_record(handle: Handle) -> Observation:
     """The run directory knows nothing of the attempt: look for its processes before calling it lost."""
-    for process, variables in attempts_on_this_host():
-        if variables[ATTEMPT_VARIABLE] == handle.attempt_id:
-            return Observation(AttemptState.ACTIVE, native_id=process.native_id)
+    for process in processes_of(handle.attempt_id, handle.directory):
+        return Observation(AttemptState.ACTIVE, native_id=process.native_id)
     return Observation(AttemptState.LOST, reason="its run directory holds no trace of it, and no process on this host belongs to it")
 
 

@@ -10,6 +10,7 @@ import signal
 from typing import NamedTuple
 
 ATTEMPT_VARIABLE = "LOWTIDE_ATTEMPT"  # in the environment of every process of an attempt
+DIRECTORY_VARIABLE = "LOWTIDE_RUN_DIRECTORY"  # beside it: where the attempt works
 _START_TIME = 19  # proc_pid_stat(5): field 22, counted from the state, which follows the name
 
 
@@ -69,6 +70,12 @@ def environment(pid: int) -> dict[str, str]:
     except OSError:
         return {}
     return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+
+
+def processes_of(attempt_id: str, directory: str) -> list[Process]:
+    """Every live process of that attempt in that run directory."""
+    wanted = (attempt_id, directory)
+    return [one for one, variables in attempts_on_this_host() if (variables[ATTEMPT_VARIABLE], variables.get(DIRECTORY_VARIABLE)) == wanted]
 
 
 def attempts_on_this_host() -> list[tuple[Process, dict[str, str]]]:

@@ -19,7 +19,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
 
-from daemon.executors.processes import ATTEMPT_VARIABLE, Process, find, is_alive
+from daemon.executors.processes import ATTEMPT_VARIABLE, DIRECTORY_VARIABLE, Process, find, is_alive
 
 STARTED, REFUSED, POSTPONED = 0, 1, 75  # exit codes of the launch
 _RESERVED_BYTES = 512
@@ -169,7 +169,8 @@ def _become_job(files: Files, attempt_id: str, command: list[str], gate: int, te
         log = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        os.execvpe(command[0], command, {**os.environ, ATTEMPT_VARIABLE: attempt_id})  # noqa: S606  # no shell is meant
+        ours = {ATTEMPT_VARIABLE: attempt_id, DIRECTORY_VARIABLE: os.path.dirname(files.log)}
+        os.execvpe(command[0], command, {**os.environ, **ours})  # noqa: S606  # no shell is meant
     except OSError as error:
         os.write(tell_problem, f"{command[0]}: {error}".encode(errors="surrogateescape"))
     os._exit(_NOT_EXECUTABLE)

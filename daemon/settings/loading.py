@@ -18,7 +18,15 @@ from daemon.validation import close_match, field_errors
 DEFAULT_FILE = Path("lowtide.toml")
 
 # Variables with our prefix that are not settings: the command line's own, and those a node or a test run sets.
-OTHER_VARIABLES = ("LOWTIDE_CONFIG", "LOWTIDE_URL", "LOWTIDE_TOKEN", "LOWTIDE_ATTEMPT", "LOWTIDE_TRACES", "LOWTIDE_REQUIRE_SERVICES")
+OTHER_VARIABLES = (
+    "LOWTIDE_CONFIG",
+    "LOWTIDE_URL",
+    "LOWTIDE_TOKEN",
+    "LOWTIDE_ATTEMPT",
+    "LOWTIDE_RUN_DIRECTORY",
+    "LOWTIDE_TRACES",
+    "LOWTIDE_REQUIRE_SERVICES",
+)
 OTHER_PREFIXES = ("LOWTIDE_TEST_",)
 
 Tree = dict[str, Any]

@@ -1,0 +1,17 @@
+"""Shared by the tests of the node: what a run sets for its whole process is set back after each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def deterministic_mode_is_set_back() -> Iterator[None]:
+    """A run in the test's own process makes torch deterministic, which the meta device's counting does not bear."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_deterministic_debug_mode() != 0:
+        torch.set_deterministic_debug_mode(0)
