@@ -39,8 +39,11 @@ from daemon.sole import sole_daemon
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
+from daemon.zone_knowledge import KnowledgeSettings
 from forecast.clock import Clock, real_now
 from forecast.electricity_maps.budget import TokenBucket
+from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
+from forecast.timeline import HOUR
 from jobs.energy.hardware import HardwareProfile, profile_for
 from jobs.energy.model import EnergyModel, RunObservation
 from jobs.spec import MeteringSpec
@@ -127,7 +130,8 @@ def _parts(settings: Settings, around: Surroundings, store: Store, client: Elect
     metrics = Metrics((place.site.name, place.site.zone) for place in places.values())
     metrics.show_clock(clock.rate)
     recorded = RecordedIntensity(store.database)
-    feed = IntensityFeed(client, recorded, policy.kind, clock.now, metrics=metrics)
+    known = KnowledgeSettings(history=RECORD_HOURS * HOUR)
+    feed = IntensityFeed(client, recorded, policy.kind, clock.now, forecaster=TrainedForecaster(), settings=known, metrics=metrics)
     with store.read() as reader:
         observations = reader.observations()
     hardware = {place.site.hardware for place in places.values()}
