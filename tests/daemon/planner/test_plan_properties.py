@@ -17,7 +17,7 @@ from tests.daemon.planner.builders import BARE, MONDAY, job, peak_use, placed, s
 from tests.daemon.planner.strategies import SITES, snapshots
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-THOROUGH = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 INSTANT = timedelta(microseconds=2)
 MINUTE = timedelta(minutes=1)
 OPTIONS = (BARE, PlannerOptions())
