@@ -10,8 +10,16 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def deterministic_mode_is_set_back() -> Iterator[None]:
-    """A run in the test's own process makes torch deterministic, which the meta device's counting does not bear."""
+    """A run in the test's own process makes torch deterministic, which the meta device's counting does not bear.
+
+    Before each test, too: tests elsewhere train in this process as well.
+    """
+    _set_back()
     yield
+    _set_back()
+
+
+def _set_back() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_deterministic_debug_mode() != 0:
         torch.set_deterministic_debug_mode(0)
