@@ -86,6 +86,7 @@ class Learner(nn.Module):
 
 def train(data: Examples, zones: int, recipe: Recipe, seed: int) -> Member:
     """One network trained on `data`. The same data, recipe and seed give the same weights on the same machine."""
+    torch.set_num_threads(1)  # sums over several threads come out in another order each time
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     learner = Learner(zones, recipe)
