@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from daemon.store import Store, StoreUnavailable, migrate
+from daemon.store.database import Database
 from daemon.store.grid_schema import reading
 from tests.daemon.store.builders import event, job
 
@@ -24,11 +25,23 @@ def file_url(tmp_path: Path) -> str:
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_schema(file_url: str) -> None:
-    store = Store.open(file_url)
-    with store.database.read_engine.connect() as connection:
+    database = Database(file_url)
+    with database.write() as connection:
+        migrate.upgrade(connection)
+    with database.read_engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, reading.metadata) == []
-    store.close()
+    database.close()
+
+
+def test_a_new_database_needs_no_migration_afterwards(file_url: str) -> None:
+    Store.open(file_url).close()
+    database = Database(file_url)
+    with database.write() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == migrate.HEAD
+        migrate.upgrade(connection)
+        assert compare_metadata(MigrationContext.configure(connection), reading.metadata) == []
+    database.close()
 
 
 def test_the_newest_migration_is_the_one_the_program_expects() -> None:
