@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from time import perf_counter
-
-import numpy as np
 
 from daemon.backtest.outlooks import Outlook, Persistence, StaticOutlook, noisy, own_forecasts
 from daemon.backtest.replay import Replay, replay
 from daemon.backtest.score import Score, score
 from daemon.backtest.trace import TraceJob, TraceSite
-from daemon.backtest.world import World, WorldProblem, build_world
+from daemon.backtest.world import World, build_world
 from forecast.intensity import Series
-from forecast.portal_csv import read_intensity_file
 
 LONGEST_STEP = timedelta(hours=1)
 
@@ -79,39 +75,3 @@ def step_of(text: str) -> timedelta:
     if step > LONGEST_STEP or LONGEST_STEP % step:
         raise ValueError(f"step {text!r} must divide an hour: use 60min, 30min, 20min, 15min, 10min or 5min")
     return step
-
-
-def read_records(paths: Sequence[Path], zones: Sequence[str] | None = None) -> dict[str, Series]:
-    """Hourly records by zone; files of one zone are joined. Folders stand for their CSV files.
-
-    Raises CsvProblem (a ValueError) for a file that cannot be used and WorldProblem where two files contradict.
-    """
-    parts: dict[str, list[Series]] = {}
-    for path in _files(paths):
-        if zones is not None and path.name.partition("_")[0] not in zones:
-            continue
-        record = read_intensity_file(path).hourly()
-        parts.setdefault(record.zone, []).append(record)
-    return {zone: _joined(series) for zone, series in parts.items()}
-
-
-def _files(paths: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        files += sorted(p for p in path.iterdir() if p.name.endswith((".csv", ".csv.gz"))) if path.is_dir() else [path]
-    return files
-
-
-def _joined(parts: list[Series]) -> Series:
-    """One series from consecutive files of a zone; an hour in two files must have one value."""
-    ordered = sorted(parts, key=lambda part: part.start)
-    first, end = ordered[0], max(part.end for part in ordered)
-    values = np.full(int((end - first.start) // first.step), np.nan)
-    for part in ordered:
-        begin = int((part.start - first.start) // first.step)
-        there = values[begin : begin + len(part.values)]
-        both = np.isfinite(there) & np.isfinite(part.values)
-        if not np.allclose(there[both], part.values[both]):
-            raise WorldProblem(f"zone {first.zone}: two files disagree on the same hours; give one release only")
-        values[begin : begin + len(part.values)] = np.where(np.isfinite(part.values), part.values, there)
-    return Series(first.zone, first.kind, first.start, values, first.step)

@@ -49,8 +49,9 @@ def backtest(
         fail("give either --sites FILE or --zone ZONE", USAGE)
     if sites is not None and capacity is not None:
         fail("--capacity goes with --zone; with --sites each site states its gpus", USAGE)
-    from daemon.backtest.run import read_records, step_of
+    from daemon.backtest.run import step_of
     from daemon.backtest.trace import TraceSite, read_jobs, read_sites
+    from forecast.records import read_records
 
     try:
         length = step_of(step)
