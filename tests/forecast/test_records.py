@@ -35,7 +35,7 @@ def test_files_of_a_zone_are_joined_in_any_order_and_hours_between_them_stay_mis
 def test_hours_told_twice_alike_are_one_record_and_told_differently_are_refused(tmp_path: Path) -> None:
     first, same = write(tmp_path / "DE_a.csv", [1.0, 2.0, 3.0]), write(tmp_path / "DE_b.csv", [2.0, 3.0, 4.0], first_hour=1)
     np.testing.assert_array_equal(read_records([first, same])["DE"].values, [1, 2, 3, 4])
-    other = write(tmp_path / "DE_c.csv", [2.5], first_hour=1)
+    other = write(tmp_path / "DE_c.csv", [2.5, 3.5], first_hour=1)
     with pytest.raises(ContradictoryFiles, match="zone DE: two files disagree"):
         read_records([first, other])
 
