@@ -11,18 +11,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from daemon.domain.execution import Executor
-from daemon.domain.plan import Placement, PlanJob, Unplaced
 from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
-from daemon.planner import PlannerOptions, Residual, plan, preview
+from daemon.planner import PlannerOptions, Residual, explain, plan, preview
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
 from daemon.service.board import Board
 from daemon.service.commit import Committer
 from daemon.service.costs import Costs
+from daemon.service.explaining import Explainer
 from daemon.service.facade import Service
 from daemon.service.grid import SettledGrid
 from daemon.service.observe import Observer
@@ -31,7 +31,7 @@ from daemon.service.query import Queries
 from daemon.service.settle import Settler
 from daemon.service.snapshot import Photographer
 from daemon.service.telling import Teller
-from daemon.service.tick import Tick, nothing
+from daemon.service.tick import Tick, TickReport, nothing
 from daemon.service.turned_back import refuse_a_clock_turned_back
 from daemon.service.zones import Zones
 from daemon.settings.schema import Settings, SiteSettings
@@ -153,7 +153,8 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
         parts.places, parts.costs, parts.board, parts.feed.outlook, partial(parts.recorded.period_means, kind=policy.kind), clock
     )
     acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser)
-    service = Service(store, acceptance, Queries(store, clock), zones, clock, ticker.problems)
+    queries = Queries(store, clock, Explainer(parts.board, parts.photographer))
+    service = Service(store, acceptance, queries, zones, clock, ticker.problems)
     return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker, parts.board)
 
 
@@ -268,8 +269,10 @@ def _client(settings: Settings, clock: Clock) -> ElectricityMaps | None:
     )
 
 
-def _preview(residual: Residual, job: PlanJob) -> Placement | Unplaced:
-    return preview(job, residual)
+def renew_board(board: Board, report: TickReport, options: PlannerOptions) -> None:
+    """Let the board speak of the plan that this tick made."""
+    residual = Residual.of(report.snapshot, report.plan, options)
+    board.renew(lambda job: preview(job, residual), lambda job_id, elsewhere: explain(job_id, report.snapshot, report.plan, elsewhere))
 
 
 def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[Chore]:
@@ -278,7 +281,7 @@ def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[C
 
     def beat() -> None:
         report = tick.run()
-        parts.board.renew(partial(_preview, Residual.of(report.snapshot, report.plan, parts.options)))
+        renew_board(parts.board, report, parts.options)
         if settler.settle_new(attempt.job_id for attempt in report.ended):
             teller.tell_ledger()
         teller.tell_tick(report)

@@ -14,6 +14,7 @@ import typer
 from daemon.cli import client
 from daemon.cli.advice import show_advice
 from daemon.cli.client import DEFAULT_URL, UrlOption
+from daemon.cli.explanation import explanation_facts
 from daemon.cli.output import USAGE, JsonFlag, duration, energy, facts, fail, grams, instant, per_sample, print_json, say, table, windows
 
 
@@ -90,6 +91,8 @@ def job(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) 
         print_json(detail)
         return
     say(_job_facts(detail))
+    if detail["explanation"] is not None:
+        say(explanation_facts(detail["explanation"]))
     say(_attempts(detail["attempts"]), _events(detail["events"]))
     if detail["ledger"]["entries"]:
         say(_ledger_facts(detail["ledger"]["entries"][-1], detail["ledger"]["clock_note"]))
@@ -191,6 +194,7 @@ def _ledger_facts(entry: dict[str, Any], clock_note: str | None) -> Any:
             ("Ledger", entry["kind"]),
             ("Energy", f"{energy(entry['energy_kwh'])}, at the facility {energy(entry['facility_energy_kwh'])}"),
             ("Waste", energy(entry["waste_kwh"])),
+            ("Not metered", _unmetered(entry["unmetered_seconds"])),
             ("Emitted", grams(entry["actual_g"])),
             (
                 "Run now",
@@ -203,3 +207,7 @@ def _ledger_facts(entry: dict[str, Any], clock_note: str | None) -> Any:
             ("Clock", clock_note),
         ]
     )
+
+
+def _unmetered(seconds: float | None) -> str | None:
+    return f"{duration(seconds / 3600)}, filled in at the power known before or expected" if seconds else None

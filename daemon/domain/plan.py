@@ -134,6 +134,7 @@ class Unplaced:
     job_id: str
     reason: str
     nearest_deadline: datetime | None = None
+    is_over_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True)

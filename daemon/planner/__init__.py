@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemon.planner.engine import plan
-from daemon.planner.explain import Explanation, explain
+from daemon.planner.explain import explain
 from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import Residual, preview
 
-__all__ = ["Explanation", "PlannerOptions", "Residual", "explain", "plan", "preview"]
+__all__ = ["PlannerOptions", "Residual", "explain", "plan", "preview"]

@@ -24,7 +24,7 @@ def stay_within_budgets(draft: Draft, budgets_g: Mapping[str, float]) -> list[Un
             left[project] -= grams
             continue
         words = f"{grams_text(max(left[project], 0.0))} left in its budget, and this job needs {grams_text(grams)}"
-        refused.append(Unplaced(job, f"project {project} has {words}: raise the budget or wait for the next month"))
+        refused.append(Unplaced(job, f"project {project} has {words}: raise the budget or wait for the next month", is_over_budget=True))
     for answer in tuple(refused):
         draft.take_out(answer.job_id)
     return refused + _followers(draft, [answer.job_id for answer in refused])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from daemon.domain.explanation import Binding, Elsewhere, Explanation
 from daemon.domain.job import PlannedSegment
 from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.options import PlannerOptions
@@ -14,50 +15,68 @@ from daemon.planner.residual import Residual, preview
 
 DAY = timedelta(days=1)
 CLEARLY = 0.01  # share of the job's emissions below which a difference is not worth a word
+MOST_NAMED = 3  # jobs in the way that the sentence names; the list holds all
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Grams at the facility, expected. None where there would be no placement.
+class _Wishes:
+    """The same job with more freedom: placements it would get, None where it would get none."""
 
-    `alone_g`: with all capacity to itself, in the same window. `held_by`: the jobs in its way there. `day_more_g`: with a
-    deadline a day later. `site_more_g`: with one more site, at the speed and power of the job's first option.
-    """
-
-    job_id: str
-    chosen_g: float
-    run_now_g: float
-    alone_g: float | None
+    alone: Placement | None
     held_by: tuple[str, ...]
-    day_more_g: float | None
-    site_more_g: Mapping[str, float]
-    sentence: str
+    day_more: Placement | None
+    site_more: Mapping[str, tuple[Placement, Elsewhere]]
 
 
-def explain(job_id: str, snapshot: Snapshot, plan: Plan) -> Explanation | None:
-    """Why the plan of this snapshot places the job as it does, or None if it has no placement in it."""
-    placement = next((p for p in plan.placements if p.job_id == job_id), None)
+def explain(job_id: str, snapshot: Snapshot, plan: Plan, elsewhere: Sequence[Elsewhere] = ()) -> Explanation | None:
+    """Why the plan of this snapshot places the job as it does, or gives it no place; None if it says nothing of the job.
+
+    `elsewhere`: the sites where the job may not run, with what it would cost there.
+    """
     job = next((job for job in snapshot.jobs if job.id == job_id), None)
-    if placement is None or job is None:
-        return None
+    placement = next((p for p in plan.placements if p.job_id == job_id), None)
+    if job is None or placement is None:
+        unplaced = next((u for u in plan.unplaced if u.job_id == job_id), None)
+        return None if unplaced is None else _without_place(unplaced, plan)
+    return _explained(placement, _wishes(job, placement, snapshot, plan, elsewhere), snapshot, plan)
+
+
+def _without_place(unplaced: Unplaced, plan: Plan) -> Explanation:
+    binding = Binding.BUDGET if unplaced.is_over_budget else Binding.ROOM
+    return Explanation(unplaced.job_id, plan.made_at, None, (binding,), None, (), None, {}, unplaced.reason, unplaced.nearest_deadline)
+
+
+def _explained(placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: Plan) -> Explanation:
+    bound_by = [Binding.CAPACITY] if wishes.held_by else []
+    if _saves(wishes.day_more, placement):
+        bound_by.append(Binding.DEADLINE)
+    bound_by += [where.barrier for _, where in wishes.site_more.values()]
+    return Explanation(
+        job_id=placement.job_id,
+        made_at=plan.made_at,
+        placement=placement,
+        bound_by=tuple(dict.fromkeys(bound_by)),
+        alone_g=_grams(wishes.alone),
+        held_by=wishes.held_by,
+        day_more_g=_grams(wishes.day_more),
+        site_more_g={name: there.expected_g for name, (there, _) in wishes.site_more.items()},
+        sentence=_sentence(placement, wishes, snapshot),
+        nearest_deadline=max(segment.end for segment in placement.segments) if placement.is_late else None,
+    )
+
+
+def _wishes(job: PlanJob, placement: Placement, snapshot: Snapshot, plan: Plan, elsewhere: Sequence[Elsewhere]) -> _Wishes:
     bold = PlannerOptions(wait_confidence=0.0, deadline_margin=0.0)
-    others = replace(plan, placements=tuple(p for p in plan.placements if p.job_id != job_id))
+    others = replace(plan, placements=tuple(p for p in plan.placements if p.job_id != placement.job_id))
     beside, empty = Residual.of(snapshot, others, bold), Residual.of(snapshot, replace(plan, placements=()), bold)
     alone = _placed(job, empty)
-    held_by = tuple(_in_the_way(others, alone)) if alone is not None and _is_less(alone.expected_g, placement) else ()
-    later = _placed(replace(job, deadline=job.deadline + DAY), beside)
-    elsewhere = {site: grams for site, grams in _with_more_sites(job, snapshot, beside) if _is_less(grams, placement)}
-    answer = Explanation(
-        job_id,
-        placement.expected_g,
-        placement.run_now_g,
-        None if alone is None else alone.expected_g,
-        held_by,
-        None if later is None else later.expected_g,
-        elsewhere,
-        "",
+    wider = ((where, _placed(replace(job, options=(*job.options, where.option)), beside)) for where in elsewhere)
+    return _Wishes(
+        alone,
+        tuple(_in_the_way(others, alone, beside, job.gpus)) if alone is not None and _saves(alone, placement) else (),
+        _placed(replace(job, deadline=job.deadline + DAY), beside),
+        {where.option.site: (there, where) for where, there in wider if there is not None and _saves(there, placement)},
     )
-    return replace(answer, sentence=_sentence(answer, placement, snapshot))
 
 
 def _placed(job: PlanJob, residual: Residual) -> Placement | None:
@@ -65,37 +84,59 @@ def _placed(job: PlanJob, residual: Residual) -> Placement | None:
     return None if isinstance(answer, Unplaced) else answer
 
 
-def _is_less(grams: float, placement: Placement) -> bool:
-    return grams < placement.expected_g * (1 - CLEARLY)
+def _saves(wish: Placement | None, placement: Placement) -> bool:
+    return wish is not None and not wish.is_late and wish.expected_g < placement.expected_g * (1 - CLEARLY)
 
 
-def _in_the_way(plan: Plan, wish: Placement) -> Iterator[str]:
-    """Jobs that hold GPUs on the same site at the same time as the wish."""
-    for placement in plan.placements:
-        if any(_meet(mine, other) for mine in wish.segments for other in placement.segments):
+def _grams(placement: Placement | None) -> float | None:
+    return None if placement is None else placement.expected_g
+
+
+def _in_the_way(others: Plan, wish: Placement, beside: Residual, gpus: int) -> Iterator[str]:
+    """Jobs that hold GPUs where the wish would work and too few are left."""
+    full = [segment for segment in wish.segments if _is_full(segment, beside, gpus)]
+    for placement in others.placements:
+        if any(_meet(mine, other) for mine in full for other in placement.segments):
             yield placement.job_id
+
+
+def _is_full(segment: PlannedSegment, beside: Residual, gpus: int) -> bool:
+    """Whether fewer GPUs than the job needs are free somewhere in the segment."""
+    terrain = beside.terrain
+    first, last = terrain.cell(terrain.seconds(segment.start)), terrain.cell_after(terrain.seconds(segment.end))
+    return int(beside.free[terrain.index[segment.site], first:last].min()) < gpus
 
 
 def _meet(a: PlannedSegment, b: PlannedSegment) -> bool:
     return a.site == b.site and a.start < b.end and b.start < a.end
 
 
-def _with_more_sites(job: PlanJob, snapshot: Snapshot, beside: Residual) -> Iterator[tuple[str, float]]:
-    known = {option.site for option in job.options}
-    for site in snapshot.sites:
-        if site.name not in known:
-            answer = _placed(replace(job, options=(*job.options, replace(job.options[0], site=site.name))), beside)
-            if answer is not None:
-                yield site.name, answer.expected_g
-
-
-def _sentence(answer: Explanation, placement: Placement, snapshot: Snapshot) -> str:
+def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot) -> str:
     where = ", ".join(dict.fromkeys(segment.site for segment in placement.segments))
-    parts = [f"{window_text(placement.segments, snapshot.now)} at {where}: {grams_text(answer.chosen_g)}"]
-    parts.append(f"{grams_text(answer.run_now_g)} if run at once at home")
-    if answer.held_by:
-        parts.append(f"alone it would emit {grams_text(answer.alone_g or 0.0)}, but {', '.join(answer.held_by)} hold the GPUs then")
-    if answer.day_more_g is not None and _is_less(answer.day_more_g, placement):
-        parts.append(f"a deadline one day later would save {grams_text(answer.chosen_g - answer.day_more_g)}")
-    parts += [f"{site} would save {grams_text(answer.chosen_g - grams)} if it were allowed" for site, grams in answer.site_more_g.items()]
+    parts = [f"{window_text(placement.segments, snapshot.now)} at {where}: {grams_text(placement.expected_g)}, {_beaten_text(placement)}"]
+    if wishes.held_by and wishes.alone is not None:
+        verb = "holds" if len(wishes.held_by) == 1 else "hold"
+        parts.append(f"alone it would emit {grams_text(wishes.alone.expected_g)}, but {_names(wishes.held_by)} {verb} the GPUs then")
+    if wishes.day_more is not None and _saves(wishes.day_more, placement):
+        parts.append(f"a deadline one day later would save {_saved_text(placement, wishes.day_more)}")
+    for name, (there, elsewhere) in wishes.site_more.items():
+        parts.append(f"{name} would save {_saved_text(placement, there)} if {elsewhere.remedy}")
     return "; ".join(parts)
+
+
+def _beaten_text(placement: Placement) -> str:
+    less = placement.run_now_g - placement.expected_g
+    if placement.run_now_g <= 0 or abs(less) < CLEARLY * placement.run_now_g:
+        return "as much as running at once at home"
+    word = "less" if less > 0 else "more"
+    return f"{grams_text(abs(less))} ({abs(less) / placement.run_now_g:.0%}) {word} than running at once at home"
+
+
+def _saved_text(placement: Placement, wish: Placement) -> str:
+    return grams_text(placement.expected_g - wish.expected_g)
+
+
+def _names(jobs: Sequence[str]) -> str:
+    if len(jobs) <= MOST_NAMED:
+        return ", ".join(jobs)
+    return f"{', '.join(jobs[:MOST_NAMED])} and {len(jobs) - MOST_NAMED} more"

@@ -9,6 +9,7 @@ from daemon.domain.errors import Rejected
 from daemon.domain.job import Job
 from daemon.domain.states import JobState
 from daemon.service.energy_tally import EnergyTally
+from daemon.service.explaining import Explainer
 from daemon.service.render import attempt_view, entry_view, job_view, per_1000, plan_view
 from daemon.service.report import clock_note, make_report
 from daemon.service.views import EventView, JobDetail, JobView, LedgerView, Page, PlanView, ReportView
@@ -24,8 +25,8 @@ _LONGEST_SEQUENCE = 18  # digits that a database's number holds for certain
 class Queries:
     """Answers from one consistent read of the store each."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: Clock, explainer: Explainer) -> None:
+        self._store, self._clock, self._explainer = store, clock, explainer
         self._tally = EnergyTally()
 
     def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
@@ -41,12 +42,14 @@ class Queries:
             work = _work(reader, reader.job(job_id))
             view = job_view(work, self._energy_kwh(reader, work))
             settled = reader.ledger(job_id)[-1:] if work.job.state.is_final else []
+            explanation = self._explainer.explain(reader, work)
         return JobDetail(
             **dict(view),
             g_per_1000_samples=per_1000(settled[0].actual_g, settled[0].samples) if settled else None,
             request=work.job.request,
             attempts=[attempt_view(attempt) for attempt in work.attempts],
             directories=[run.directory for run in work.runs],
+            explanation=explanation,
         )
 
     def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:

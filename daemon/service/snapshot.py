@@ -9,16 +9,19 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from daemon.domain.explanation import Binding, Elsewhere
 from daemon.domain.job import Job
 from daemon.domain.plan import IntArray, Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
 from daemon.domain.site import Site
-from daemon.service.admission import admissible_sites
+from daemon.service.admission import admissible_sites, allowed_names
 from daemon.service.costs import Costs, WorkLeft
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.work import JobWork
+from daemon.store import Reader
 from forecast.intensity import ZoneOutlook
 from forecast.timeline import ceil_to, floor_to
+from jobs.energy.size import weights_gb
 from jobs.spec import SynthesisWorkload
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,18 @@ class Weights:
 
     site: str
     gigabytes: float
+
+
+def weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weights]:
+    """Where the weights that waiting syntheses need lie, or will lie, and how big they are."""
+    found = {}
+    for work in works.values():
+        workload = work.job.workload
+        if isinstance(workload, SynthesisWorkload) and workload.weights.job is not None:
+            runs = reader.runs(workload.weights.job)
+            if runs:
+                found[workload.weights.job] = Weights(runs[-1].site, weights_gb(workload.model))
+    return found
 
 
 class Photographer:
@@ -82,6 +97,16 @@ class Photographer:
         sites = [site for site in admissible_sites(job, self._sites) if stays is None or site.name == stays]
         return tuple(self._costs.option(job, site, left, _transfer_kwh(work, site, weights)) for site in sites)
 
+    def elsewhere(self, work: JobWork, weights: Mapping[str, Weights]) -> tuple[Elsewhere, ...]:
+        """The sites that are large enough and closed to the job, with what it would cost there and what would open them."""
+        left = WorkLeft(work.fraction_left)
+        barred = ((site, _barrier(work, site, self._sites)) for site in self._sites.values())
+        return tuple(
+            Elsewhere(self._costs.option(work.job, site, left, _transfer_kwh(work, site, weights)), *barrier)
+            for site, barrier in barred
+            if barrier is not None
+        )
+
     def _grid(self, now: datetime, jobs: Sequence[PlanJob]) -> SlotGrid:
         start = floor_to(now, self._policy.slot)
         latest = max([now + self._policy.horizon, *(job.deadline for job in jobs)])
@@ -124,6 +149,20 @@ def _state_at(work: JobWork) -> str | None:
     if isinstance(work.job.workload, SynthesisWorkload):
         return None
     return work.open_runs[-1].site if work.open_runs else None
+
+
+def _barrier(work: JobWork, site: Site, sites: Mapping[str, Site]) -> tuple[Binding, str] | None:
+    """What keeps the job from the site, and what would have to be otherwise; None where nothing does, or only its size."""
+    job, state_at = work.job, _state_at(work)
+    if site.gpus < job.request.constraints.gpus:
+        return None
+    if not site.admits_data(job.needs):
+        return Binding.RESIDENCY, f"it admitted {job.needs}"
+    if site.name not in allowed_names(job.request, job.home, sites):
+        return Binding.SITES, "the job allowed it"
+    if state_at not in (None, site.name):
+        return Binding.CHECKPOINT, "its checkpoint could move there"
+    return None
 
 
 def _transfer_kwh(work: JobWork, site: Site, weights: Mapping[str, Weights]) -> float:

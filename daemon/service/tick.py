@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,12 +15,10 @@ from daemon.service.commit import Committed, Committer
 from daemon.service.deadlines import tell_missed
 from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import Observer
-from daemon.service.snapshot import Photographer, Weights
+from daemon.service.snapshot import Photographer, weights_of
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
 from forecast.clock import Clock
-from jobs.energy.size import weights_gb
-from jobs.spec import SynthesisWorkload
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class Tick:
     def _decide(self, now: datetime) -> tuple[Snapshot, Plan, Committed, dict[str, JobWork]]:
         with self._store.read() as reader:
             works = works_of(reader, reader.live_jobs())
-            weights = _weights_of(reader, works)
+            weights = weights_of(reader, works)
         snapshot = self._photographer.take(now, works, weights)
         self._after_step("snapshot")
         plan = self._planner(snapshot)
@@ -117,15 +115,3 @@ def _fate(reader: Reader, work: JobWork) -> tuple[JobState, str] | None:
         if state.is_final and state is not JobState.SUCCEEDED:
             return JobState.EXPIRED, f"job {name}, which has to succeed first, {state}: submit it again, then this one"
     return None
-
-
-def _weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weights]:
-    """Where the weights that waiting syntheses need lie, or will lie, and how big they are."""
-    found = {}
-    for work in works.values():
-        workload = work.job.workload
-        if isinstance(workload, SynthesisWorkload) and workload.weights.job is not None:
-            runs = reader.runs(workload.weights.job)
-            if runs:
-                found[workload.weights.job] = Weights(runs[-1].site, weights_gb(workload.model))
-    return found

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 from daemon.domain.job import JobRequest
 from daemon.domain.states import AttemptState, JobState
+from daemon.service.explanation_view import ExplanationView
 
 T = TypeVar("T")
 
@@ -107,6 +108,7 @@ class JobDetail(JobView, PerSample):
     request: JobRequest
     attempts: list[AttemptView]
     directories: list[str] = Field(description="run directories: samples, weights, logs")
+    explanation: ExplanationView | None = Field(default=None, description="why the last plan treats it so; null if it says nothing of it")
 
 
 class Submission(View):
@@ -214,6 +216,9 @@ class LedgerEntryView(PerSample):
     unsettled_hours: int
     worst_rung: str
     is_claimed: bool
+    unmetered_seconds: float | None = Field(
+        description="real seconds with energy filled in (estimated), as no meter told of it; null where this was not counted yet"
+    )
 
 
 class LedgerView(View):

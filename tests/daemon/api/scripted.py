@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from daemon.domain.errors import Conflict, LowtideError, NotFound, Rejected
+from daemon.domain.explanation import Binding
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival, Outcome
+from daemon.service.explanation_view import ExplanationView, OtherSiteView
 from daemon.service.views import (
     AdviceView,
     BandView,
@@ -68,6 +70,11 @@ ADVICE = AdviceView(
     comparison="1,000 samples take 100 kWh: 34 times the mean of image generation",
 )  # fmt: skip
 PREVIEW = PreviewView(segments=[WINDOW], expected_g=31.0, run_now_g=402.0, reason="cleaner window tonight in SE: 31 g instead of 402 g")
+EXPLANATION = ExplanationView(
+    planned_at=NOW, sentence="12:00-15:00 UTC at umea: 31 g, 371 g (92%) less than running at once at home", chosen_g=31.0, run_now_g=402.0,
+    saved_g=371.0, saved_percent=92.3, bound_by=[Binding.CAPACITY, Binding.RESIDENCY], alone_g=20.0, held_by=["j7"], day_more_saves_g=0.0,
+    other_sites=[OtherSiteView(site="lyon", saves_g=12.0)], nearest_deadline=None,
+)  # fmt: skip
 TOTALS = ReportTotals(
     jobs=1, energy_kwh=1.0, facility_energy_kwh=1.55, measured_kwh=0.5, estimated_kwh=0.25, simulated_kwh=0.25, waste_kwh=0.1,
     actual_g=31.0, baseline_g=402.0, saving_g=371.0, claimed_saving_g=0.0, hindsight_share=0.9, samples=10, g_per_1000_samples=3100.0,
@@ -120,7 +127,8 @@ class ScriptedService:
 
     def job(self, job_id: str) -> JobDetail:
         view = self._view(job_id)
-        return JobDetail(**view.model_dump(), request=self.accepted[job_id][0], attempts=[], directories=["/runs/j0"])
+        request = self.accepted[job_id][0]
+        return JobDetail(**view.model_dump(), request=request, attempts=[], directories=["/runs/j0"], explanation=EXPLANATION)
 
     def cancel(self, job_id: str) -> JobView:
         return self._view(job_id).model_copy(update={"state": JobState.CANCELLED, "reason": "cancelled by request"})

@@ -110,6 +110,20 @@ def test_every_command_that_prints_results_speaks_json(lowtide: Lowtide, argumen
     assert lowtide(*arguments, stdin=JOB).exit_code == 0
 
 
+def test_a_job_is_explained_by_a_sentence_and_its_numbers(lowtide: Lowtide) -> None:
+    lowtide("submit", "-", stdin=JOB)
+    result = lowtide("job", "j0")
+    for words in (
+        "31 g, 371 g (92%) less than running at once at home",
+        "402 g, 371 g (92.3 %) more than this window",
+        "capacity, residency",
+        "j7",
+        "lyon  would save 12.0 g",
+    ):
+        assert words in result.stdout
+    assert json.loads(lowtide("job", "j0", "--json").stdout)["explanation"]["saved_g"] == 371.0
+
+
 def test_jobs_are_listed_with_state_and_reason(lowtide: Lowtide) -> None:
     lowtide("submit", "-", stdin=json.dumps(job(synthesis()) | {"name": "[bold]not markup[/bold]"}))
     result = lowtide("jobs")

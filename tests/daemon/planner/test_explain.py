@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.domain.explanation import Binding, Elsewhere
+from daemon.domain.plan import SiteOption
 from daemon.planner import plan
 from daemon.planner.explain import explain
-from tests.daemon.planner.builders import BARE, job, placed, snapshot
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, placed, snapshot
 
+IN_SWEDEN = Elsewhere(SiteOption("se", 2 * 3600, 1.5), Binding.RESIDENCY, "it admitted patient-data")
 VALLEY = [400.0] * 6 + [100.0] * 3 + [400.0] * 15
 
 
@@ -16,15 +19,42 @@ def test_what_holds_a_job_back_and_what_would_help_is_told_in_numbers_and_words(
     snap = snapshot([job("a", hours=3), job("b", hours=3)], {"DE": VALLEY + tomorrow, "SE": [50.0] * 72}, gpus=1)
     answer = plan(snap, BARE)
     loser, winner = ("a", "b") if placed(answer, "a").expected_g > placed(answer, "b").expected_g else ("b", "a")
-    why = explain(loser, snap, answer)
+    why = explain(loser, snap, answer, [IN_SWEDEN])
     assert why is not None
+    assert why.placement == placed(answer, loser)
     assert why.held_by == (winner,)
     assert why.alone_g == pytest.approx(300)
-    assert why.chosen_g == pytest.approx(1200)
     assert why.day_more_g == pytest.approx(1200)
-    assert why.site_more_g == {"se": pytest.approx(150)}
-    assert f"alone it would emit 300 g, but {winner} hold the GPUs then" in why.sentence
-    assert "se would save 1,050 g if it were allowed" in why.sentence
+    assert why.site_more_g == {"se": pytest.approx(2 * 1.5 * 50)}
+    assert why.bound_by == (Binding.CAPACITY, Binding.RESIDENCY)
+    assert f"alone it would emit 300 g, but {winner} holds the GPUs then" in why.sentence
+    assert "se would save 1,050 g if it admitted patient-data" in why.sentence
+
+
+def test_a_neighbour_that_leaves_enough_gpus_is_not_in_the_way() -> None:
+    snap = snapshot([job("a", hours=3), job("b", hours=3, deadline_hours=5), job("c", hours=3)], {"DE": VALLEY}, gpus=2)
+    answer = plan(snap, BARE)
+    for name in ("a", "c"):
+        why = explain(name, snap, answer)
+        assert why is not None
+        assert (why.held_by, why.bound_by) == ((), ())
+
+
+def test_the_more_in_the_way_the_fewer_are_named_in_the_sentence() -> None:
+    snap = snapshot([job(f"j{number}", hours=3) for number in range(6)], {"DE": VALLEY}, gpus=5)
+    answer = plan(snap, BARE)
+    (loser,) = [p.job_id for p in answer.placements if p.expected_g > 500]
+    why = explain(loser, snap, answer)
+    assert why is not None
+    assert len(why.held_by) == 5
+    assert "and 2 more hold the GPUs then" in why.sentence
+
+
+def test_a_late_job_is_told_the_first_deadline_that_would_be_kept() -> None:
+    snap = snapshot([job(hours=3, deadline_hours=2)], {"DE": VALLEY})
+    why = explain("job", snap, plan(snap, BARE))
+    assert why is not None
+    assert why.nearest_deadline == MONDAY + 3 * HOUR
 
 
 def test_a_later_deadline_that_would_help_is_named() -> None:
@@ -33,11 +63,20 @@ def test_a_later_deadline_that_would_help_is_named() -> None:
     assert why is not None
     assert why.day_more_g == pytest.approx(200)
     assert "a deadline one day later would save 600 g" in why.sentence
+    assert why.bound_by == (Binding.DEADLINE,)
 
 
-def test_a_job_without_a_placement_has_no_explanation() -> None:
+def test_a_job_without_a_place_is_explained_by_the_plan_s_reason() -> None:
     snap = snapshot([job(gpus=9)], {"DE": VALLEY})
-    assert explain("job", snap, plan(snap, BARE)) is None
+    why = explain("job", snap, plan(snap, BARE))
+    assert why is not None
+    assert (why.placement, why.bound_by) == (None, (Binding.ROOM,))
+    assert "needs 9 GPUs at once" in why.sentence
+
+
+def test_a_job_the_plan_has_never_seen_has_no_explanation() -> None:
+    snap = snapshot([job()], {"DE": VALLEY})
+    assert explain("another", snap, plan(snap, BARE)) is None
 
 
 def test_a_spent_budget_stops_jobs_that_do_not_run_yet_and_what_waits_for_them() -> None:
@@ -51,6 +90,9 @@ def test_a_spent_budget_stops_jobs_that_do_not_run_yet_and_what_waits_for_them()
     answer = plan(snap, BARE)
     assert {p.job_id for p in answer.placements} == {"first", "running"}
     reasons = {u.job_id: u.reason for u in answer.unplaced}
+    why = explain("second", snap, answer)
+    assert why is not None
+    assert why.bound_by == (Binding.BUDGET,)
     assert reasons["second"].startswith("project ct has 50 g left in its budget, and this job needs 300 g")
     assert reasons["follows"] == "waits for job second, which has no place"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from daemon.compose import renew_board
 from daemon.domain.job import JobRequest
-from daemon.planner import Residual, preview
+from daemon.planner import PlannerOptions
 from daemon.service.advice import newest_months
 from daemon.service.views import AdviceView, EstimateAnswer
 from daemon.store.intensity import RecordedIntensity
@@ -30,8 +31,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     with open_world(tmp_path, HEIDELBERG, UMEA) as opened:
         RecordedIntensity(opened.daemon.store.database).put_period_means([month(2023, 1, 475.2), month(2023, 7, 322.18)], opened.now)
         report = opened.tick()
-        residual = Residual.of(report.snapshot, report.plan)
-        opened.daemon.board.renew(lambda job: preview(job, residual))
+        renew_board(opened.daemon.board, report, PlannerOptions())
         yield opened
 
 
