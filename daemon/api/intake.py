@@ -11,6 +11,7 @@ from daemon.service.arrival import Arrival, Outcome
 from daemon.service.views import Submission
 
 LARGEST_GROUP = 64  # bounds how long the first of a group waits for the others
+TURNS_TO_ARRIVE = 2  # of the event loop, from bytes in a socket to a validated request here
 
 
 class Intake:
@@ -33,12 +34,25 @@ class Intake:
         """Group after group until nobody waits."""
         try:
             while self._waiting:
+                await self._let_others_in()
                 group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
                 outcomes = await self._outcomes([arrival for arrival, _ in group])
                 for (_, answer), outcome in zip(group, outcomes, strict=True):
                     _give(answer, outcome)
         finally:
             self._work = None
+
+    async def _let_others_in(self) -> None:
+        """Until a few turns of the loop bring nobody new.
+
+        Without it a group takes who came while the one before was written, a few each time, and the trip to the disk
+        and the change of threads are paid for those few. Who comes alone waits some 0.1 ms.
+        """
+        seen = 0
+        while seen < len(self._waiting) < LARGEST_GROUP:
+            seen = len(self._waiting)
+            for _ in range(TURNS_TO_ARRIVE):
+                await asyncio.sleep(0)
 
     async def _outcomes(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
         try:

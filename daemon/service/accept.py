@@ -105,10 +105,10 @@ class Acceptance:
         try:
             with self._store.write() as writer:
                 writer.add_jobs([one.record for one in prepared])
-        except StaleWrite:  # one came before, perhaps just now from another thread: alone each finds out whether it is the one
-            return [self._attempted(self._recorded_alone, one) for one in prepared]
         except StoreUnavailable as error:
             return [error for _ in prepared]
+        except Exception:  # noqa: BLE001  # one came before, or cannot be written: alone each finds out whether it is the one
+            return [self._attempted(self._recorded_alone, one) for one in prepared]
         return [(one.answer, True) for one in prepared]
 
     def _recorded_alone(self, prepared: _Prepared) -> tuple[Submission, bool]:

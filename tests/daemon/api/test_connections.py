@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,20 @@ def healthz(api: httpx.Client) -> str | None:
         return httpx.get(api.base_url.join("/healthz"), timeout=PATIENCE_SECONDS).text
     except httpx.TransportError:
         return None
+
+
+def test_an_answer_does_not_wait_for_the_kernel_to_fill_a_packet(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head and body are written apart: with Nagle's algorithm the body would wait 40 ms for the client's delayed acknowledgement."""
+    seen: list[int] = []
+    made = connections.BoundedConnection.connection_made
+
+    def look(self: connections.BoundedConnection, transport: asyncio.BaseTransport) -> None:
+        seen.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        made(self, transport)
+
+    monkeypatch.setattr(connections.BoundedConnection, "connection_made", look)
+    assert healthz(api) == "ok\n"
+    assert seen == [1]
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/jobs HTTP/1.1\r\nHos"])

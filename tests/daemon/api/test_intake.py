@@ -51,6 +51,21 @@ def test_what_arrives_together_is_accepted_in_groups_of_bounded_size() -> None:
     assert len(service.groups) <= 3
 
 
+def test_who_comes_a_turn_of_the_loop_later_joins_the_first_group() -> None:
+    async def one_after_another(service: SlowService, count: int) -> None:
+        intake = Intake(service.submit_all)
+        tasks = []
+        for _ in range(count):
+            tasks.append(asyncio.create_task(intake.submit(arrival())))
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    service = SlowService()
+    service.go.set()
+    asyncio.run(one_after_another(service, 10))
+    assert service.groups == [10]
+
+
 def test_a_refused_submission_refuses_no_other() -> None:
     first, second, third = asyncio.run(submitted(SlowService(), [arrival(), arrival("forbidden"), arrival()]))
     assert isinstance(second, Rejected)

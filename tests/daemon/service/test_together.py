@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from daemon.domain.errors import Conflict, Rejected
-from daemon.domain.job import JobRequest
+from daemon.domain.job import Event, Job, JobRequest
 from daemon.service.arrival import Arrival
 from daemon.service.views import Submission
 from daemon.store import StoreUnavailable, Writer
@@ -55,6 +57,24 @@ def test_a_key_with_another_request_in_one_group_is_a_conflict(world: World) -> 
     assert isinstance(first, tuple)
     assert isinstance(second, Conflict)
     assert names_of(world) == ["a"]
+
+
+def test_one_that_cannot_be_written_keeps_no_other_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw, in the record of one: the group as a whole fails, so each is tried alone."""
+    add = Writer.add_jobs
+
+    def choking_on_b(self: Writer, accepted: Sequence[tuple[Job, Event, tuple[str, str] | None]]) -> None:
+        if any(job.request.name == "b" for job, _, _ in accepted):
+            raise ValueError("cannot be encoded")
+        add(self, accepted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "add_jobs", choking_on_b)
+        first, second, third = world.daemon.service.submit_all([arrival("a"), arrival("b"), arrival("c")])
+    assert isinstance(second, ValueError)
+    assert isinstance(first, tuple)
+    assert isinstance(third, tuple)
+    assert names_of(world) == ["a", "c"]
 
 
 def test_without_a_disk_everybody_hears_it_and_nothing_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
