@@ -44,13 +44,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Component energy (kWh, without PUE) of one interval of grid time at one place, spread evenly over it."""
+    """Component energy (kWh, without PUE) of one interval of grid time at one place, spread evenly over it.
+
+    All components together: two slices of one interval would count its time twice in a baseline.
+    """
 
     place: Place
     interval: Interval
     kwh: float
     purpose: Purpose
-    provenance: str  # "measured", "estimated" or "simulated"
+    provenance: Mapping[str, float]  # "measured", "estimated", "simulated" -> share of the energy; they add up to 1
+    is_metered: bool = True  # False where some of it was filled in, because no meter told of it
+
+    def kwh_by(self, provenance: str) -> float:
+        """The part of the energy that came about so."""
+        return self.kwh * self.provenance.get(provenance, 0.0)
 
     def split(self, fraction: float, first: Purpose, second: Purpose) -> list[Slice]:
         """The slice cut in time: its first `fraction` for one purpose, the rest for the other."""

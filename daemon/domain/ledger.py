@@ -52,6 +52,9 @@ class LedgerEntry:
     unsettled_hours: int  # hours behind actual and baseline that are not final: still open, or (in a final entry) never to be measured
     worst_rung: int  # forecast.intensity.Rung of the worst value behind actual and baseline
     baseline_seconds: float = 0.0  # grid seconds the useful work would have taken at home
+    unmetered_seconds: float | None = (
+        None  # real seconds with energy filled in, as no meter told of it; None: settled before this was counted
+    )
 
     @property
     def saving_g(self) -> float | None:

@@ -9,11 +9,11 @@ from datetime import datetime
 from daemon.domain.accounting import JOULES_PER_KWH, Place, Purpose, Slice
 from daemon.domain.job import Attempt
 from daemon.domain.states import AttemptState
+from daemon.domain.unmetered import FilledRecord, FilledRecords, fill
 from forecast.timeline import Interval
 from jobs.rundir import EnergyRecord
 
 GAP_TOLERANCE_SECONDS = 0.5  # shorter gaps are the process's own end, not lost energy
-LAST_POWER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,24 @@ class AttemptUsage:
 
 @dataclass(frozen=True, slots=True)
 class RunUsage:
-    """All attempts of one run, in order. `kept_steps`: steps whose result exists in the end (0: thrown away)."""
+    """All attempts of one run, in order. `kept_steps`: steps whose result exists in the end (0: thrown away).
+
+    `expected_watts`: component power of an attempt that no meter told anything of.
+    """
 
     place: Place
     attempts: tuple[AttemptUsage, ...]
     kept_steps: int
+    expected_watts: float
 
 
 def slices_of_run(usage: RunUsage, time: GridTime, *, first_startup_is_useful: bool) -> list[Slice]:
     """Every joule of the run as slices of grid time, each with its purpose.
 
     An uninterrupted run at home would need one start-up too, so the job's first one is useful where any work was
-    kept; later ones are overhead. The gap between the last record and the end of a killed process is filled with
-    its last power, marked estimated, and counts as waste.
+    kept; later ones are overhead. What no meter told of is filled in and marked: records whose sources failed, the
+    gap between the last record and the end of a killed process (which counts as waste), and the whole of an attempt
+    that was killed before its first record.
     """
     slices: list[Slice] = []
     for index, attempt in enumerate(usage.attempts):
@@ -60,23 +65,29 @@ def slices_of_run(usage: RunUsage, time: GridTime, *, first_startup_is_useful: b
         kept = min([usage.kept_steps, *resumed])
         startup_is_useful = first_startup_is_useful and index == 0 and usage.kept_steps > 0
         startup = Purpose.USEFUL if startup_is_useful else Purpose.OVERHEAD
-        for record in attempt.records:
-            for piece in _slices_of_record(record, usage.place, time):
-                slices += _sorted(piece, record, startup, _beyond(attempt.attempt, kept), kept)
-        slices += _gap(attempt, usage.place, time, _beyond(attempt.attempt, kept))
+        known = fill(attempt.records, usage.expected_watts)
+        beyond = _beyond(attempt.attempt, kept)
+        for filled in known.records:
+            piece = _slice_of_record(filled, usage.place, time)
+            if piece is not None:
+                slices += _sorted(piece, filled.record, startup, beyond, kept)
+        slices += _gap(attempt.attempt, known, usage.place, time, beyond)
     return slices
 
 
-def _slices_of_record(record: EnergyRecord, place: Place, time: GridTime) -> list[Slice]:
-    """One slice per provenance found in the record; its purpose is not known yet."""
+def _slice_of_record(filled: FilledRecord, place: Place, time: GridTime) -> Slice | None:
+    """The record as a slice whose purpose is not known yet; None for one of no length."""
+    record = filled.record
     start, end = time.to_grid(record.start), time.to_grid(record.end)
     if not start < end:
-        return []
-    kwh: dict[str, float] = {}
-    for component, joules in record.joules.items():
+        return None
+    joules: dict[str, float] = {}
+    for component, used in record.joules.items():
         provenance = record.provenance.get(component, "estimated")
-        kwh[provenance] = kwh.get(provenance, 0.0) + joules / JOULES_PER_KWH
-    return [Slice(place, Interval(start, end), energy, Purpose.WASTE, provenance) for provenance, energy in kwh.items()]
+        joules[provenance] = joules.get(provenance, 0.0) + used
+    total = record.total_joules
+    shares = {provenance: used / total for provenance, used in joules.items()} if total > 0 else {}
+    return Slice(place, Interval(start, end), total / JOULES_PER_KWH, Purpose.WASTE, shares, filled.is_metered)
 
 
 def _beyond(attempt: Attempt, kept: int) -> Purpose:
@@ -97,23 +108,13 @@ def _sorted(piece: Slice, record: EnergyRecord, startup: Purpose, beyond: Purpos
     return piece.split(fraction, Purpose.USEFUL, Purpose.WASTE)
 
 
-def _gap(usage: AttemptUsage, place: Place, time: GridTime, purpose: Purpose) -> list[Slice]:
-    """The time between the last record and the end of the process, at the mean power of its last seconds."""
-    if not usage.records or usage.attempt.ended_at is None:
+def _gap(attempt: Attempt, known: FilledRecords, place: Place, time: GridTime, purpose: Purpose) -> list[Slice]:
+    """The time between the last record, or the start if there is none, and the end of the process, at the last power known."""
+    start = time.to_grid(known.records[-1].record.end) if known.records else attempt.started_at
+    if start is None or attempt.ended_at is None:  # never started, so it used nothing
         return []
-    start = time.to_grid(usage.records[-1].end)
-    real_seconds = (usage.attempt.ended_at - start).total_seconds() / time.rate
-    if real_seconds <= GAP_TOLERANCE_SECONDS:
+    real_seconds = (attempt.ended_at - start).total_seconds() / time.rate
+    if real_seconds <= (GAP_TOLERANCE_SECONDS if known.records else 0.0):
         return []
-    kwh = _last_watts(usage.records) * real_seconds / JOULES_PER_KWH
-    return [Slice(place, Interval(start, usage.attempt.ended_at), kwh, purpose, "estimated")]
-
-
-def _last_watts(records: tuple[EnergyRecord, ...]) -> float:
-    """Mean power of the last records that make up a few seconds: a single short one may be all noise."""
-    joules = seconds = 0.0
-    for record in reversed(records):
-        joules, seconds = joules + record.total_joules, seconds + record.seconds
-        if seconds >= LAST_POWER_SECONDS:
-            break
-    return joules / seconds if seconds > 0 else 0.0
+    kwh = known.last_watts * real_seconds / JOULES_PER_KWH
+    return [Slice(place, Interval(start, attempt.ended_at), kwh, purpose, {"estimated": 1.0}, is_metered=False)]

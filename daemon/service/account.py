@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.domain.accounting import (
+    JOULES_PER_KWH,
     Conversion,
     LoadProfile,
     MissingIntensity,
@@ -63,6 +64,7 @@ class Account:
     candidates: tuple[tuple[Place, Conversion, float], ...]  # admissible sites, factors from home to them, transfer in kWh
     baseline_start: datetime
     samples: int
+    rate: float  # grid seconds in a real one
 
     @property
     def useful(self) -> list[Slice]:
@@ -104,9 +106,9 @@ class Account:
             waste_kwh=_kwh(piece for piece in self.slices if piece.purpose is Purpose.WASTE),
             overhead_kwh=_kwh(piece for piece in self.slices if piece.purpose is Purpose.OVERHEAD)
             + sum(item.kwh for item in self.transfers),
-            measured_kwh=_kwh(piece for piece in self.slices if piece.provenance == "measured"),
-            estimated_kwh=_kwh(piece for piece in self.slices if piece.provenance == "estimated"),
-            simulated_kwh=_kwh(piece for piece in self.slices if piece.provenance == "simulated"),
+            measured_kwh=sum(piece.kwh_by("measured") for piece in self.slices),
+            estimated_kwh=sum(piece.kwh_by("estimated") for piece in self.slices),
+            simulated_kwh=sum(piece.kwh_by("simulated") for piece in self.slices),
             actual_g=sums.actual,
             overhead_g=sums.overhead,
             baseline_site=self.home.site,
@@ -120,6 +122,7 @@ class Account:
             unsettled_hours=len({hour for zone, interval in used for hour in records[zone].unsettled_hours(interval)}),
             worst_rung=max((records[zone].worst_rung(interval) for zone, interval in used), default=0),
             baseline_seconds=self.profile.seconds,
+            unmetered_seconds=sum(piece.interval.seconds for piece in self.slices if not piece.is_metered) / self.rate,
         )
 
     def _hours_used(self) -> list[tuple[str, Interval]]:
@@ -192,7 +195,7 @@ def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces
     return Account(
         job=work.job,
         home=_place(home),
-        slices=tuple(_slices(work, sites, GridTime(clock.to_grid, clock.rate))),
+        slices=tuple(_slices(work, sites, costs, GridTime(clock.to_grid, clock.rate))),
         transfers=tuple(
             Transfer(_place(sites[run.site]), run.created_at, run.transferred_gb * sites[run.site].transfer_kwh_per_gb)
             for run in work.runs
@@ -205,6 +208,7 @@ def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces
         ),
         baseline_start=baseline_start,
         samples=sum(run.steps_done for run in work.runs) if isinstance(workload, SynthesisWorkload) else 0,
+        rate=clock.rate,
     )
 
 
@@ -217,13 +221,11 @@ def _transfer_kwh(work: JobWork, site: Site) -> float:
     return max((run.transferred_gb * site.transfer_kwh_per_gb for run in work.runs if run.site == site.name), default=0.0)
 
 
-def _slices(work: JobWork, sites: Mapping[str, Site], time: GridTime) -> list[Slice]:
+def _slices(work: JobWork, sites: Mapping[str, Site], costs: Costs, time: GridTime) -> list[Slice]:
     slices: list[Slice] = []
     first_startup_is_useful = True
     for run in work.runs:
         records = RunDirectory(run.directory).energy()
-        if not records:
-            continue  # never worked: the first start-up is still to come
         attempts = [attempt for attempt in work.attempts if attempt.run_id == run.id]
         usages = tuple(
             AttemptUsage(attempt, tuple(record for record in records if record.attempt_id == attempt.id)) for attempt in attempts
@@ -231,6 +233,21 @@ def _slices(work: JobWork, sites: Mapping[str, Site], time: GridTime) -> list[Sl
         kept = run.steps_done
         if not isinstance(work.job.workload, SynthesisWorkload):
             kept = work.steps_total if work.job.state is JobState.SUCCEEDED else 0
-        slices += slices_of_run(RunUsage(_place(sites[run.site]), usages, kept), time, first_startup_is_useful=first_startup_is_useful)
+        site = sites[run.site]
+        usage = RunUsage(_place(site), usages, kept, _expected_watts(work.job, site, sites[work.job.home], costs, time.rate))
+        slices += slices_of_run(usage, time, first_startup_is_useful=first_startup_is_useful)
         first_startup_is_useful = first_startup_is_useful and kept == 0
     return slices
+
+
+def _expected_watts(job: Job, site: Site, home: Site, costs: Costs, rate: float) -> float:
+    """Component power that the job was expected to draw at the site.
+
+    As estimated at acceptance, so that what the models learn later does not change an account, and converted to the
+    site's hardware; what the site's model says today for a job without such an estimate.
+    """
+    if not job.estimated_energy_kwh or not job.estimated_seconds:
+        return costs.estimate(job.request, site.hardware).power_watts
+    at_home = job.estimated_energy_kwh * JOULES_PER_KWH / (job.estimated_seconds / rate)
+    there = costs.conversion(job.workload, job.request.constraints.gpus, home.hardware, site.hardware)
+    return at_home * there.energy / there.duration

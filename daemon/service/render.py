@@ -131,6 +131,7 @@ def entry_view(entry: LedgerEntry) -> LedgerEntryView:
         unsettled_hours=entry.unsettled_hours,
         worst_rung=Rung(entry.worst_rung).label,
         is_claimed=entry.is_claimed,
+        unmetered_seconds=entry.unmetered_seconds,
     )
 
 

@@ -92,6 +92,9 @@ def _notes(settled: Sequence[Settled], totals: ReportTotals, clock: Clock) -> li
         notes.append(
             f"{totals.measured_kwh / totals.energy_kwh:.0%} of the energy was measured by counters, the rest is estimated or simulated."
         )
+    unmetered_seconds = sum(entry.unmetered_seconds or 0.0 for _, entry in settled)
+    if unmetered_seconds > 0:
+        notes.append(f"No meter told the energy of {unmetered_seconds:,.1f} s of work: it is filled in, and counts as estimated.")
     unknown = sum(entry.saving_g is None for _, entry in settled)
     if unknown:
         notes.append(f"{unknown} settlements lack an hour of carbon intensity: their energy counts, their emissions are unknown.")

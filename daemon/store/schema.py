@@ -124,6 +124,7 @@ ledger_entry = Table(
     Column("unsettled_hours", Integer, nullable=False),
     Column("worst_rung", Integer, nullable=False),
     Column("baseline_seconds", Double, nullable=False),
+    Column("unmetered_seconds", Double),
 )
 
 plan = Table(

@@ -43,7 +43,7 @@ def slices(draw: st.DrawFn, place: Place = HOME) -> Slice:
     begin = START + timedelta(seconds=draw(seconds_in))
     end = begin + timedelta(seconds=draw(st.integers(min_value=1, max_value=20 * 3600)))
     kwh = draw(st.floats(min_value=0, max_value=50))
-    return Slice(place, Interval(begin, end), kwh, draw(st.sampled_from(Purpose)), "measured")
+    return Slice(place, Interval(begin, end), kwh, draw(st.sampled_from(Purpose)), {"measured": 1.0})
 
 
 @st.composite
@@ -53,7 +53,7 @@ def back_to_back(draw: st.DrawFn) -> list[Slice]:
     work = []
     for seconds in draw(st.lists(st.integers(min_value=1, max_value=3 * 3600), min_size=1, max_size=6)):
         end = instant + timedelta(seconds=seconds)
-        work.append(Slice(HOME, Interval(instant, end), draw(st.floats(min_value=0, max_value=5)), Purpose.USEFUL, "measured"))
+        work.append(Slice(HOME, Interval(instant, end), draw(st.floats(min_value=0, max_value=5)), Purpose.USEFUL, {"measured": 1.0}))
         instant = end
     return work
 
@@ -109,7 +109,7 @@ def test_the_home_profile_keeps_order_and_converts_energy_and_time(work: list[Sl
 def test_an_hour_without_intensity_makes_the_sum_unknown_not_smaller() -> None:
     values = [300.0] * HOURS
     values[5] = math.nan
-    piece = Slice(HOME, Interval(START + 4 * HOUR, START + 7 * HOUR), 1.0, Purpose.USEFUL, "measured")
+    piece = Slice(HOME, Interval(START + 4 * HOUR, START + 7 * HOUR), 1.0, Purpose.USEFUL, {"measured": 1.0})
     with pytest.raises(MissingIntensity, match="no carbon intensity for DE"):
         emissions_g([piece], lambda _: series(values))
     with pytest.raises(MissingIntensity):
@@ -117,5 +117,5 @@ def test_an_hour_without_intensity_makes_the_sum_unknown_not_smaller() -> None:
 
 
 def test_a_slice_shorter_than_the_clock_can_cut_stays_whole() -> None:
-    piece = Slice(HOME, Interval(START, START + timedelta(microseconds=1)), 1.0, Purpose.OVERHEAD, "estimated")
+    piece = Slice(HOME, Interval(START, START + timedelta(microseconds=1)), 1.0, Purpose.OVERHEAD, {"estimated": 1.0})
     assert piece.split(0.5, Purpose.USEFUL, Purpose.WASTE) == [replace(piece, purpose=Purpose.USEFUL)]

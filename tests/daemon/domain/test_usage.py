@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.domain.accounting import JOULES_PER_KWH, Place, Purpose, Slice
+from daemon.domain.accounting import JOULES_PER_KWH, Conversion, Place, Purpose, Slice, home_profile
 from daemon.domain.job import Attempt
 from daemon.domain.states import AttemptState
 from daemon.domain.usage import AttemptUsage, GridTime, RunUsage, slices_of_run
-from jobs.rundir import EnergyRecord, Phase
+from jobs.rundir import EnergyRecord, Phase, Provenance
 
 START = datetime(2024, 3, 4, tzinfo=UTC)
 PLACE = Place("home", "DE", 1.5)
 LIVE = GridTime(lambda real: real)
 WATTS = 100.0
+EXPECTED_WATTS = 70.0
+MIXED: dict[str, Provenance] = {"cpu": "estimated", "gpu0": "measured"}
 
 
 def record(
@@ -49,7 +51,7 @@ def joules_by_purpose(slices: list[Slice]) -> dict[str, float]:
 
 
 def of(*attempts: AttemptUsage, kept: int, first: bool = True, time: GridTime = LIVE) -> dict[str, float]:
-    return joules_by_purpose(slices_of_run(RunUsage(PLACE, attempts, kept), time, first_startup_is_useful=first))
+    return joules_by_purpose(slices_of_run(RunUsage(PLACE, attempts, kept, EXPECTED_WATTS), time, first_startup_is_useful=first))
 
 
 def test_an_uninterrupted_run_is_useful_from_start_up_to_shutdown() -> None:
@@ -72,8 +74,8 @@ def test_a_run_whose_result_was_thrown_away_is_waste_but_for_its_start_up() -> N
 
 def test_the_time_between_the_last_record_and_a_kill_is_filled_at_the_last_power_and_marked_estimated() -> None:
     usage = attempt("a", AttemptState.PREEMPTED, 94, [record("a", 0, 4, (0, 0), "startup"), record("a", 4, 60, (0, 10))])
-    slices = slices_of_run(RunUsage(PLACE, (usage,), 10), LIVE, first_startup_is_useful=True)
-    assert slices[-1].provenance == "estimated"
+    slices = slices_of_run(RunUsage(PLACE, (usage,), 10, EXPECTED_WATTS), LIVE, first_startup_is_useful=True)
+    assert slices[-1].provenance == {"estimated": 1.0}
     assert slices[-1].purpose is Purpose.WASTE
     assert slices[-1].interval.end == START + timedelta(seconds=94)
     assert slices[-1].kwh * JOULES_PER_KWH == pytest.approx(30 * WATTS)
@@ -83,7 +85,7 @@ def test_in_a_replay_joules_stay_and_hours_stretch() -> None:
     stretched = GridTime(lambda real: START + (real - START) * 900, 900.0)
     records = (record("a", 0, 4, (0, 0), "startup"), record("a", 4, 6, (0, 10)))
     ended = Attempt("a", "r", "j", "home", 1, AttemptState.PREEMPTED, START, ended_at=START + timedelta(seconds=12 * 900))
-    slices = slices_of_run(RunUsage(PLACE, (AttemptUsage(ended, records),), 10), stretched, first_startup_is_useful=True)
+    slices = slices_of_run(RunUsage(PLACE, (AttemptUsage(ended, records),), 10, EXPECTED_WATTS), stretched, first_startup_is_useful=True)
     assert sum(piece.kwh for piece in slices) * JOULES_PER_KWH == pytest.approx(12 * WATTS)  # 2 s of them filled in
     assert slices[0].interval.seconds == pytest.approx(4 * 900)
     assert slices[-1].interval.end == ended.ended_at
@@ -95,11 +97,69 @@ def test_pausing_as_planned_is_overhead_and_dying_is_waste() -> None:
     assert of(attempt("a", AttemptState.PREEMPTED, 66, records), kept=10)["waste"] == 200.0
 
 
-def test_a_component_without_a_reading_is_missing_and_not_zero() -> None:
+def unmetered_seconds(slices: list[Slice]) -> float:
+    return sum(piece.interval.seconds for piece in slices if not piece.is_metered)
+
+
+def test_an_attempt_without_any_reading_draws_what_it_was_expected_to_and_not_nothing() -> None:
     silent = replace_joules(record("a", 0, 10, (0, 5)), {})
-    assert (
-        slices_of_run(RunUsage(PLACE, (attempt("a", AttemptState.COMPLETED, 10, [silent]),), 5), LIVE, first_startup_is_useful=True) == []
-    )
+    usage = RunUsage(PLACE, (attempt("a", AttemptState.COMPLETED, 10, [silent]),), 5, EXPECTED_WATTS)
+    (piece,) = slices_of_run(usage, LIVE, first_startup_is_useful=True)
+    assert piece.kwh * JOULES_PER_KWH == pytest.approx(10 * EXPECTED_WATTS)
+    assert (piece.purpose, piece.provenance, piece.is_metered) == (Purpose.USEFUL, {"estimated": 1.0}, False)
+
+
+def test_sources_that_fail_for_good_are_taken_to_go_on_at_their_last_power() -> None:
+    records = [record("a", 0, 10, (0, 5)), replace_joules(record("a", 10, 20, (5, 15)), {})]
+    usage = RunUsage(PLACE, (attempt("a", AttemptState.COMPLETED, 30, records),), 15, EXPECTED_WATTS)
+    slices = slices_of_run(usage, LIVE, first_startup_is_useful=True)
+    assert [round(piece.kwh * JOULES_PER_KWH, 6) for piece in slices] == [10 * WATTS, 20 * WATTS]
+    assert [piece.provenance for piece in slices] == [{"measured": 1.0}, {"estimated": 1.0}]
+    assert unmetered_seconds(slices) == 20
+
+
+def test_one_source_that_fails_for_good_is_filled_in_beside_those_that_work() -> None:
+    both = record("a", 0, 10, (0, 5)).model_copy(update={"joules": {"cpu": 300.0, "gpu0": 2000.0}, "provenance": MIXED})
+    cpu_only = record("a", 10, 10, (5, 10)).model_copy(update={"joules": {"cpu": 400.0}, "provenance": {"cpu": "estimated"}})
+    usage = RunUsage(PLACE, (attempt("a", AttemptState.COMPLETED, 20, [both, cpu_only]),), 10, EXPECTED_WATTS)
+    first, second = slices_of_run(usage, LIVE, first_startup_is_useful=True)
+    assert second.kwh * JOULES_PER_KWH == pytest.approx(400 + 2000)
+    assert (first.is_metered, second.is_metered) == (True, False)
+
+
+def test_components_of_different_provenance_share_one_slice_so_that_time_is_counted_once() -> None:
+    mixed = record("a", 0, 10, (0, 5)).model_copy(update={"joules": {"cpu": 250.0, "gpu0": 750.0}, "provenance": MIXED})
+    usage = RunUsage(PLACE, (attempt("a", AttemptState.COMPLETED, 10, [mixed]),), 5, EXPECTED_WATTS)
+    (piece,) = slices_of_run(usage, LIVE, first_startup_is_useful=True)
+    assert piece.kwh_by("measured") * JOULES_PER_KWH == pytest.approx(750)
+    assert piece.kwh_by("estimated") * JOULES_PER_KWH == pytest.approx(250)
+    assert home_profile([piece], {"home": Conversion()}).seconds == 10
+
+
+def test_what_a_source_tells_late_is_not_filled_in_a_second_time() -> None:
+    """A reading after failed ones holds what they missed (jobs.energy.source)."""
+    records = [
+        record("a", 0, 10, (0, 5)),
+        replace_joules(record("a", 10, 30, (5, 20)), {}),
+        record("a", 40, 10, (20, 25), joules=40 * WATTS),
+    ]
+    usage = RunUsage(PLACE, (attempt("a", AttemptState.COMPLETED, 50, records),), 25, EXPECTED_WATTS)
+    slices = slices_of_run(usage, LIVE, first_startup_is_useful=True)
+    assert [round(piece.kwh * JOULES_PER_KWH, 6) for piece in slices] == [10 * WATTS, 30 * WATTS, 10 * WATTS]
+    assert unmetered_seconds(slices) == 0
+
+
+def test_an_attempt_killed_before_its_first_record_has_drawn_what_it_was_expected_to() -> None:
+    killed = attempt("a", AttemptState.PREEMPTED, 3, [])
+    killed = replace(killed, attempt=replace(killed.attempt, started_at=START + timedelta(seconds=1)))
+    (piece,) = slices_of_run(RunUsage(PLACE, (killed,), 0, EXPECTED_WATTS), LIVE, first_startup_is_useful=True)
+    assert piece.kwh * JOULES_PER_KWH == pytest.approx(2 * EXPECTED_WATTS)
+    assert (piece.purpose, piece.is_metered) == (Purpose.WASTE, False)
+
+
+def test_an_attempt_that_never_started_has_drawn_nothing() -> None:
+    refused = attempt("a", AttemptState.FAILED, 600, [])
+    assert slices_of_run(RunUsage(PLACE, (refused,), 0, EXPECTED_WATTS), LIVE, first_startup_is_useful=True) == []
 
 
 def replace_joules(one: EnergyRecord, joules: dict[str, float]) -> EnergyRecord:

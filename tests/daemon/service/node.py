@@ -80,7 +80,7 @@ class ScriptedNode:
 
     now: Callable[[], datetime]
     pace: Pace
-    watts: float = 40.0
+    watts: float | None = 40.0  # None: all its meters fail
     startup_seconds: float = 4.0
     checkpoint_every: int = 100
     is_deaf: bool = False  # ignores SIGTERM
@@ -169,8 +169,8 @@ class ScriptedNode:
                 attempt_id=process.attempt_id,
                 start=process.cursor,
                 end=until,
-                joules={"cpu": self.watts * seconds},
-                provenance={"cpu": "simulated"},
+                joules={} if self.watts is None else {"cpu": self.watts * seconds},
+                provenance={} if self.watts is None else {"cpu": "simulated"},
                 phase=phase,
                 step_from=process.step,
                 step_to=step,

@@ -99,6 +99,7 @@ def entry(job_id: str = "job-1", sequence: int = 1, **changes: Any) -> LedgerEnt
         samples=10,
         unsettled_hours=3,
         worst_rung=4,
+        unmetered_seconds=1.25,
     )
     return replace(plain, **changes)
 

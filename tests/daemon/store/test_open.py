@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy import create_engine, text
 from daemon.store import Store, StoreUnavailable, migrate
 from daemon.store.database import Database
 from daemon.store.grid_schema import reading
-from tests.daemon.store.builders import event, job
+from tests.daemon.store.builders import entry, event, job
 
 
 @pytest.fixture
@@ -48,6 +49,23 @@ def test_the_newest_migration_is_the_one_the_program_expects() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
     assert ScriptDirectory.from_config(config).get_heads() == [migrate.HEAD]
+
+
+def test_entries_of_the_first_version_say_that_their_unmetered_time_is_unknown(file_url: str) -> None:
+    store = Store.open(file_url)
+    with store.write() as writer:
+        writer.add_job(job(), event())
+        writer.add_ledger_entry(entry())
+    store.close()
+    engine = create_engine(file_url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE ledger_entry DROP COLUMN unmetered_seconds"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+    store = Store.open(file_url)
+    with store.read() as reader:
+        assert reader.ledger("job-1") == [replace(entry(), unmetered_seconds=None)]
+    store.close()
 
 
 def test_what_is_recorded_is_there_when_the_store_is_opened_again(file_url: str) -> None:
