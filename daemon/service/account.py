@@ -225,8 +225,10 @@ def _slices(work: JobWork, sites: Mapping[str, Site], costs: Costs, time: GridTi
     slices: list[Slice] = []
     first_startup_is_useful = True
     for run in work.runs:
-        records = RunDirectory(run.directory).energy()
         attempts = [attempt for attempt in work.attempts if attempt.run_id == run.id]
+        if not any(attempt.started_at for attempt in attempts):
+            continue  # never worked: the first start-up is still to come
+        records = RunDirectory(run.directory).energy()
         usages = tuple(
             AttemptUsage(attempt, tuple(record for record in records if record.attempt_id == attempt.id)) for attempt in attempts
         )
