@@ -221,6 +221,7 @@ def _workplace(settings: SiteSettings, executor: Executor) -> Workplace:
         settings.pue,
         settings.admits,
         settings.transfer_kwh_per_gb,
+        executor.cores,
     )
     metering = MeteringSpec(
         meter=settings.meter,

@@ -65,6 +65,11 @@ class Observation:
 
 
 class Executor(Protocol):
+    @property
+    def cores(self) -> int | None:
+        """CPU cores of the largest host it starts attempts on; None if that is not known."""
+        ...
+
     def launch(self, launch: Launch) -> str:
         """Start the attempt or adopt it if it exists; the native id. Raises LaunchRefused."""
         ...

@@ -18,6 +18,7 @@ class Site:
     pue: float = 1.55
     admits: frozenset[DataTag] = frozenset({DataTag.PUBLIC})
     transfer_kwh_per_gb: float = 0.03  # energy to move one GB to this site over the network
+    cores: int | None = None  # CPU cores of its host, which a job's threads share; None: not known
 
     def admits_data(self, tag: DataTag) -> bool:
         return tag is DataTag.PUBLIC or tag in self.admits

@@ -57,6 +57,10 @@ class LocalExecutor:
         self._environment = dict(environment) if environment is not None else _inherited()
         self._devices = devices
 
+    @property
+    def cores(self) -> int | None:
+        return os.cpu_count()
+
     def launch(self, launch: Launch) -> str:
         """Start the attempt or adopt it; the native id. Raises LaunchRefused, or ExecutorError if it is worth trying again."""
         supervisor = [sys.executable, "-I", "-S", "-c", _SUPERVISE, _PACKAGE_ROOT]

@@ -13,7 +13,7 @@ from daemon.domain.ids import new_id
 from daemon.domain.job import DataTag, Event, Job, JobRequest
 from daemon.domain.plan import Placement, PlanJob, Unplaced
 from daemon.domain.states import JobState
-from daemon.service.admission import admissible_sites, allowed_names, data_tag
+from daemon.service.admission import admissible_sites, allowed_names, check_threads, data_tag
 from daemon.service.advice import Adviser
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.board import Board
@@ -212,6 +212,7 @@ class Acceptance:
         return data_tag(request, trained_on, weights_may_travel=request.project not in self._policy.homebound_projects)
 
     def _check_sites(self, job: Job) -> None:
+        check_threads(job, self._sites)
         admitted = admissible_sites(job, self._sites)
         allowed = allowed_names(job.request, job.home, self._sites)
         if not admitted:

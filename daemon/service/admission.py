@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from daemon.domain.errors import Rejected
 from daemon.domain.job import DataTag, Job, JobRequest
 from daemon.domain.site import Site
 from jobs.spec import SynthesisWorkload, TrainingWorkload
@@ -25,8 +26,23 @@ def data_tag(request: JobRequest, trained_on: DataTag | None, *, weights_may_tra
 def admissible_sites(job: Job, sites: Mapping[str, Site]) -> list[Site]:
     """The sites that may run the job, home first."""
     named = [sites[name] for name in allowed_names(job.request, job.home, sites) if name in sites]
-    admitted = [site for site in named if site.admits_data(job.needs) and site.gpus >= job.request.constraints.gpus]
+    admitted = [site for site in named if site.admits_data(job.needs) and has_room(job, site)]
     return sorted(admitted, key=lambda site: (site.name != job.home, site.name))
+
+
+def has_room(job: Job, site: Site) -> bool:
+    """Whether the site is large enough: GPUs, and cores for the threads where they are known."""
+    return site.gpus >= job.request.constraints.gpus and (site.cores is None or site.cores >= job.workload.threads)
+
+
+def check_threads(job: Job, sites: Mapping[str, Site]) -> None:
+    """Raises Rejected for more threads than any allowed site has cores: they would only starve its host."""
+    allowed = [sites[name] for name in allowed_names(job.request, job.home, sites)]
+    most = max((site.cores for site in allowed if site.cores is not None), default=0)
+    if allowed and all(site.cores is not None for site in allowed) and most < job.workload.threads:
+        raise Rejected(
+            "workload.threads", f"{job.workload.threads} threads are more than any allowed site has cores ({most}): ask for {most} or fewer"
+        )
 
 
 def allowed_names(request: JobRequest, home: str, sites: Mapping[str, Site]) -> tuple[str, ...]:

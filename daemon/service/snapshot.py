@@ -13,7 +13,7 @@ from daemon.domain.explanation import Binding, Elsewhere
 from daemon.domain.job import Job
 from daemon.domain.plan import IntArray, Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
 from daemon.domain.site import Site
-from daemon.service.admission import admissible_sites, allowed_names
+from daemon.service.admission import admissible_sites, allowed_names, has_room
 from daemon.service.costs import Costs, WorkLeft
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
@@ -154,7 +154,7 @@ def _state_at(work: JobWork) -> str | None:
 def _barrier(work: JobWork, site: Site, sites: Mapping[str, Site]) -> tuple[Binding, str] | None:
     """What keeps the job from the site, and what would have to be otherwise; None where nothing does, or only its size."""
     job, state_at = work.job, _state_at(work)
-    if site.gpus < job.request.constraints.gpus:
+    if not has_room(job, site):
         return None
     if not site.admits_data(job.needs):
         return Binding.RESIDENCY, f"it admitted {job.needs}"

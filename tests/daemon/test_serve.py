@@ -122,6 +122,7 @@ def within(hours: float) -> str:
     return (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
 
 
+CORES = os.cpu_count() or 1
 BIG = {"dimensions": 3, "size": "large", "image_shape": [128, 128, 128]}
 BAD_JOBS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown site": (job(training(), constraints={"sites": ["atlantis"]}), "constraints.sites"),
@@ -132,6 +133,7 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str]] = {
         "constraints.deadline",
     ),
     "too many GPUs": (job(training(), constraints={"gpus": 64}), "constraints.gpus"),
+    "more threads than cores": (job(training(threads=CORES + 1)), "workload.threads"),
     "unknown predecessor": (job(training(), constraints={"after": ["j-nobody"]}), "constraints.after"),
     "weights of an unknown job": (job(synthesis(weights={"job": "j-nobody"})), "workload.weights.job"),
     "patient data on a site that does not admit it": (

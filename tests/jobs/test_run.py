@@ -102,6 +102,16 @@ def test_a_spec_that_cannot_be_understood_is_a_failure_not_worth_repeating(tmp_p
     assert "iterations" in reason
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) >= 256, reason="this host has a core for every thread a spec may ask for")
+def test_more_threads_than_the_host_has_cores_are_a_failure_that_says_how_many_there_are(tmp_path: Path) -> None:
+    cores = os.cpu_count() or 1
+    directory = prepare(tmp_path / "run", training(threads=cores + 1))
+    assert work(directory) == 1
+    kind, reason, retryable = outcome_of(directory)
+    assert (kind, retryable) == (OutcomeKind.FAILED, False)
+    assert f"threads: {cores + 1} are more than this host has cores ({cores})" in reason
+
+
 def test_missing_data_is_a_failure_that_names_the_path(tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
     directory = prepare(tmp_path / "run", training(data={"path": missing}), data_path=missing)

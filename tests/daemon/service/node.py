@@ -83,6 +83,7 @@ class ScriptedNode:
     watts: float | None = 40.0  # None: all its meters fail
     startup_seconds: float = 4.0
     checkpoint_every: int = 100
+    cores: int | None = None  # of its host
     is_deaf: bool = False  # ignores SIGTERM
     is_out_of_reach: bool = False  # cannot be asked
     refusal: str | None = None  # why it starts nothing

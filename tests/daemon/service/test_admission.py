@@ -1,0 +1,43 @@
+"""A job is taken in only if some site can hold it, and runs only where it fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.domain.errors import Rejected
+from daemon.domain.states import JobState
+from tests.daemon.service.node import ScriptedNode
+from tests.daemon.service.world import HEIDELBERG, NOON, UMEA, as_estimated, open_world, training
+
+
+def nodes_with_cores(**cores: int | None) -> dict[str, ScriptedNode]:
+    return {name: ScriptedNode(lambda: NOON, as_estimated, cores=count) for name, count in cores.items()}
+
+
+def with_threads(threads: int) -> dict[str, Any]:
+    return training(1) | {"threads": threads}
+
+
+def test_more_threads_than_any_allowed_site_has_cores_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG, UMEA, nodes=nodes_with_cores(heidelberg=2, umea=8)) as world:
+        with pytest.raises(Rejected, match=r"workload\.threads: 9 threads are more than any allowed site has cores \(8\): ask for 8 or"):
+            world.submit(with_threads(9))
+        with pytest.raises(Rejected, match=r"\(2\): ask for 2 or fewer"):
+            world.submit(with_threads(8), sites=["heidelberg"])
+
+
+def test_a_job_runs_only_where_its_threads_have_cores(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG, UMEA, nodes=nodes_with_cores(heidelberg=8, umea=2)) as world:
+        job_id = world.submit(with_threads(4), deadline=world.deadline(8))
+        world.until(job_id, JobState.SUCCEEDED)
+        assert {run.site for run in world.runs(job_id)} == {"heidelberg"}, "umea is cleaner, but too small"
+
+
+def test_where_the_cores_are_not_known_any_number_of_threads_is_taken_in(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG, UMEA, nodes=nodes_with_cores(heidelberg=2, umea=None)) as world:
+        job_id = world.submit(with_threads(64), deadline=world.deadline(8))
+        world.until(job_id, JobState.RUNNING)
+        assert {run.site for run in world.runs(job_id)} == {"umea"}
