@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from daemon.api.loopback import is_loopback
 from daemon.settings.schema import Scope, TokenSettings
 
 INCLUDED: dict[Scope, frozenset[Scope]] = {
@@ -51,16 +51,6 @@ class Guard:
         if found is None:
             raise HTTPException(401, "this token is not known here: check it for typos, or ask for a new one", challenge)
         return found
-
-
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_from_this_machine(request: Request) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
 
 from daemon.api.connections import BoundedConnection
+from daemon.api.doorway import Doorway
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 SHUTDOWN_SECONDS = 5
 BACKLOG = 128  # asyncio takes in as many at one go, before any of them can be counted
@@ -38,17 +43,22 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve_until_stopped(app: FastAPI, bound: socket.socket, started: Callable[[], None]) -> None:
-    """Answer requests until a signal says stop; calls `started` once the socket accepts. Returns so that the caller can clean up."""
+def serve_until_stopped(open_app: Callable[[], ASGIApp], bound: socket.socket, started: Callable[[], None]) -> None:
+    """Answer requests until a signal says stop; returns so that the caller can clean up.
+
+    `open_app` makes the app in a thread while the socket answers already; `started` is called when it has. Raises what it raises.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, signal.SIG_IGN
-        )  # uvicorn raises the signal once more after its own end: it must not end us before cleaning up
-    _Server(config_of(app), started).run(sockets=[bound])
+        # uvicorn raises the signal once more after its own end: it must not end us before cleaning up
+        signal.signal(number, signal.SIG_IGN)
+    server = _Server(open_app, started)
+    server.run(sockets=[bound])
+    if server.problem is not None:
+        raise server.problem
 
 
-def config_of(app: FastAPI) -> uvicorn.Config:
-    """How the app is served."""
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """How an app is served."""
     return uvicorn.Config(
         app,
         http=BoundedConnection,
@@ -61,10 +71,23 @@ def config_of(app: FastAPI) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
+    """Opens its app once it listens, and ends where that fails."""
+
+    def __init__(self, open_app: Callable[[], ASGIApp], started: Callable[[], None]) -> None:
+        self._doorway = Doorway(open_app)
+        super().__init__(config_of(self._doorway))
         self._on_started = started
+        self._opening: asyncio.Task[None] | None = None
+        self.problem: Exception | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_started()
+        self._opening = asyncio.create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            await self._doorway.open()
+        except Exception as problem:  # noqa: BLE001  # handed to whoever serves
+            self.problem, self.should_exit = problem, True
+        else:
+            self._on_started()

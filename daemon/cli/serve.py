@@ -7,7 +7,8 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from daemon.cli.output import USAGE, fail
 from daemon.cli.settings import ConfigOption, load_or_fail
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from daemon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,38 +49,51 @@ def serve(
 
 
 def _run(settings: Settings) -> None:
-    from daemon.api.app import create_app
     from daemon.api.server import CannotListen, listen, serve_until_stopped, url_of
-    from daemon.compose import open_daemon
 
     try:
         bound = listen(settings.server.host, settings.server.port)
     except CannotListen as problem:
         fail(str(problem))
-    with ending_with_a_sentence(), open_daemon(settings) as daemon:
-        app = create_app(daemon.service, settings, daemon.metrics)
-        facts = {
-            "url": url_of(bound),
-            "database": settings.database.rpartition("@")[2],
-            "sites": ",".join(site.name for site in settings.sites),
-        }
-        gc.freeze()
-        gc.enable()
-        serve_until_stopped(app, bound, lambda: log.info("serve-started", extra=facts))
+    facts = {
+        "url": url_of(bound),
+        "database": settings.database.rpartition("@")[2],
+        "sites": ",".join(site.name for site in settings.sites),
+    }
+    with ending_with_a_sentence(), ExitStack() as until_stopped:
+        serve_until_stopped(partial(_open, settings, until_stopped), bound, lambda: log.info("serve-started", extra=facts))
     log.info("serve-stopped")
+
+
+def _open(settings: Settings, until_stopped: ExitStack) -> FastAPI:
+    """The daemon's app; the daemon itself is closed with `until_stopped`. The socket answers before all this is imported."""
+    from daemon.api.app import create_app
+    from daemon.compose import open_daemon
+
+    daemon = until_stopped.enter_context(open_daemon(settings))
+    app = create_app(daemon.service, settings, daemon.metrics)
+    gc.freeze()
+    gc.enable()
+    return app
 
 
 @contextmanager
 def ending_with_a_sentence() -> Iterator[None]:
     """What keeps a daemon or its database from opening ends the command with one sentence instead of a traceback."""
+    try:
+        yield
+    except Exception as problem:
+        if not isinstance(problem, _foreseen()):
+            raise
+        fail(str(problem))
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
     from daemon.domain.errors import LowtideError
     from daemon.store import StoreError
     from jobs.energy.hardware import UnreadableProfile
 
-    try:
-        yield
-    except (LowtideError, StoreError, UnreadableProfile) as problem:
-        fail(str(problem))
+    return LowtideError, StoreError, UnreadableProfile
 
 
 def _overrides(**server: Any) -> dict[str, Any]:
@@ -86,7 +102,7 @@ def _overrides(**server: Any) -> dict[str, Any]:
 
 
 def _check_exposure(settings: Settings) -> None:
-    from daemon.api.auth import is_loopback
+    from daemon.api.loopback import is_loopback
 
     if not settings.server.tokens and not is_loopback(settings.server.host):
         fail(

@@ -6,19 +6,22 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from tests.daemon.api.test_problems import check_problem, job, synthesis, training
-from tests.processes import RunningDaemon, daemon_process, stop
+from tests.processes import RunningDaemon, daemon_process, stop, wait_for
 
 CONFIG = """
 [defaults]
@@ -72,6 +75,34 @@ def test_sigterm_ends_it_well_and_a_restart_knows_every_accepted_job(tmp_path: P
         daemon.process.wait(10)
     with daemon_process(tmp_path) as daemon:
         assert daemon.http.get(f"/v1/jobs/{accepted}").status_code == 200
+
+
+def test_while_its_database_is_busy_it_lives_and_may_be_stopped(tmp_path: Path) -> None:
+    port = free_port()
+    with closing(sqlite3.connect(tmp_path / "lowtide.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        command = [sys.executable, "-m", "daemon", "serve", "--port", str(port)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LOWTIDE_")}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])})
+        try:
+            assert wait_for(lambda: alive(port)) == "ok\n"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            other.execute("ROLLBACK")
+            assert process.wait(60) == 0
+
+
+def alive(port: int) -> str | None:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=10).text
+    except httpx.TransportError:
+        return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def refused(folder: Path, *arguments: str, code: int) -> str:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from daemon.api.app import create_app
-from daemon.api.auth import is_loopback
+from daemon.api.loopback import is_loopback
 from daemon.metrics import Metrics
 from daemon.settings import Settings
 from tests.daemon.api.scripted import ScriptedService
