@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from daemon import __version__
 from daemon.api import problems
 from daemon.api.auth import Guard
+from daemon.api.doorway import HEALTHY
 from daemon.api.middleware import BodyLimit, Observe
 from daemon.api.routes import v1_router
 from daemon.api.service import ServiceApi
@@ -39,7 +40,7 @@ def _add_operations(app: FastAPI, service: ServiceApi, guard: Guard, metrics: Me
     @app.get("/healthz", response_class=PlainTextResponse)
     async def healthz() -> str:
         """The process is alive and answers."""
-        return "ok\n"
+        return HEALTHY.decode()
 
     @app.get("/readyz", include_in_schema=True)
     def readyz() -> Response:
