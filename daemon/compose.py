@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from daemon.domain.budget import BudgetRule
 from daemon.domain.execution import Executor
 from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
@@ -19,7 +20,9 @@ from daemon.planner import PlannerOptions, Residual, explain, plan, preview
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
+from daemon.service.approval import Approvals
 from daemon.service.board import Board
+from daemon.service.budgets import Budgets
 from daemon.service.commit import Committer
 from daemon.service.costs import Costs
 from daemon.service.explaining import Explainer
@@ -120,6 +123,7 @@ class _Parts:
     feed: IntensityFeed
     costs: Costs
     photographer: Photographer
+    budgets: Budgets
     board: Board
     options: PlannerOptions
 
@@ -127,7 +131,7 @@ class _Parts:
 def _parts(settings: Settings, around: Surroundings, store: Store, client: ElectricityMaps | None) -> _Parts:
     clock, policy = around.clock, make_policy(settings)
     places = {site.name: _workplace(site, around.executors[site.name]) for site in settings.sites}
-    metrics = Metrics((place.site.name, place.site.zone) for place in places.values())
+    metrics = Metrics([(place.site.name, place.site.zone) for place in places.values()], _budget_rules(settings))
     metrics.show_clock(clock.rate)
     recorded = RecordedIntensity(store.database)
     known = KnowledgeSettings(history=RECORD_HOURS * HOUR)
@@ -139,7 +143,8 @@ def _parts(settings: Settings, around: Surroundings, store: Store, client: Elect
     photographer = Photographer(places, costs, feed.outlook, policy)
     planner = settings.planner
     options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
-    return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, Board(), options)
+    budgets = Budgets(_budget_rules(settings), places, costs, feed.outlook)
+    return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, budgets, Board(), options)
 
 
 def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
@@ -154,7 +159,8 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
     )
     acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser)
     queries = Queries(store, clock, Explainer(parts.board, parts.photographer))
-    service = Service(store, acceptance, queries, zones, clock, ticker.problems)
+    approvals = Approvals(store, parts.budgets, clock)
+    service = Service(store, acceptance, queries, zones, approvals, clock, ticker.problems)
     return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker, parts.board)
 
 
@@ -168,6 +174,7 @@ def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:
         partial(plan, options=parts.options),
         Committer(store, places),
         Actor(store, places, clock, policy, after_step),
+        parts.budgets,
         after_step,
     )
 
@@ -200,6 +207,15 @@ def make_policy(settings: Settings) -> Policy:
         kind=settings.intensity.intensity_kind,
         homebound_projects=frozenset(name for name, project in settings.projects.items() if not project.weights_may_travel),
     )
+
+
+def _budget_rules(settings: Settings) -> dict[str, BudgetRule]:
+    """By project; projects without a budget have no rule."""
+    return {
+        name: BudgetRule(project.budget_kg_per_month * 1000, project.over_budget == "ask")
+        for name, project in settings.projects.items()
+        if project.budget_kg_per_month is not None
+    }
 
 
 def surroundings_of(settings: Settings) -> Surroundings:

@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
 from daemon import __version__
+from daemon.domain.budget import Budget
 from daemon.domain.plan import Plan
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.views import ReportTotals, SiteView
@@ -28,9 +29,9 @@ _RUNGS = {rung.label: int(rung) for rung in Rung}
 
 
 class Metrics:
-    """All metrics of one daemon. `sites` are (site name, zone) pairs: the closed sets of those labels."""
+    """All metrics of one daemon: the closed sets of labels are `sites`, (site name, zone) pairs, and `projects` with a budget."""
 
-    def __init__(self, sites: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, sites: Iterable[tuple[str, str]] = (), projects: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         pairs = tuple(sites)
         self._zones = tuple(dict.fromkeys(zone for _, zone in pairs))
@@ -41,6 +42,7 @@ class Metrics:
         self._define_ledger()
         self._define_grid()
         self._define_work()
+        self._define_budgets(projects)
 
     # What is watched
 
@@ -103,6 +105,14 @@ class Metrics:
         self._requests = self._counter("http_requests", "HTTP requests.", "method", "route", "status")
         self._request_seconds = self._histogram("http_request_seconds", "Time to answer an HTTP request.", buckets, "route")
 
+    def _define_budgets(self, projects: Iterable[str]) -> None:
+        self._budget = self._gauge("project_budget_grams", "gCO2e a project may emit in a calendar month, as configured.", "project")
+        self._spent = self._gauge("project_budget_spent_grams", "gCO2e of the running month, work under way estimated.", "project")
+        self._over_budget = self._gauge("project_over_budget_jobs", "Jobs of the last plan that wait for their budget.", "project")
+        for project in projects:
+            for gauge in (self._budget, self._spent, self._over_budget):
+                gauge.labels(project).set(math.nan)
+
     # Who tells
 
     def show_jobs(self, counts: Mapping[tuple[JobState, str], int]) -> None:
@@ -159,6 +169,13 @@ class Metrics:
         self._plan_gap.set(plan.gap)
         self._late.set(sum(placement.is_late for placement in plan.placements))
         self._unplaced.set(len(plan.unplaced))
+
+    def show_budgets(self, budgets: Mapping[str, Budget], waiting: Mapping[str, int]) -> None:
+        """How the budgets stood when the plan was made; `waiting`: jobs that wait for their project's budget."""
+        for project, budget in budgets.items():
+            self._budget.labels(project).set(budget.rule.monthly_g)
+            self._spent.labels(project).set(budget.spent_g)
+            self._over_budget.labels(project).set(waiting.get(project, 0))
 
     def deadlines_missed(self, jobs: int) -> None:
         self._missed.inc(jobs)

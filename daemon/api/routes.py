@@ -15,6 +15,7 @@ from daemon.domain.instants import NamedInstant
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
+from daemon.service.budget_view import BudgetView
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
@@ -48,6 +49,7 @@ def v1_router(service: ServiceApi, guard: Guard) -> APIRouter:
     _add_submitting(router, service, guard)
     _add_jobs(router, service, guard)
     _add_grid(router, service, guard)
+    _add_budgets(router, service, guard)
     return router
 
 
@@ -131,3 +133,17 @@ def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     def report(start: NamedInstant | None = None, end: NamedInstant | None = None, project: Project = None) -> ReportView:
         """Energy, emissions and savings of the jobs that ended in [start, end)."""
         return service.report(start, end, project)
+
+
+def _add_budgets(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
+    @router.get("/budgets", dependencies=[Depends(guard.needs("read"))], response_model=list[BudgetView])
+    def budgets() -> list[BudgetView]:
+        """The carbon budget of each project that has one: spent and left in this month."""
+        return service.budgets()
+
+    @router.post(
+        "/jobs/{job_id}/approve", dependencies=[Depends(guard.needs("admin"))], response_model=JobView, responses=problems(404, 409)
+    )
+    def approve(job_id: str) -> JobView:
+        """Let a job run over the budget of its project, where that asks. Approving twice changes nothing."""
+        return service.approve(job_id)

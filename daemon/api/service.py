@@ -9,6 +9,7 @@ from typing import Protocol
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival, Outcome
+from daemon.service.budget_view import BudgetView
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
@@ -41,6 +42,10 @@ class ServiceApi(Protocol):
     def job(self, job_id: str) -> JobDetail: ...
 
     def cancel(self, job_id: str) -> JobView: ...
+
+    def approve(self, job_id: str) -> JobView: ...
+
+    def budgets(self) -> list[BudgetView]: ...
 
     def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]: ...
 

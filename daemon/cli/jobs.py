@@ -83,7 +83,7 @@ def jobs(
 
 def job(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
     """Show one job: where it is and why, its plan, attempts, events and ledger."""
-    path = f"/v1/jobs/{_segment(job_id)}"
+    path = f"/v1/jobs/{segment(job_id)}"
     detail = client.get(url, path)
     detail["events"] = client.get(url, f"{path}/events", limit=500)["items"]
     detail["ledger"] = client.get(url, f"{path}/ledger")
@@ -100,7 +100,7 @@ def job(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) 
 
 def cancel(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
     """Cancel a job; running work is asked to stop at its next step."""
-    answer = client.post(url, f"/v1/jobs/{_segment(job_id)}/cancel")
+    answer = client.post(url, f"/v1/jobs/{segment(job_id)}/cancel")
     if as_json:
         print_json(answer)
     else:
@@ -126,7 +126,8 @@ def _no_constant(word: str) -> float:
     raise ValueError(f"{word} is not a number that a job can hold: write a finite one")
 
 
-def _segment(job_id: str) -> str:
+def segment(job_id: str) -> str:
+    """The id as one segment of a path."""
     from urllib.parse import quote
 
     return quote(job_id, safe="")

@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.domain.budget import Spending
 from daemon.domain.job import PlannedSegment
 from forecast.intensity import ZoneOutlook
 
@@ -106,7 +107,7 @@ class Snapshot:
     sites: tuple[PlanSite, ...]
     jobs: tuple[PlanJob, ...]
     outlooks: Mapping[str, ZoneOutlook]  # by zone, on the same grid
-    budgets_g: Mapping[str, float] = field(default_factory=dict)  # grams a project may still emit; a project without one is free
+    spending: Spending = field(default_factory=Spending)
 
 
 @dataclass(frozen=True, slots=True)

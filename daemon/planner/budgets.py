@@ -1,38 +1,73 @@
-"""Carbon budgets of projects: what would exceed one is not started, and says what is left and what it would need."""
+"""Carbon budgets of projects: what would exceed one is not started, and says what is left, what it needs and when it opens again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
 
+from daemon.domain.budget import BudgetRule, Spending, month_start, next_month
 from daemon.domain.plan import Unplaced
 from daemon.planner.draft import Draft
 from daemon.planner.reasons import grams_text
 
 
-def stay_within_budgets(draft: Draft, budgets_g: Mapping[str, float]) -> list[Unplaced]:
-    """Take jobs out of the draft until each project stays within its grams, and what waits for them.
+def stay_within_budgets(draft: Draft, spending: Spending) -> list[Unplaced]:
+    """Take jobs out of the draft until each project stays within its grams of every month, and what waits for them.
 
-    Running jobs are never stopped for a budget and count first; then higher priority, then the earlier deadline.
+    Running jobs are never stopped for a budget and count first, then approved ones; then higher priority, then the earlier deadline.
     """
     refused: list[Unplaced] = []
-    left = dict(budgets_g)
-    for job in sorted(draft.offers, key=lambda job: _turn(draft, job)):
-        project, grams = draft.tasks[job].job.project, draft.offers[job].grams
-        if project not in left:
+    till = _Till(spending, draft.terrain.now)
+    for job in sorted(draft.offers, key=lambda job: _turn(draft, spending, job)):
+        project, offer = draft.tasks[job].job.project, draft.offers[job]
+        if project not in spending.budgets:
             continue
-        if draft.tasks[job].running >= 0 or grams <= left[project]:
-            left[project] -= grams
-            continue
-        words = f"{grams_text(max(left[project], 0.0))} left in its budget, and this job needs {grams_text(grams)}"
-        refused.append(Unplaced(job, f"project {project} has {words}: raise the budget or wait for the next month", is_over_budget=True))
+        ends = draft.terrain.instant(offer.end)
+        if _is_free_to_run(draft, spending, job) or offer.grams <= till.left_g(project, ends):
+            till.pay(project, ends, offer.grams)
+        else:
+            words = _refusal(job, project, offer.grams, till.left_g(project, ends), spending.budgets[project].rule, ends)
+            refused.append(Unplaced(job, words, is_over_budget=True))
     for answer in tuple(refused):
         draft.take_out(answer.job_id)
     return refused + _followers(draft, [answer.job_id for answer in refused])
 
 
-def _turn(draft: Draft, job: str) -> tuple[bool, int, float, str]:
+class _Till:
+    """Grams left by project and month."""
+
+    def __init__(self, spending: Spending, now: datetime) -> None:
+        self._monthly = {project: budget.rule.monthly_g for project, budget in spending.budgets.items()}
+        self._left = {(project, month_start(now)): budget.left_g for project, budget in spending.budgets.items()}
+
+    def left_g(self, project: str, instant: datetime) -> float:
+        return self._left.get((project, month_start(instant)), self._monthly[project])
+
+    def pay(self, project: str, instant: datetime, grams: float) -> None:
+        self._left[project, month_start(instant)] = self.left_g(project, instant) - grams
+
+
+def _is_free_to_run(draft: Draft, spending: Spending, job: str) -> bool:
+    return draft.tasks[job].running >= 0 or job in spending.approved
+
+
+def _turn(draft: Draft, spending: Spending, job: str) -> tuple[bool, bool, int, float, str]:
     task = draft.tasks[job]
-    return task.running < 0, -task.job.priority, task.due, job
+    return task.running < 0, job not in spending.approved, -task.job.priority, task.due, job
+
+
+def _refusal(job: str, project: str, grams: float, left_g: float, rule: BudgetRule, ends: datetime) -> str:
+    """What is left, what is needed, and what to do about it."""
+    remedy = f"`lowtide approve {job}` lets it run all the same" if rule.asks else f"raise projects.{project}.budget_kg_per_month"
+    if grams > rule.monthly_g:
+        return (
+            f"project {project} may emit {grams_text(rule.monthly_g)} a month and this job alone needs {grams_text(grams)}: "
+            f"{remedy}, or split the job"
+        )
+    opens = next_month(ends)
+    return (
+        f"project {project} has {grams_text(max(left_g, 0.0))} left of its {grams_text(rule.monthly_g)} for {ends:%B}, and this job "
+        f"needs {grams_text(grams)}: it opens again on {opens.day} {opens:%B}; {remedy}{' before' if rule.asks else ' to run it before'}"
+    )
 
 
 def _followers(draft: Draft, refused: list[str]) -> list[Unplaced]:

@@ -41,7 +41,7 @@ def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
     draft = _draft(terrain, tasks, links, options)
     improve(draft)
     notes = settle_waits(draft)
-    unplaced += stay_within_budgets(draft, snapshot.budgets_g)
+    unplaced += stay_within_budgets(draft, snapshot.spending)
     refused = {answer.job_id for answer in unplaced}
     unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers and job not in refused]
     placements = tuple(placement_of(draft, job, notes.get(job)) for job in jobs if job in draft.offers)

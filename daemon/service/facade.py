@@ -10,7 +10,9 @@ from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, JobRequest
 from daemon.domain.states import JobState
 from daemon.service.accept import Acceptance
+from daemon.service.approval import Approvals
 from daemon.service.arrival import Arrival, Outcome
+from daemon.service.budget_view import BudgetView
 from daemon.service.query import Queries
 from daemon.service.views import (
     EstimateAnswer,
@@ -35,10 +37,17 @@ class Service:
     """Accept, cancel and answer; the tick and the chores run beside it on the same store. Safe from several threads."""
 
     def __init__(
-        self, store: Store, acceptance: Acceptance, queries: Queries, zones: Zones, clock: Clock, problems: Callable[[], list[str]]
+        self,
+        store: Store,
+        acceptance: Acceptance,
+        queries: Queries,
+        zones: Zones,
+        approvals: Approvals,
+        clock: Clock,
+        problems: Callable[[], list[str]],
     ) -> None:
         self._store, self._acceptance, self._queries, self._zones = store, acceptance, queries, zones
-        self._clock, self._problems = clock, problems
+        self._approvals, self._clock, self._problems = approvals, clock, problems
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
         return self._acceptance.submit(request, idempotency_key, digest)
@@ -76,6 +85,14 @@ class Service:
                     writer.change_run(replace(run, closed_at=now))
             ended = replace(job, state=JobState.CANCELLED, cancel_requested=True, reason="cancelled on request", ended_at=now, planned=())
             writer.change_job(ended, event)
+
+    def approve(self, job_id: str) -> JobView:
+        """Let a job run over its project's budget. Raises NotFound, Conflict."""
+        self._approvals.approve(job_id)
+        return self._queries.job(job_id)
+
+    def budgets(self) -> list[BudgetView]:
+        return self._approvals.budgets()
 
     def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
         return self._queries.jobs(states, project, cursor, limit)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from daemon.domain.budget import Spending
 from daemon.domain.explanation import Binding, Elsewhere
 from daemon.domain.job import Job
 from daemon.domain.plan import IntArray, Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
@@ -56,8 +57,8 @@ class Photographer:
         self._sites = {name: place.site for name, place in workplaces.items()}
         self._costs, self._outlook, self._policy = costs, outlook, policy
 
-    def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights]) -> Snapshot:
-        """`works`: every live job; `weights`: by the id of the training job that made them."""
+    def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights], spending: Spending) -> Snapshot:
+        """`works`: every live job; `weights`: by the id of the training job that made them; `spending`: what projects may emit."""
         plannable = {job_id: work for job_id, work in works.items() if not work.job.cancel_requested and not _is_fixed(work)}
         jobs: list[PlanJob] = []
         for job_id, work in plannable.items():
@@ -68,7 +69,7 @@ class Photographer:
         fixed = [work for job_id, work in works.items() if job_id not in taken]
         sites = tuple(PlanSite(site.name, site.zone, site.pue, self._free(site, fixed, grid, now)) for site in self._sites.values())
         outlooks = {zone: self._outlook(zone, grid.start, grid.step, grid.count, now) for zone in sorted({site.zone for site in sites})}
-        return Snapshot(now, grid, sites, tuple(jobs), outlooks)
+        return Snapshot(now, grid, sites, tuple(jobs), outlooks, spending)
 
     def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
         job, constraints = work.job, work.job.request.constraints

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from daemon.metrics import Metrics
 from daemon.service.report import sum_up
 from daemon.service.tick import TickReport
@@ -17,6 +19,7 @@ class Teller:
     def tell_tick(self, report: TickReport) -> None:
         self._metrics.planned(report.plan)
         self._metrics.deadlines_missed(len(report.missed))
+        self._metrics.show_budgets(report.snapshot.spending.budgets, over_budget_jobs(report))
         for attempt in report.ended:
             self._metrics.attempt_ended(attempt.site, attempt.state)
         with self._store.read() as reader:
@@ -28,3 +31,9 @@ class Teller:
         with self._store.read() as reader:
             settled = reader.latest_entries()
         self._metrics.show_ledger(sum_up([entry for _, entry in settled]))
+
+
+def over_budget_jobs(report: TickReport) -> Counter[str]:
+    """How many jobs of each project the plan left out for its budget."""
+    projects = {job.id: job.project for job in report.snapshot.jobs}
+    return Counter(projects[answer.job_id] for answer in report.plan.unplaced if answer.is_over_budget)

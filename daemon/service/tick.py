@@ -11,6 +11,7 @@ from daemon.domain.job import Attempt, Event
 from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import JobState
 from daemon.service.act import Actor
+from daemon.service.budgets import Budgets
 from daemon.service.commit import Committed, Committer
 from daemon.service.deadlines import tell_missed
 from daemon.service.isolation import poisoned_alone
@@ -52,11 +53,12 @@ class Tick:
         planner: Planner,
         committer: Committer,
         actor: Actor,
+        budgets: Budgets,
         after_step: Callable[[str], None] = nothing,
     ) -> None:
         self._store, self._clock, self._after_step = store, clock, after_step
         self._observer, self._photographer, self._planner = observer, photographer, planner
-        self._committer, self._actor = committer, actor
+        self._committer, self._actor, self._budgets = committer, actor, budgets
 
     def run(self) -> TickReport:
         ended = self._observer.observe()
@@ -75,7 +77,8 @@ class Tick:
         with self._store.read() as reader:
             works = works_of(reader, reader.live_jobs())
             weights = weights_of(reader, works)
-        snapshot = self._photographer.take(now, works, weights)
+            spending = self._budgets.spending(reader, works, now)
+        snapshot = self._photographer.take(now, works, weights, spending)
         self._after_step("snapshot")
         plan = self._planner(snapshot)
         self._after_step("plan")

@@ -175,6 +175,12 @@ class ProjectSettings(Section):
     """Rules of one project, by its name."""
 
     weights_may_travel: bool = Field(default=True, description="false: what patient data trained stays on sites that admit patient data")
+    budget_kg_per_month: float | None = Field(
+        default=None, gt=0, le=1e9, description="kg CO2e its jobs may emit in a calendar month (UTC); none: no limit"
+    )
+    over_budget: Literal["stop", "ask"] = Field(
+        default="stop", description="a job beyond the budget waits for the next month; ask: or until `lowtide approve`"
+    )
 
 
 class SiteSettings(Section):

@@ -148,6 +148,17 @@ class Reader:
         jobs = self._jobs_by_id([entry.job_id for entry in entries])
         return [(jobs[entry.job_id], entry) for entry in entries]
 
+    def settled_grams(self, project: str, start: datetime) -> tuple[float, list[str]]:
+        """gCO2e of the project's jobs that ended at `start` or later, and the ids of those that worked and whose emissions nobody knows."""
+        entry, job = schema.ledger_entry, schema.job
+        other = entry.alias()
+        newest = select(func.max(other.c.sequence)).where(other.c.job_id == job.c.id).correlate(job).scalar_subquery()
+        is_newest = and_(entry.c.job_id == job.c.id, entry.c.sequence == newest)
+        query = select(job.c.id, entry.c.actual_g).join_from(job, entry, is_newest, isouter=True).order_by(job.c.id)
+        query = query.where(job.c.project == project, job.c.ended_at >= start, job.c.started_at.is_not(None))
+        rows = list(self._connection.execute(query))
+        return sum(row.actual_g for row in rows if row.actual_g is not None), [row.id for row in rows if row.actual_g is None]
+
     def last_plan(self) -> Plan | None:
         data = self._connection.scalar(select(schema.plan.c.document).order_by(schema.plan.c.id.desc()).limit(1))
         return None if data is None else decode_plan(data)

@@ -10,6 +10,7 @@ from daemon.domain.explanation import Binding
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival, Outcome
+from daemon.service.budget_view import BudgetView
 from daemon.service.explanation_view import ExplanationView, OtherSiteView
 from daemon.service.views import (
     AdviceView,
@@ -75,6 +76,10 @@ EXPLANATION = ExplanationView(
     saved_g=371.0, saved_percent=92.3, bound_by=[Binding.CAPACITY, Binding.RESIDENCY], alone_g=20.0, held_by=["j7"], day_more_saves_g=0.0,
     other_sites=[OtherSiteView(site="lyon", saves_g=12.0)], nearest_deadline=None,
 )  # fmt: skip
+BUDGET = BudgetView(
+    project="ct", month_start=datetime(2026, 11, 1, tzinfo=UTC), month_end=datetime(2026, 12, 1, tzinfo=UTC), budget_g=20_000.0,
+    settled_g=17_500.0, estimated_g=500.0, left_g=2000.0, over_budget="ask", approved_jobs=[],
+)  # fmt: skip
 TOTALS = ReportTotals(
     jobs=1, energy_kwh=1.0, facility_energy_kwh=1.55, measured_kwh=0.5, estimated_kwh=0.25, simulated_kwh=0.25, waste_kwh=0.1,
     actual_g=31.0, baseline_g=402.0, saving_g=371.0, claimed_saving_g=0.0, hindsight_share=0.9, samples=10, g_per_1000_samples=3100.0,
@@ -132,6 +137,14 @@ class ScriptedService:
 
     def cancel(self, job_id: str) -> JobView:
         return self._view(job_id).model_copy(update={"state": JobState.CANCELLED, "reason": "cancelled by request"})
+
+    def approve(self, job_id: str) -> JobView:
+        if self.accepted.get(job_id, (None,))[0] is not None and self.accepted[job_id][0].project == "frugal":
+            raise Conflict("project frugal stops at its budget: raise it")
+        return self._view(job_id)
+
+    def budgets(self) -> list[BudgetView]:
+        return [BUDGET]
 
     def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
         self._view(job_id)

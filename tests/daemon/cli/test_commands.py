@@ -92,6 +92,8 @@ def test_a_missing_file_ends_with_2_and_its_name(lowtide: Lowtide) -> None:
         ["jobs"],
         ["job", "j0"],
         ["cancel", "j0"],
+        ["approve", "j0"],
+        ["budgets"],
         ["plan"],
         ["report"],
         ["zones"],
@@ -122,6 +124,19 @@ def test_a_job_is_explained_by_a_sentence_and_its_numbers(lowtide: Lowtide) -> N
     ):
         assert words in result.stdout
     assert json.loads(lowtide("job", "j0", "--json").stdout)["explanation"]["saved_g"] == 371.0
+
+
+def test_budgets_are_shown_with_what_is_spent_and_when_they_open_again(lowtide: Lowtide) -> None:
+    result = lowtide("budgets")
+    for words in ("ct", "20.0 kg", "17.5 kg", "500 g", "2.00 kg", "2026-12-01 00:00 UTC", "ask"):
+        assert words in result.stdout
+
+
+def test_an_approval_that_is_refused_ends_with_1_and_the_remedy(lowtide: Lowtide) -> None:
+    lowtide("submit", "-", stdin=json.dumps(job(synthesis()) | {"project": "frugal"}))
+    result = lowtide("approve", "j0")
+    assert result.exit_code == 1
+    assert "stops at its budget: raise it" in result.stderr
 
 
 def test_jobs_are_listed_with_state_and_reason(lowtide: Lowtide) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from daemon.domain.explanation import Binding, Elsewhere
@@ -77,26 +75,3 @@ def test_a_job_without_a_place_is_explained_by_the_plan_s_reason() -> None:
 def test_a_job_the_plan_has_never_seen_has_no_explanation() -> None:
     snap = snapshot([job()], {"DE": VALLEY})
     assert explain("another", snap, plan(snap, BARE)) is None
-
-
-def test_a_spent_budget_stops_jobs_that_do_not_run_yet_and_what_waits_for_them() -> None:
-    jobs = [
-        job("first", hours=3, priority=1, project="ct"),
-        job("second", hours=3, project="ct"),
-        job("follows", hours=1, after=("second",), project="mr"),
-        job("running", hours=2, running_at="de", project="ct"),
-    ]
-    snap = replace(snapshot(jobs, {"DE": VALLEY}), budgets_g={"ct": 1150.0})
-    answer = plan(snap, BARE)
-    assert {p.job_id for p in answer.placements} == {"first", "running"}
-    reasons = {u.job_id: u.reason for u in answer.unplaced}
-    why = explain("second", snap, answer)
-    assert why is not None
-    assert why.bound_by == (Binding.BUDGET,)
-    assert reasons["second"].startswith("project ct has 50 g left in its budget, and this job needs 300 g")
-    assert reasons["follows"] == "waits for job second, which has no place"
-
-
-def test_projects_without_a_budget_are_free() -> None:
-    snap = replace(snapshot([job(project="mr")], {"DE": VALLEY}), budgets_g={"ct": 0.0})
-    assert len(plan(snap, BARE).placements) == 1

@@ -1,0 +1,61 @@
+"""Budgets as people see them, and the approval that lets one job run over its project's budget."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from daemon.domain.budget import APPROVED, month_start, next_month
+from daemon.domain.errors import Conflict
+from daemon.domain.job import Event, Job
+from daemon.service.budget_view import BudgetView
+from daemon.service.budgets import Budgets
+from daemon.service.work import JobWork, works_of
+from daemon.store import Reader, Store
+from forecast.clock import Clock
+
+
+class Approvals:
+    """Answers how budgets stand, and records approvals as events of their jobs: the next plan heeds them."""
+
+    def __init__(self, store: Store, budgets: Budgets, clock: Clock) -> None:
+        self._store, self._budgets, self._clock = store, budgets, clock
+
+    def approve(self, job_id: str) -> None:
+        """Let the job run over its project's budget; repeating it changes nothing. Raises NotFound, Conflict."""
+        with self._store.write() as writer:
+            job = writer.job(job_id)
+            self._check(job)
+            if not writer.jobs_with_event([job_id], APPROVED):
+                words = f"may run over the budget of project {job.request.project}"
+                writer.add_event(Event(job_id, self._clock.now(), APPROVED, words))
+
+    def _check(self, job: Job) -> None:
+        project, rule = job.request.project, self._budgets.rules.get(job.request.project)
+        if job.state.is_final:
+            raise Conflict(f"job {job.id} has already {job.state}: there is nothing left to approve")
+        if rule is None:
+            raise Conflict(f"project {project} has no carbon budget: its jobs need no approval")
+        if not rule.asks:
+            raise Conflict(f"project {project} stops at its budget: raise it, or set projects.{project}.over_budget to 'ask'")
+
+    def budgets(self) -> list[BudgetView]:
+        """Every project with a budget, by name."""
+        now = self._clock.now()
+        with self._store.read() as reader:
+            works = works_of(reader, reader.live_jobs()) if self._budgets.rules else {}
+            return [self._view(reader, project, list(works.values()), now) for project in sorted(self._budgets.rules)]
+
+    def _view(self, reader: Reader, project: str, live: list[JobWork], now: datetime) -> BudgetView:
+        rule, spent = self._budgets.rules[project], self._budgets.spent(reader, project, live, now)
+        mine = [work.job.id for work in live if work.job.request.project == project]
+        return BudgetView(
+            project=project,
+            month_start=month_start(now),
+            month_end=next_month(now),
+            budget_g=rule.monthly_g,
+            settled_g=spent.settled_g,
+            estimated_g=spent.estimated_g,
+            left_g=rule.monthly_g - spent.settled_g - spent.estimated_g,
+            over_budget="ask" if rule.asks else "stop",
+            approved_jobs=sorted(reader.jobs_with_event(mine, APPROVED)),
+        )

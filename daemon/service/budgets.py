@@ -1,0 +1,104 @@
+"""What projects have spent of their carbon budgets: settled jobs from the ledger, work under way and not settled yet as estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from daemon.domain.budget import APPROVED, Budget, BudgetRule, Spending, month_start
+from daemon.domain.job import Attempt
+from daemon.service.costs import Costs, WorkLeft
+from daemon.service.policy import Workplaces
+from daemon.service.work import JobWork, works_of
+from daemon.store import Reader
+from forecast.intensity import ZoneOutlook
+from forecast.timeline import HOUR, floor_to
+
+OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
+
+# What an hour without any value counts: the median life-cycle figure of coal power (IPCC AR5 WG3, Annex III). Unknown is not zero.
+UNKNOWN_G_PER_KWH = 820.0
+HOUR_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A project's grams of the running month: settled in the ledger, and estimated of what is under way or not settled yet."""
+
+    settled_g: float
+    estimated_g: float
+
+
+class Budgets:
+    """Reads how the budgets of `rules` stand. Emissions are grams at the facility."""
+
+    def __init__(self, rules: Mapping[str, BudgetRule], workplaces: Workplaces, costs: Costs, outlook: OutlookOf) -> None:
+        self.rules = rules
+        self._sites = {name: place.site for name, place in workplaces.items()}
+        self._costs, self._outlook = costs, outlook
+
+    def spending(self, reader: Reader, works: Mapping[str, JobWork], now: datetime) -> Spending:
+        """The budgets as the next plan must keep them; `works` are the live jobs."""
+        if not self.rules:
+            return Spending()
+        asking = [work.job.id for work in works.values() if (rule := self.rules.get(work.job.request.project)) is not None and rule.asks]
+        spent = {project: self.spent(reader, project, works.values(), now) for project in self.rules}
+        budgets = {project: Budget(rule, rule.monthly_g - _sum(spent[project])) for project, rule in self.rules.items()}
+        return Spending(budgets, frozenset(reader.jobs_with_event(asking, APPROVED)) if asking else frozenset())
+
+    def spent(self, reader: Reader, project: str, live: Iterable[JobWork], now: datetime) -> Spent:
+        """Everything the project's jobs emitted that ended in this month, and what those that have begun emitted so far."""
+        settled_g, unknown = reader.settled_grams(project, month_start(now))
+        begun = [work for work in live if work.job.request.project == project and work.attempts]
+        ended = works_of(reader, [reader.job(job_id) for job_id in unknown])
+        return Spent(settled_g, self._estimated_g([*begun, *ended.values()], now))
+
+    def _estimated_g(self, works: Sequence[JobWork], now: datetime) -> float:
+        """Estimated power x time x PUE x the intensity of those hours, attempt by attempt."""
+        spans = [
+            _Span(work, attempt, attempt.started_at, attempt.ended_at or now)
+            for work in works
+            for attempt in work.attempts
+            if attempt.started_at
+        ]
+        grams = 0.0
+        for zone in sorted({site.zone for site in self._sites.values()}):
+            here = [span for span in spans if span.attempt.site in self._sites and self._sites[span.attempt.site].zone == zone]
+            if here:
+                integral = self._integral(zone, min(span.start for span in here), now)
+                grams += sum(self._grams(span, integral) for span in here)
+        return grams
+
+    def _grams(self, span: _Span, integral: Callable[[datetime, datetime], float]) -> float:
+        site = self._sites[span.attempt.site]
+        option = self._costs.option(span.work.job, site, WorkLeft(1.0), 0.0)
+        return option.power_kw * site.pue * integral(span.start, span.end)
+
+    def _integral(self, zone: str, first: datetime, now: datetime) -> Callable[[datetime, datetime], float]:
+        """Grams per kilowatt between two moments of the zone's recorded hours from `first` to `now`."""
+        start = floor_to(first, HOUR)
+        hours = int((now - start) / HOUR) + 1
+        values = np.nan_to_num(self._outlook(zone, start, HOUR, hours, now).g_per_kwh, nan=UNKNOWN_G_PER_KWH)
+        edges, paid = np.arange(hours + 1) * HOUR_SECONDS, np.concatenate(([0.0], np.cumsum(values)))
+
+        def until(moment: datetime) -> float:
+            return float(np.interp((moment - start).total_seconds(), edges, paid))
+
+        return lambda begin, end: until(end) - until(begin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """When an attempt held its GPUs."""
+
+    work: JobWork
+    attempt: Attempt
+    start: datetime
+    end: datetime
+
+
+def _sum(spent: Spent) -> float:
+    return spent.settled_g + spent.estimated_g

@@ -1,0 +1,46 @@
+"""Budgets over HTTP: who may see them, and who may let a job run over one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from daemon.api.app import create_app
+from daemon.metrics import Metrics
+from daemon.settings import Settings
+from tests.daemon.api.scripted import ScriptedService
+from tests.daemon.api.serving import serving
+from tests.daemon.api.test_problems import check_problem, job, synthesis
+
+TOKENS = {scope: f"{scope}-token-0123456789" for scope in ("read", "submit", "admin")}
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[str]:
+    tokens = [{"name": scope, "token": token, "scopes": [scope]} for scope, token in TOKENS.items()]
+    with serving(create_app(ScriptedService(), Settings.model_validate({"server": {"tokens": tokens}}), Metrics())) as url:
+        yield url
+
+
+def bearer(scope: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKENS[scope]}"}
+
+
+def test_only_an_admin_lets_a_job_run_over_its_budget(guarded: str) -> None:
+    job_id = httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()), headers=bearer("submit")).json()["job"]["id"]
+    statuses = [httpx.post(f"{guarded}/v1/jobs/{job_id}/approve", headers=bearer(scope)).status_code for scope in TOKENS]
+    assert statuses == [403, 403, 200]
+
+
+def test_a_refused_approval_is_a_problem_document(guarded: str) -> None:
+    body = job(synthesis()) | {"project": "frugal"}
+    job_id = httpx.post(f"{guarded}/v1/jobs", json=body, headers=bearer("submit")).json()["job"]["id"]
+    refused = httpx.post(f"{guarded}/v1/jobs/{job_id}/approve", headers=bearer("admin"))
+    assert "stops at its budget" in check_problem(refused, 409)["detail"]
+
+
+def test_whoever_may_read_sees_the_budgets(guarded: str) -> None:
+    (budget,) = httpx.get(f"{guarded}/v1/budgets", headers=bearer("read")).json()
+    assert (budget["project"], budget["left_g"], budget["over_budget"]) == ("ct", 2000.0, "ask")

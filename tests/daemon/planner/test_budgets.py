@@ -1,0 +1,116 @@
+"""Projects stay within their carbon budgets, month by month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.domain.budget import Budget, BudgetRule, Spending, month_start, next_month
+from daemon.domain.explanation import Binding
+from daemon.domain.plan import Plan, PlanJob, Snapshot
+from daemon.planner import plan
+from daemon.planner.explain import explain
+from tests.daemon.planner.builders import BARE, job, snapshot
+
+VALLEY = [400.0] * 6 + [100.0] * 3 + [400.0] * 15
+NEW_YEAR = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def spending(left_g: float, monthly_g: float = 2000.0, asks: bool = False, approved: Sequence[str] = ()) -> Spending:
+    return Spending({"ct": Budget(BudgetRule(monthly_g, asks), left_g)}, frozenset(approved))
+
+
+def with_budget(jobs: Sequence[PlanJob], chosen: Spending) -> Snapshot:
+    return replace(snapshot(jobs, {"DE": VALLEY}), spending=chosen)
+
+
+def reasons(answer: Plan) -> Mapping[str, str]:
+    return {unplaced.job_id: unplaced.reason for unplaced in answer.unplaced}
+
+
+def test_a_spent_budget_stops_jobs_that_do_not_run_yet_and_what_waits_for_them() -> None:
+    jobs = [
+        job("first", hours=3, priority=1, project="ct"),
+        job("second", hours=3, project="ct"),
+        job("follows", hours=1, after=("second",), project="mr"),
+        job("running", hours=2, running_at="de", project="ct"),
+    ]
+    snap = with_budget(jobs, spending(1150.0))
+    answer = plan(snap, BARE)
+    assert {placement.job_id for placement in answer.placements} == {"first", "running"}
+    assert reasons(answer)["second"] == (
+        "project ct has 50 g left of its 2,000 g for January, and this job needs 300 g: it opens again on 1 February; "
+        "raise projects.ct.budget_kg_per_month to run it before"
+    )
+    assert reasons(answer)["follows"] == "waits for job second, which has no place"
+    why = explain("second", snap, answer)
+    assert why is not None
+    assert why.bound_by == (Binding.BUDGET,)
+
+
+def test_where_a_project_asks_the_reason_names_the_command_and_an_approved_job_runs() -> None:
+    jobs = [job("asked", hours=3, project="ct"), job("allowed", hours=3, project="ct", deadline_hours=9.5)]
+    answer = plan(with_budget(jobs, spending(0.0, asks=True, approved=["allowed"])), BARE)
+    assert [placement.job_id for placement in answer.placements] == ["allowed"]
+    assert "`lowtide approve asked` lets it run all the same before" in reasons(answer)["asked"]
+
+
+def test_what_an_approved_job_emits_is_missing_to_the_others() -> None:
+    jobs = [job("allowed", hours=3, project="ct"), job("other", hours=3, project="ct")]
+    alone = plan(with_budget(jobs[1:], spending(400.0)), BARE)
+    beside = plan(with_budget(jobs, spending(400.0, asks=True, approved=["allowed"])), BARE)
+    assert [placement.job_id for placement in alone.placements] == ["other"]
+    assert [placement.job_id for placement in beside.placements] == ["allowed"]
+
+
+def test_a_job_larger_than_a_whole_month_is_told_so() -> None:
+    answer = plan(with_budget([job(hours=3, project="ct")], spending(200.0, monthly_g=200.0)), BARE)
+    assert "may emit 200 g a month and this job alone needs 300 g" in reasons(answer)["job"]
+
+
+def test_a_job_that_ends_next_month_pays_from_that_month() -> None:
+    now = datetime(2026, 1, 31, 20, tzinfo=UTC)
+    values = [400.0] * 26 * 24
+    values += [400.0] * 20 + [300.0] * 4 + [100.0] * 12 + [400.0] * 36
+    late = job("late", hours=6, deadline_hours=27 * 24 + 12, earliest=now, project="ct")
+    soon = job("soon", hours=2, deadline_hours=27 * 24, earliest=now, project="ct")
+    answer = plan(replace(snapshot([late, soon], {"DE": values}, now=now), spending=spending(0.0)), BARE)
+    assert [placement.job_id for placement in answer.placements] == ["late"]
+    assert answer.placements[0].segments[-1].end > NEW_YEAR
+
+
+def test_projects_without_a_budget_are_free() -> None:
+    assert len(plan(with_budget([job(project="mr")], spending(0.0)), BARE).placements) == 1
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 2), st.booleans()), min_size=1, max_size=8), st.floats(0, 5000))
+def test_what_is_planned_stays_within_the_budget_unless_it_runs_or_is_approved(jobs: list[tuple[int, int, bool]], left_g: float) -> None:
+    named = [
+        job(f"j{number}", hours=hours, priority=priority, project="ct", deadline_hours=23)
+        for number, (hours, priority, _) in enumerate(jobs)
+    ]
+    approved = [f"j{number}" for number, (_, _, is_approved) in enumerate(jobs) if is_approved]
+    answer = plan(with_budget(named, spending(left_g, asks=True, approved=approved)), BARE)
+    free = sum(placement.expected_g for placement in answer.placements if placement.job_id in approved)
+    paid = sum(placement.expected_g for placement in answer.placements if placement.job_id not in approved)
+    assert paid == 0 or paid + free <= left_g + 1e-6
+    assert set(approved) <= {placement.job_id for placement in answer.placements}
+    assert len(answer.placements) + len(answer.unplaced) == len(jobs)
+
+
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2198, 12, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants bounds without a zone
+def test_a_month_holds_its_moments_and_ends_where_the_next_begins(instant: datetime) -> None:
+    start, end = month_start(instant), next_month(instant)
+    assert start <= instant < end
+    assert timedelta(days=28) <= end - start <= timedelta(days=31)
+    assert month_start(end) == end
+    assert next_month(start) == end
+
+
+def test_the_spent_part_of_a_budget_is_what_is_not_left() -> None:
+    assert Budget(BudgetRule(2000.0), -100.0).spent_g == pytest.approx(2100.0)

@@ -1,0 +1,114 @@
+"""Carbon budgets on a real daemon: what is spent, who waits, who is let through, when it opens again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.domain.errors import Conflict, NotFound
+from daemon.domain.states import JobState
+from daemon.metrics import Metrics
+from daemon.service.budget_view import BudgetView
+from daemon.service.telling import over_budget_jobs
+from tests.daemon.service.world import World, open_world, training
+
+MONTHS_END = datetime(2024, 3, 30, 12, tzinfo=UTC)
+APRIL = datetime(2024, 4, 1, tzinfo=UTC)
+FRUGAL = {"ct": {"budget_kg_per_month": 0.04}, "mr": {"budget_kg_per_month": 0.04, "over_budget": "ask"}}
+
+
+@pytest.fixture
+def frugal(tmp_path: Path) -> Iterator[World]:
+    """Projects ct and mr may emit 40 g a month; mr asks when they are spent. The month has one and a half days left."""
+    with open_world(tmp_path, now=MONTHS_END, projects=FRUGAL) as world:
+        yield world
+
+
+def budget(world: World, project: str) -> BudgetView:
+    (found,) = [view for view in world.daemon.service.budgets() if view.project == project]
+    return found
+
+
+def spend(world: World, project: str) -> str:
+    """One job at noon, in the dirtiest hours: it emits most of the 40 g."""
+    job_id = world.submit(training(1.5), project=project, deadline=world.deadline(1.9))
+    world.until(job_id, JobState.SUCCEEDED)
+    world.daemon.settler.settle()
+    return job_id
+
+
+def test_work_under_way_and_not_settled_counts_as_estimated_and_then_as_settled(frugal: World) -> None:
+    job_id = frugal.submit(training(1.5), project="ct", deadline=frugal.deadline(1.9))
+    frugal.tick()
+    frugal.later(0.05)  # an attempt counts from when it is first seen at work
+    frugal.pass_time(1)
+    begun = budget(frugal, "ct")
+    assert begun.settled_g == 0
+    assert begun.estimated_g > 5
+    frugal.until(job_id, JobState.SUCCEEDED)
+    ended = budget(frugal, "ct")
+    assert (ended.settled_g, ended.estimated_g > begun.estimated_g) == (0, True)
+    frugal.daemon.settler.settle()
+    settled = budget(frugal, "ct")
+    assert settled.estimated_g == 0
+    assert settled.settled_g == pytest.approx(frugal.ledger(job_id)[-1].actual_g)
+    assert settled.settled_g == pytest.approx(ended.estimated_g, rel=0.2)
+    assert settled.left_g == pytest.approx(40 - settled.settled_g)
+
+
+def test_a_job_beyond_the_budget_waits_for_the_month_that_its_reason_names(frugal: World) -> None:
+    spend(frugal, "ct")
+    waits = frugal.submit(training(1.5), project="ct", deadline=datetime(2024, 4, 2, 12, tzinfo=UTC))
+    dirty = frugal.submit(training(1.5), project="ct", deadline=frugal.deadline(1.9))
+    frugal.tick()
+    assert "left of its 40 g for March" in frugal.job(dirty).reason
+    assert "it opens again on 1 April" in frugal.job(dirty).reason
+    frugal.until(dirty, JobState.SUCCEEDED, within_hours=50)
+    assert frugal.job(dirty).ended_at >= APRIL  # type: ignore[operator]
+    assert frugal.job(waits).state in (JobState.WAITING, JobState.RUNNING, JobState.SUCCEEDED)
+    assert budget(frugal, "ct").month_start == APRIL
+
+
+def test_where_the_project_asks_an_approval_lets_one_job_through(frugal: World) -> None:
+    spend(frugal, "mr")
+    asked, other = (frugal.submit(training(1.5), project="mr", deadline=frugal.deadline(2.5)) for _ in range(2))
+    frugal.tick()
+    assert f"`lowtide approve {asked}`" in frugal.job(asked).reason
+    frugal.daemon.service.approve(asked)
+    frugal.daemon.service.approve(asked)
+    assert [event.kind for event in frugal.events(asked)].count("over-budget-approved") == 1
+    assert budget(frugal, "mr").approved_jobs == [asked]
+    frugal.until(asked, JobState.SUCCEEDED, within_hours=4)
+    assert frugal.job(other).state is JobState.WAITING
+
+
+def test_an_approval_that_makes_no_sense_is_refused_with_the_reason(frugal: World) -> None:
+    ended = spend(frugal, "mr")
+    stopped = frugal.submit(training(1), project="ct", deadline=frugal.deadline(9))
+    free = frugal.submit(training(1), project="pet", deadline=frugal.deadline(9))
+    for job_id, words in ((ended, "nothing left to approve"), (stopped, "stops at its budget"), (free, "has no carbon budget")):
+        with pytest.raises(Conflict, match=words):
+            frugal.daemon.service.approve(job_id)
+    with pytest.raises(NotFound):
+        frugal.daemon.service.approve("j-nowhere")
+
+
+def test_metrics_show_the_budget_what_is_spent_and_who_waits(frugal: World) -> None:
+    spend(frugal, "ct")
+    frugal.submit(training(1.5), project="ct", deadline=frugal.deadline(1.9))
+    report = frugal.tick()
+    metrics = Metrics([], FRUGAL)
+    metrics.show_budgets(report.snapshot.spending.budgets, over_budget_jobs(report))
+    shown = metrics.exposition("")[0].decode()
+    assert 'lowtide_project_budget_grams{project="ct"} 40.0' in shown
+    assert 'lowtide_project_over_budget_jobs{project="ct"} 1.0' in shown
+    assert 'lowtide_project_over_budget_jobs{project="mr"} 0.0' in shown
+    assert metrics.registry.get_sample_value("lowtide_project_budget_spent_grams", {"project": "ct"}) > 5  # type: ignore[operator]
+
+
+def test_without_budgets_nothing_is_shown_and_nobody_is_held_up(world: World) -> None:
+    assert world.daemon.service.budgets() == []
+    assert world.tick().snapshot.spending.budgets == {}
