@@ -272,7 +272,7 @@ def _energy_model(profiles: dict[str, HardwareProfile], hardware: str, observati
 def _client(settings: Settings, clock: Clock) -> ElectricityMaps | None:
     provider = settings.electricity_maps
     kind = settings.intensity.intensity_kind
-    if (provider.token is None and not provider.tokens) or kind.signal != "average":
+    if not provider.has_a_key or kind.signal != "average":
         return None
     from forecast.electricity_maps.client import ElectricityMaps  # httpx takes a fifth of a start, and not every daemon has a key
 

@@ -57,6 +57,9 @@ class TokenSettings(Section):
         return self
 
 
+PUBLIC_DOMAINS = (".electricitymaps.com", ".electricitymap.org")  # of the provider's own service, the older name last
+
+
 class ServerSettings(Section):
     """Where the HTTP API listens and who may use it."""
 
@@ -79,6 +82,16 @@ class ElectricityMapsSettings(Section):
         if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
             raise ValueError(f"{value!r} is not a web address: write for example 'https://api.electricitymaps.com/v4'")
         return value.rstrip("/")
+
+    @property
+    def has_a_key(self) -> bool:
+        return self.token is not None or bool(self.tokens)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether base_url is the provider's own service, under any of its host names."""
+        host = (urlsplit(self.base_url).hostname or "").rstrip(".")
+        return f".{host}".endswith(PUBLIC_DOMAINS)
 
     @field_validator("tokens")
     @classmethod
@@ -296,6 +309,16 @@ class Settings(BaseSettings):
             raise ValueError(f"sites: the name {min(twice)!r} is given to more than one site: rename one")
         if self.defaults.home is not None and self.defaults.home not in names:
             raise ValueError(f"defaults.home: there is no site {self.defaults.home!r}; known: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _replays_do_not_ask_the_public_service(self) -> Self:
+        """It answers for today, which is not the replay's time, and a fast clock would ask it far more often than is polite."""
+        if self.replay.grid_start is not None and self.electricity_maps.is_public and self.electricity_maps.has_a_key:
+            raise ValueError(
+                f"replay: a replay cannot ask the public service {self.electricity_maps.base_url}, which only knows real time: point "
+                "electricity_maps.base_url to a replay service (`lowtide replay FILES`), or remove the token"
+            )
         return self
 
     @property

@@ -65,6 +65,8 @@ def test_a_zone_token_from_the_environment_finds_its_upper_case_zone(write: Path
 
 SITE = "[[sites]]\nname = 'a'\nzone = 'DE'\n"
 
+REPLAY = "[replay]\ngrid_start = 2023-01-01T00:00:00Z\nrate = 60\n"
+
 MISTAKES = {
     "a = = 3": ["lowtide.toml", "not valid TOML", "line 1"],
     "[server]\nport = 1\nport = 2": ["lowtide.toml", "not valid TOML", "line 3"],
@@ -93,6 +95,13 @@ MISTAKES = {
     "[intensity]\nkind = 'green'": ["intensity.kind", "lifecycle/average/flow-traced"],
     "[planner]\nmaximum_delay_hours = 100\nhorizon_hours = 50": ["planner", "maximum_delay_hours", "raise the horizon"],
     "[replay]\nrate = 60": ["replay", "grid_start"],
+    REPLAY + "[electricity_maps]\ntoken = 'x'": [
+        "replay",
+        "https://api.electricitymaps.com/v4",
+        "only knows real time",
+        "`lowtide replay FILES`",
+    ],
+    REPLAY + "[electricity_maps]\ntokens = { SE = 'x' }\nbase_url = 'https://API.electricitymap.org/v3'": ["replay", "remove the token"],
     "[replay]\ngrid_start = 2023-01-01T00:00:00": ["replay.grid_start", "time zone"],
 }
 
@@ -107,6 +116,12 @@ def test_a_mistake_in_the_file_is_one_sentence_with_place_and_remedy(write: Path
     assert message.startswith("lowtide.toml: ")
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize("provider", ["", "[electricity_maps]\ntoken = 'x'\nbase_url = 'http://127.0.0.1:8080/v4'"])
+def test_a_replay_may_ask_a_replay_service_or_nobody(write: Path, provider: str) -> None:
+    write.write_text(REPLAY + provider)
+    assert load_settings().settings.replay.rate == 60
 
 
 def test_a_wrong_secret_is_not_repeated_in_the_sentence(write: Path) -> None:
