@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from daemon.domain.budget import BudgetRule
 from daemon.domain.execution import Executor
+from daemon.domain.shares import ShareRule
 from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
-from daemon.planner import PlannerOptions, Residual, explain, plan, preview
+from daemon.planner import PlannerOptions, Residual, explain, plan, plan_fairly, preview
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
@@ -171,10 +172,11 @@ def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:
         clock,
         Observer(store, places, clock, policy, after_step),
         parts.photographer,
-        partial(plan, options=parts.options),
+        partial(plan_fairly, plan=partial(plan, options=parts.options)),
         Committer(store, places),
         Actor(store, places, clock, policy, after_step),
         parts.budgets,
+        _share_rule(parts.settings),
         after_step,
     )
 
@@ -216,6 +218,12 @@ def _budget_rules(settings: Settings) -> dict[str, BudgetRule]:
         for name, project in settings.projects.items()
         if project.budget_kg_per_month is not None
     }
+
+
+def _share_rule(settings: Settings) -> ShareRule | None:
+    """None where nobody has a weight."""
+    shares = settings.shares
+    return ShareRule(shares.weights, timedelta(days=shares.half_life_days)) if shares.weights else None
 
 
 def surroundings_of(settings: Settings) -> Surroundings:

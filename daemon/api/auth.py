@@ -25,6 +25,7 @@ class Guard:
     """Checks the Authorization header against the configured tokens, in constant time, and the Host header without tokens."""
 
     def __init__(self, tokens: Sequence[TokenSettings]) -> None:
+        self._names = {_digest_of(token): token.name for token in tokens}
         self._scopes = [(_digest_of(token), frozenset[Scope]().union(*(INCLUDED[scope] for scope in token.scopes))) for token in tokens]
 
     def needs(self, scope: Scope) -> Callable[[Request], Awaitable[None]]:
@@ -37,6 +38,11 @@ class Guard:
                 raise HTTPException(403, f"this token has no scope {scope!r}: ask for one that has it")
 
         return check
+
+    def holder(self, request: Request) -> str | None:
+        """The name of the token that a request let in came with; None without tokens."""
+        _, _, token = request.headers.get("authorization", "").partition(" ")
+        return self._names.get(hashlib.sha256(token.strip().encode()).hexdigest())
 
     def _scopes_of(self, header: str) -> frozenset[Scope]:
         kind, _, token = header.partition(" ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from daemon.api.auth import Guard
 from daemon.api.intake import Intake
@@ -58,10 +58,10 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
     intake = Intake(service.submit_all)
 
     @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 503))
-    async def submit(request: JobRequest, idempotency_key: IdempotencyKey = None) -> Response:
+    async def submit(request: JobRequest, http: Request, idempotency_key: IdempotencyKey = None) -> Response:
         """Queue a job. Answers with its estimate and a preview of the window it would get now."""
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        submission, created = await intake.submit(Arrival(request, idempotency_key, digest))
+        submission, created = await intake.submit(Arrival(request, idempotency_key, digest, guard.holder(http)))
         headers = {"Location": f"/v1/jobs/{submission.job.id}"} | ({} if created else {"Idempotent-Replayed": "true"})
         # Written here, the framework need not validate the view once more.
         return Response(submission.model_dump_json(), 201, headers, media_type="application/json")

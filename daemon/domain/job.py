@@ -100,10 +100,16 @@ class Job:
     settled: bool = False  # a final ledger entry exists
     estimated_energy_kwh: float | None = None  # component energy as estimated at acceptance, at home
     estimated_seconds: float | None = None  # grid seconds as estimated at acceptance, at home
+    owner: str | None = None  # name of the token it came with; None without tokens
 
     @property
     def workload(self) -> TrainingWorkload | SynthesisWorkload:
         return self.request.workload
+
+    @property
+    def share_holder(self) -> str:
+        """Whose share it takes from: its owner's, else its project's."""
+        return self.owner or self.request.project
 
     @property
     def predecessors(self) -> tuple[str, ...]:

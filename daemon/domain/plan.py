@@ -96,6 +96,7 @@ class PlanJob:
     state_at: str | None = None  # its checkpoint lies there; None: nothing done yet, any site is as good
     previous: tuple[PlannedSegment, ...] = ()  # the last plan's answer, to be kept unless a new one is clearly better
     project: str = "default"
+    user: str = "default"  # whose share it takes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Snapshot:
     jobs: tuple[PlanJob, ...]
     outlooks: Mapping[str, ZoneOutlook]  # by zone, on the same grid
     spending: Spending = field(default_factory=Spending)
+    standings: Mapping[str, float] = field(default_factory=dict)  # decayed GPU-hours over weight, by user; empty: shares are not looked at
 
 
 @dataclass(frozen=True, slots=True)

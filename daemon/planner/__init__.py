@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from daemon.planner.engine import plan
 from daemon.planner.explain import explain
+from daemon.planner.fairness import plan_fairly
 from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import Residual, preview
 
-__all__ = ["PlannerOptions", "Residual", "explain", "plan", "preview"]
+__all__ = ["PlannerOptions", "Residual", "explain", "plan", "plan_fairly", "preview"]

@@ -94,7 +94,7 @@ class Acceptance:
             return known, False
         request = arrival.request
         predecessors = self._predecessors(request)
-        job = self._job(request, predecessors)
+        job = replace(self._job(request, predecessors), owner=arrival.owner)
         event = Event(job.id, job.accepted_at, "accepted", f"accepted: {request.workload.kind}, to end by {job.deadline.isoformat()}")
         return _Prepared(arrival, job, event, self._answer(job, predecessors))
 

@@ -15,6 +15,7 @@ class Arrival:
     request: JobRequest
     idempotency_key: str | None
     digest: str
+    owner: str | None = None  # name of the token it came with; None without tokens
 
 
 # The answer and whether the job is new, or what to tell this submitter instead.

@@ -80,6 +80,7 @@ def job_view(work: JobWork, energy_kwh: float | None) -> JobView:
         deadline=job.deadline,
         home=job.home,
         data_class=job.needs,
+        owner=job.owner,
         started_at=job.started_at,
         ended_at=job.ended_at,
         progress=ProgressView(steps_done=work.steps_done, steps_total=work.steps_total, unit=unit),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -50,6 +50,14 @@ def weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weight
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What projects may still emit, and what users have had of the GPUs lately."""
+
+    spending: Spending = field(default_factory=Spending)
+    standings: Mapping[str, float] = field(default_factory=dict)
+
+
 class Photographer:
     """Takes snapshots: jobs, free capacity and the outlook of every zone at one instant."""
 
@@ -57,8 +65,8 @@ class Photographer:
         self._sites = {name: place.site for name, place in workplaces.items()}
         self._costs, self._outlook, self._policy = costs, outlook, policy
 
-    def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights], spending: Spending) -> Snapshot:
-        """`works`: every live job; `weights`: by the id of the training job that made them; `spending`: what projects may emit."""
+    def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights], claims: Claims) -> Snapshot:
+        """`works`: every live job; `weights`: by the id of the training job that made them."""
         plannable = {job_id: work for job_id, work in works.items() if not work.job.cancel_requested and not _is_fixed(work)}
         jobs: list[PlanJob] = []
         for job_id, work in plannable.items():
@@ -69,7 +77,7 @@ class Photographer:
         fixed = [work for job_id, work in works.items() if job_id not in taken]
         sites = tuple(PlanSite(site.name, site.zone, site.pue, self._free(site, fixed, grid, now)) for site in self._sites.values())
         outlooks = {zone: self._outlook(zone, grid.start, grid.step, grid.count, now) for zone in sorted({site.zone for site in sites})}
-        return Snapshot(now, grid, sites, tuple(jobs), outlooks, spending)
+        return Snapshot(now, grid, sites, tuple(jobs), outlooks, claims.spending, claims.standings)
 
     def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
         job, constraints = work.job, work.job.request.constraints
@@ -90,6 +98,7 @@ class Photographer:
             state_at=_state_at(work),
             previous=job.planned,
             project=job.request.project,
+            user=job.share_holder,
         )
 
     def _options(self, work: JobWork, weights: Mapping[str, Weights]) -> tuple[SiteOption, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.domain.job import Attempt, Event
 from daemon.domain.plan import Plan, Snapshot
+from daemon.domain.shares import ShareRule
 from daemon.domain.states import JobState
 from daemon.service.act import Actor
 from daemon.service.budgets import Budgets
@@ -16,7 +17,7 @@ from daemon.service.commit import Committed, Committer
 from daemon.service.deadlines import tell_missed
 from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import Observer
-from daemon.service.snapshot import Photographer, weights_of
+from daemon.service.snapshot import Claims, Photographer, weights_of
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
 from forecast.clock import Clock
@@ -54,11 +55,13 @@ class Tick:
         committer: Committer,
         actor: Actor,
         budgets: Budgets,
+        shares: ShareRule | None,
         after_step: Callable[[str], None] = nothing,
     ) -> None:
         self._store, self._clock, self._after_step = store, clock, after_step
         self._observer, self._photographer, self._planner = observer, photographer, planner
-        self._committer, self._actor, self._budgets = committer, actor, budgets
+        self._committer, self._actor = committer, actor
+        self._budgets, self._shares = budgets, shares
 
     def run(self) -> TickReport:
         ended = self._observer.observe()
@@ -77,14 +80,18 @@ class Tick:
         with self._store.read() as reader:
             works = works_of(reader, reader.live_jobs())
             weights = weights_of(reader, works)
-            spending = self._budgets.spending(reader, works, now)
-        snapshot = self._photographer.take(now, works, weights, spending)
+            claims = self._claims(reader, works, now)
+        snapshot = self._photographer.take(now, works, weights, claims)
         self._after_step("snapshot")
         plan = self._planner(snapshot)
         self._after_step("plan")
         committed = self._committer.commit(snapshot, plan, works)
         self._after_step("commit")
         return snapshot, plan, committed, works
+
+    def _claims(self, reader: Reader, works: Mapping[str, JobWork], now: datetime) -> Claims:
+        standings = self._shares.standings(reader.held_since(now - self._shares.memory), now) if self._shares is not None else {}
+        return Claims(self._budgets.spending(reader, works, now), standings)
 
     def _close_the_hopeless(self) -> None:
         """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""

@@ -95,6 +95,7 @@ class JobView(View):
     deadline: AwareDatetime
     home: str
     data_class: str
+    owner: str | None = Field(default=None, description="name of the token it was submitted with; null without tokens")
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     progress: ProgressView

@@ -161,6 +161,15 @@ class LedgerSettings(Section):
     final_after_hours: float = Field(default=72.0, ge=0, le=8760, description="an hour is final when no longer estimated and this old")
 
 
+class ShareSettings(Section):
+    """Fair shares of the GPUs between users: the names of tokens, or projects where there are no tokens."""
+
+    weights: dict[str, Annotated[float, Field(gt=0, le=1e6)]] = Field(
+        default={}, description="entitlement by user (name of the token, else project), others 1; none: shares are not looked at"
+    )
+    half_life_days: float = Field(default=7.0, gt=0, le=365, description="GPU-hours this long ago count half")
+
+
 class ReplaySettings(Section):
     """The grid's clock for dry runs: grid time = grid_start + rate x (real time since the start). Live unless grid_start is set."""
 
@@ -274,6 +283,7 @@ class Settings(BaseSettings):
     defaults: DefaultSettings = DefaultSettings()
     planner: PlannerSettings = PlannerSettings()
     ticker: TickerSettings = TickerSettings()
+    shares: ShareSettings = ShareSettings()
     ledger: LedgerSettings = LedgerSettings()
     replay: ReplaySettings = ReplaySettings()
     logs: LogSettings = LogSettings()

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, func, select
+from sqlalchemy import Connection, Select, Table, and_, func, or_, select
 
 from daemon.domain.errors import NotFound
 from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
+from daemon.domain.shares import Held
 from daemon.domain.states import FINAL_JOB_STATES, AttemptState, JobState
 from daemon.store import schema
 from daemon.store.documents import decode_plan
@@ -147,6 +148,14 @@ class Reader:
         entries = [LedgerEntry(**row._mapping) for row in self._connection.execute(query)]
         jobs = self._jobs_by_id([entry.job_id for entry in entries])
         return [(jobs[entry.job_id], entry) for entry in entries]
+
+    def held_since(self, instant: datetime) -> list[Held]:
+        """Every stretch for which an attempt held GPUs at `instant` or later; one that is not over has no end."""
+        attempt, job = schema.attempt, schema.job
+        query = select(func.coalesce(job.c.owner, job.c.project), attempt.c.gpus, attempt.c.started_at, attempt.c.ended_at)
+        query = query.join_from(attempt, job).where(attempt.c.started_at.is_not(None))
+        query = query.where(or_(attempt.c.ended_at.is_(None), attempt.c.ended_at >= instant))
+        return [Held(*row) for row in self._connection.execute(query)]
 
     def settled_grams(self, project: str, start: datetime) -> tuple[float, list[str]]:
         """gCO2e of the project's jobs that ended at `start` or later, and the ids of those that worked and whose emissions nobody knows."""

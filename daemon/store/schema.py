@@ -45,6 +45,7 @@ job = Table(
     Column("settled", Boolean, nullable=False),
     Column("estimated_energy_kwh", Double),
     Column("estimated_seconds", Double),
+    Column("owner", String(100)),
     Index(None, "state", "kind"),
     Index(None, "project", "id"),
     Index(None, "ended_at"),

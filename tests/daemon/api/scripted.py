@@ -95,6 +95,7 @@ class ScriptedService:
     def reset(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.accepted: dict[str, tuple[JobRequest, str | None, str]] = {}
+        self.owners: list[str | None] = []
         self.ready = True
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
@@ -116,6 +117,7 @@ class ScriptedService:
     def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for arrival in arrivals:
+            self.owners.append(arrival.owner)
             try:
                 outcomes.append(self.submit(arrival.request, arrival.idempotency_key, arrival.digest))
             except (LowtideError, RuntimeError) as error:

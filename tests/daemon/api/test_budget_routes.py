@@ -1,4 +1,4 @@
-"""Budgets over HTTP: who may see them, and who may let a job run over one."""
+"""Budgets and owners over HTTP: who may see budgets, who may let a job run over one, whose a job is."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from tests.daemon.api.test_problems import check_problem, job, synthesis
 TOKENS = {scope: f"{scope}-token-0123456789" for scope in ("read", "submit", "admin")}
 
 
+SERVICE = ScriptedService()
+
+
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
     tokens = [{"name": scope, "token": token, "scopes": [scope]} for scope, token in TOKENS.items()]
-    with serving(create_app(ScriptedService(), Settings.model_validate({"server": {"tokens": tokens}}), Metrics())) as url:
+    with serving(create_app(SERVICE, Settings.model_validate({"server": {"tokens": tokens}}), Metrics())) as url:
         yield url
 
 
@@ -44,3 +47,15 @@ def test_a_refused_approval_is_a_problem_document(guarded: str) -> None:
 def test_whoever_may_read_sees_the_budgets(guarded: str) -> None:
     (budget,) = httpx.get(f"{guarded}/v1/budgets", headers=bearer("read")).json()
     assert (budget["project"], budget["left_g"], budget["over_budget"]) == ("ct", 2000.0, "ask")
+
+
+def test_a_job_belongs_to_the_name_of_the_token_it_came_with(guarded: str) -> None:
+    SERVICE.reset()
+    for scope in ("submit", "admin"):
+        httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()), headers=bearer(scope))
+    assert SERVICE.owners == ["submit", "admin"]
+
+
+def test_without_tokens_a_job_belongs_to_nobody(api: httpx.Client, service: ScriptedService) -> None:
+    api.post("/v1/jobs", json=job(synthesis()), headers={"Authorization": "Bearer whatever"})
+    assert service.owners == [None]

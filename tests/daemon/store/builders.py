@@ -43,6 +43,7 @@ def full_job(job_id: str = "job-1") -> Job:
         settled=True,
         estimated_energy_kwh=0.1 + 0.2,
         estimated_seconds=1e-9,
+        owner="ada",
     )
 
 

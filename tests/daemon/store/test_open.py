@@ -60,6 +60,7 @@ def test_entries_of_the_first_version_say_that_their_unmetered_time_is_unknown(f
     engine = create_engine(file_url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE ledger_entry DROP COLUMN unmetered_seconds"))
+        connection.execute(text("ALTER TABLE job DROP COLUMN owner"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
     store = Store.open(file_url)

@@ -1,0 +1,41 @@
+"""Fair shares: of jobs with equal priority, whoever had the least lately chooses first. Never at the price of a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from daemon.domain.plan import Plan, PlanJob, Snapshot
+
+
+def plan_fairly(snapshot: Snapshot, plan: Callable[[Snapshot], Plan]) -> Plan:
+    """The plan in the order of shares, unless that leaves a job late or without a place that another order places in time."""
+    ordered = with_turns(snapshot)
+    if ordered is snapshot:
+        return plan(snapshot)
+    fair = plan(ordered)
+    missed = _missed(fair)
+    if not missed:
+        return fair
+    plain = plan(snapshot)
+    chosen = fair if missed <= _missed(plain) else plain
+    return replace(chosen, planner_seconds=fair.planner_seconds + plain.planner_seconds)
+
+
+def with_turns(snapshot: Snapshot) -> Snapshot:
+    """The jobs with priorities that hold their users' turns, too; the snapshot itself where nobody is ahead of anybody."""
+    users = {job.user for job in snapshot.jobs}
+    standings = sorted({snapshot.standings.get(user, 0.0) for user in users})
+    if len(standings) < 2:
+        return snapshot
+    turn = {user: standings.index(snapshot.standings.get(user, 0.0)) for user in users}
+    return replace(snapshot, jobs=tuple(_in_turn(job, turn[job.user], len(standings)) for job in snapshot.jobs))
+
+
+def _in_turn(job: PlanJob, turn: int, turns: int) -> PlanJob:
+    """A turn weighs less than one step of priority."""
+    return replace(job, priority=job.priority * turns - turn)
+
+
+def _missed(plan: Plan) -> set[str]:
+    return {placement.job_id for placement in plan.placements if placement.is_late} | {answer.job_id for answer in plan.unplaced}
