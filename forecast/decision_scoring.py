@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecast.intensity import FloatArray
-from forecast.scoring import DAY_HOURS, IntArray
+from forecast.scoring import IntArray
 
 TIE_SHARE = 1e-9  # costs closer than this share are equal
-TINY = 1e-9
-LOGISTIC_OF_NORMAL = 1.702  # a logistic curve of this steepness stays within 0.01 of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +60,28 @@ def start_costs(hours: FloatArray, shift: Shift) -> FloatArray:
     return means
 
 
-def plan_once(forecast: FloatArray, shift: Shift, price: FloatArray | None = None) -> IntArray:
-    """The start (hours after submission) a single look at the forecast picks.
-
-    `price` is what waiting until each start must save at least, in gCO2e/kWh: (origins, slack + 1), its first column zero.
-    """
+def plan_once(forecast: FloatArray, shift: Shift) -> IntArray:
+    """The start (hours after submission) a single look at the forecast picks."""
     expected = start_costs(forecast, shift)
-    if price is not None:
-        expected = expected + price[:, : shift.slack_hours + 1]
-    cheapest = expected.min(axis=1)
     # Sums of the same hours in another order differ in the last bits; a tie must go to the earliest start.
-    starts: IntArray = (expected <= cheapest[:, None] + TIE_SHARE * np.abs(expected[:, :1])).argmax(axis=1)
+    starts: IntArray = (expected <= expected.min(axis=1, keepdims=True) + TIE_SHARE * np.abs(expected[:, :1])).argmax(axis=1)
     return starts
 
 
-def replan_hourly(forecast: FloatArray, shift: Shift, price: FloatArray | None = None) -> IntArray:
+def replan_hourly(forecast: FloatArray, shift: Shift) -> IntArray:
     """The start when the plan is made anew every hour from the newest forecast until the job has started.
 
     The last `slack_hours` origins only serve as later looks, so the result is that much shorter.
     """
+    expected = start_costs(forecast, shift)
+    cheapest_within = np.minimum.accumulate(expected, axis=1)  # by the slack that is left
     count = len(forecast) - shift.slack_hours
     start = np.full(count, shift.slack_hours)
     waiting = np.arange(count)
     for hour in range(shift.slack_hours):
-        left = Shift(shift.duration_hours, shift.slack_hours - hour)
         looks = waiting + hour
-        goes = plan_once(forecast[looks], left, None if price is None else price[looks]) == 0
+        now = expected[looks, 0]
+        goes = ~(now > cheapest_within[looks, shift.slack_hours - hour] + TIE_SHARE * np.abs(now))
         start[waiting[goes]] = hour
         waiting = waiting[~goes]
     return start
@@ -105,9 +99,15 @@ def best_chunks_cost(actual: FloatArray, shift: Shift) -> FloatArray:
     return np.where(np.isfinite(window).all(axis=1), cheapest.mean(axis=1), np.nan)
 
 
-def chunks_once_cost(forecast: FloatArray, actual: FloatArray, shift: Shift) -> FloatArray:
-    """The real cost of the hours that one look at the forecast takes for the cheapest."""
-    picked = np.argpartition(forecast[:, : shift.window_hours], shift.duration_hours - 1, axis=1)[:, : shift.duration_hours]
+def cheapest_hours(forecast: FloatArray, shift: Shift) -> IntArray:
+    """The hours of the window that one look at the forecast takes for the cheapest: (origins, duration), in any order."""
+    window = forecast[:, : shift.window_hours]
+    picked: IntArray = np.argpartition(window, shift.duration_hours - 1, axis=1)[:, : shift.duration_hours]
+    return picked
+
+
+def chunks_cost(actual: FloatArray, picked: IntArray) -> FloatArray:
+    """The mean over the picked hours."""
     return np.asarray(np.take_along_axis(actual, picked, axis=1).mean(axis=1))
 
 
@@ -127,36 +127,3 @@ def chunks_replanned_cost(forecast: FloatArray, actual: FloatArray, shift: Shift
         cost += np.where(runs, actual[:count, hour], 0.0)
         needed -= runs
     return cost / shift.duration_hours
-
-
-def price_of_waiting(forecast: FloatArray, actual: FloatArray, shift: Shift, strictness: float, days: int) -> FloatArray:
-    """The regret rule: what each start must save before a job waits for it, (origins, slack + 1) in gCO2e/kWh.
-
-    It is the chance that this start ends worse than starting at once, times `strictness`, times what perfect foresight
-    would have saved on average. Chance and average are learnt from the submissions whose windows ended within the `days`
-    before, renewed daily: the method's own promises (forecast saving) against what came. Where there is less record the
-    price is infinite, so that nothing waits without evidence; starting at once never has a price.
-    """
-    promised, real = (costs[:, :1] - costs for costs in (start_costs(hours, shift) for hours in (forecast, actual)))
-    doubt = _trailing_mean(np.square(promised - real), shift.window_hours, days)
-    possible = _trailing_mean(real.max(axis=1, keepdims=True), shift.window_hours, days)
-    sureness = promised / np.maximum(np.sqrt(doubt), TINY)
-    price: FloatArray = strictness * possible / (1 + np.exp(np.clip(LOGISTIC_OF_NORMAL * sureness, -50, 50)))
-    price[np.isnan(price)] = np.inf
-    price[:, 0] = 0.0
-    return price
-
-
-def _trailing_mean(values: FloatArray, window_hours: int, days: int) -> FloatArray:
-    """Column means over the `days` of submissions whose windows had ended at the start of each origin's day; NaN before that.
-
-    Submissions with a missing hour count as zero: they neither disappointed nor could have saved anything known.
-    """
-    hours = days * DAY_HOURS
-    sums = np.cumsum(np.pad(np.nan_to_num(values), ((1, 0), (0, 0))), axis=0)
-    means = np.full(values.shape, np.nan)
-    for first in range(0, len(values), DAY_HOURS):
-        ended = first - window_hours + 1
-        if ended >= hours:
-            means[first : first + DAY_HOURS] = (sums[ended] - sums[ended - hours]) / hours
-    return np.asarray(np.maximum(means, 0.0))

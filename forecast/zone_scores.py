@@ -1,152 +1,150 @@
-"""All scores of one zone over one period: errors and intervals by lead bucket, and what decisions on the forecast were worth."""
+"""All scores of one zone over one period: errors and intervals by lead-time bucket, and what decisions on the forecasts were worth."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from forecast.decision_scoring import (
-    DecisionScores,
-    Shift,
-    best_chunks_cost,
-    chunks_once_cost,
-    chunks_replanned_cost,
-    cost_of_start,
-    decision_scores,
-    plan_once,
-    price_of_waiting,
-    replan_hourly,
-    start_costs,
-)
-from forecast.intensity import FloatArray
-from forecast.scoring import (
-    DAY_HOURS,
-    IntArray,
-    IntervalScores,
-    PointScores,
-    interval_scores,
-    persistence,
-    point_scores,
-    targets,
-    trailing_interval,
-)
+from forecast.anomalies import believed
+from forecast.intensity import FloatArray, Series
+from forecast.model.backtest import HORIZON
+from forecast.regret import RECORD_DAYS
+from forecast.reissue import NEEDED_HOURS, REFERENCE, Past, Reissue
+from forecast.scoring import IntervalScores, PointScores, interval_scores, point_scores, targets
+from forecast.shift_scores import SHIFTS, CurvePoint, ShiftScorer, ShiftScores
+from forecast.timeline import HOUR
 
-BUCKETS = {"1-24": slice(0, 24), "25-96": slice(24, 96)}
-CONTIGUOUS = Shift(8, 24)
-CHUNKED = Shift(24, 72)
-REGRET_DAYS = 28
-STRICTNESS = 1.7
+BUCKETS: Mapping[str, slice] = {"1-24": slice(0, 24), "25-96": slice(24, HORIZON)}
+"""Lead times in hours; lead 1 is the hour of the origin itself."""
+
+RUN_IN_HOURS = (RECORD_DAYS + 2) * 24
+"""Origins before the first one scored: the regret rule's record grows on them."""
+
+MINIMUM_HOURS = HORIZON + 24
+"""A period must hold a day of submissions of the longest job with the longest slack."""
 
 
 @dataclass(frozen=True, slots=True)
-class BucketScores:
-    """One bucket of leads: the forecast's errors and intervals, and those of 24 h persistence with its own trailing intervals."""
+class LeadScores:
+    """One bucket of leads: errors of the middle, and how good the central 80 % intervals were."""
 
     point: PointScores
     interval: IntervalScores
-    persistence_point: PointScores
-    persistence_interval: IntervalScores
-
-    @property
-    def relative_mae(self) -> float:
-        """Mean absolute error; 24 h persistence is 1."""
-        return self.point.mae / self.persistence_point.mae
-
-    @property
-    def relative_winkler(self) -> float:
-        """Winkler score; persistence with the errors of its last four weeks around it is 1."""
-        return self.interval.winkler / self.persistence_interval.winkler
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneScores:
-    """Scores by lead bucket, and of decisions: an 8 h job with 24 h slack, and 24 single hours with 72 h slack."""
+class ForecastScores:
+    """One forecaster in one zone: by lead bucket, by kind of job, and the trade-off curve of the regret rule."""
 
-    zone: str
-    buckets: dict[str, BucketScores]
-    once: DecisionScores
-    replanned: DecisionScores
-    ruled: DecisionScores
-    chunks_once: DecisionScores
-    chunks_replanned: DecisionScores
+    leads: Mapping[str, LeadScores]
+    shifts: Sequence[ShiftScores]
+    curve: Sequence[CurvePoint]
 
     @property
     def coverage(self) -> float:
         """Share of all hours ahead inside the central 80 % interval."""
-        counts = [bucket.interval.count for bucket in self.buckets.values()]
-        return float(np.average([bucket.interval.coverage for bucket in self.buckets.values()], weights=counts))
+        counts = [bucket.interval.count for bucket in self.leads.values()]
+        return float(np.average([bucket.interval.coverage for bucket in self.leads.values()], weights=counts))
 
 
-RUN_IN_HOURS = REGRET_DAYS * DAY_HOURS + 2 * DAY_HOURS
+@dataclass(frozen=True, slots=True)
+class ZoneScores:
+    """All forecasters of one zone, on the same hours: [start, end), the newest value `delay_hours` + 1 old at each of them.
 
-
-def score_zone(
-    zone: str, values: FloatArray, origins: IntArray, quantiles: FloatArray, strictness: float = STRICTNESS, delay_hours: int = 0
-) -> ZoneScores:
-    """Score `quantiles` (origins, 3, 96) issued at every hour of `origins`; `strictness` is that of the regret rule.
-
-    The first RUN_IN_HOURS origins are not scored: the rule learns from them. Raises ValueError where too little record
-    precedes the first origin or follows the last.
+    `missing_hours` of the period have no value or one that is not believed; nothing is scored there.
     """
-    actual = targets(values, origins, quantiles.shape[2])
-    price = price_of_waiting(quantiles[:, 1], actual, CONTIGUOUS, strictness, REGRET_DAYS)[RUN_IN_HOURS:]
-    scored, quantiles, actual = origins[RUN_IN_HOURS:], quantiles[RUN_IN_HOURS:], actual[RUN_IN_HOURS:]
-    return ZoneScores(
-        zone,
-        _bucket_scores(values, scored, quantiles, actual, delay_hours),
-        *_contiguous(quantiles[:, 1], actual, price),
-        *_chunked(quantiles[:, 1], actual),
-    )
+
+    zone: str
+    start: datetime
+    end: datetime
+    delay_hours: int
+    missing_hours: int
+    forecasts: Mapping[str, ForecastScores]
+
+    def relative_mae(self, forecaster: str, bucket: str) -> float:
+        """Mean absolute error; that of 24 h persistence is 1."""
+        mine, reference = (self.forecasts[name].leads[bucket].point.mae for name in (forecaster, REFERENCE))
+        return _ratio(mine, reference)
+
+    def relative_winkler(self, forecaster: str, bucket: str) -> float:
+        """Winkler score; that of persistence with the errors of its last four weeks around it is 1."""
+        mine, reference = (self.forecasts[name].leads[bucket].interval.winkler for name in (forecaster, REFERENCE))
+        return _ratio(mine, reference)
 
 
-def _bucket_scores(
-    values: FloatArray, origins: IntArray, quantiles: FloatArray, actual: FloatArray, delay_hours: int
-) -> dict[str, BucketScores]:
-    horizon = quantiles.shape[2]
-    last_day = persistence(values, origins, horizon, delay_hours=delay_hours)
-    everywhere = persistence(values, np.arange(len(values)), horizon, delay_hours=delay_hours)
-    low, high = trailing_interval(values, origins, last_day, everywhere)
-    return {
-        name: BucketScores(
-            point_scores(actual[:, leads], quantiles[:, 1, leads]),
-            interval_scores(actual[:, leads], quantiles[:, 0, leads], quantiles[:, 2, leads]),
-            point_scores(actual[:, leads], last_day[:, leads]),
-            interval_scores(actual[:, leads], low[:, leads], high[:, leads]),
+def _ratio(value: float, reference: float) -> float:
+    """NaN where the reference makes no error at all: a zone that never changes compares no forecasts."""
+    return value / reference if reference > 0 else math.nan
+
+
+class UnscorablePeriod(ValueError):
+    """The record does not hold what the period needs."""
+
+
+def period_of(record: Series, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """The part of [start, end) that can be scored; without them all of it. Raises UnscorablePeriod where there is none, or where
+    the record before an explicit `start` is too short."""
+    needed = timedelta(hours=NEEDED_HOURS + RUN_IN_HOURS)
+    first, last = record.start + needed, min(record.end, end or record.end)
+    if start is not None and start < first:
+        raise UnscorablePeriod(
+            f"{record.zone}: scores from {start:%Y-%m-%d} need record since {start - needed:%Y-%m-%d} ({needed.days} days before), "
+            f"this one begins at {record.start:%Y-%m-%d}: give earlier files, or --from {first:%Y-%m-%d}"
         )
-        for name, leads in BUCKETS.items()
-    }
+    begin = max(first, start or first)
+    if last - begin < timedelta(hours=MINIMUM_HOURS):
+        raise UnscorablePeriod(
+            f"{record.zone}: the record from {record.start:%Y-%m-%d} to {record.end:%Y-%m-%d} and the dates asked for leave less than the "
+            f"{MINIMUM_HOURS} hours that scores need: its first {needed.days} days only serve as history"
+        )
+    return begin, last
 
 
-def _contiguous(middle: FloatArray, actual: FloatArray, price: FloatArray) -> tuple[DecisionScores, DecisionScores, DecisionScores]:
-    """One look, a look every hour, and one look with the regret rule."""
-    costs = start_costs(actual, CONTIGUOUS)
-    starts = (plan_once(middle, CONTIGUOUS), replan_hourly(middle, CONTIGUOUS), plan_once(middle, CONTIGUOUS, price))
-    once, replanned, ruled = (
-        decision_scores(cost_of_start(actual, start, CONTIGUOUS), costs[: len(start), 0], costs[: len(start)].min(axis=1))
-        for start in starts
-    )
-    return once, replanned, ruled
+def score_zone(record: Series, start: datetime, end: datetime, forecasters: Mapping[str, Reissue], delay_hours: int = 0) -> ZoneScores:
+    """Score `forecasters` (the reference among them) on the hours of [start, end) of an hourly record.
 
-
-def _chunked(middle: FloatArray, actual: FloatArray) -> tuple[DecisionScores, DecisionScores]:
-    """One look, and a look every hour."""
-    run_now, best = start_costs(actual, CHUNKED)[:, 0], best_chunks_cost(actual, CHUNKED)
-    once = decision_scores(chunks_once_cost(middle, actual, CHUNKED), run_now, best)
-    cost = chunks_replanned_cost(middle, actual, CHUNKED)
-    return once, decision_scores(cost, run_now[: len(cost)], best[: len(cost)])
-
-
-def rule_curve(values: FloatArray, origins: IntArray, middle: FloatArray, strictnesses: tuple[float, ...]) -> list[DecisionScores]:
-    """What an 8 h job with 24 h slack keeps, and how often it ends worse, for each strictness of the regret rule.
-
-    As in `score_zone` the first RUN_IN_HOURS origins are not scored.
+    Hours from `end` on are not known to the scores. Raises ValueError where the record is too short or empty.
     """
-    actual = targets(values, origins, middle.shape[1])
-    costs = start_costs(actual, CONTIGUOUS)[RUN_IN_HOURS:]
-    curve = []
-    for strictness in strictnesses:
-        price = price_of_waiting(middle, actual, CONTIGUOUS, strictness, REGRET_DAYS)
-        start = plan_once(middle, CONTIGUOUS, price)[RUN_IN_HOURS:]
-        curve.append(decision_scores(cost_of_start(actual[RUN_IN_HOURS:], start, CONTIGUOUS), costs[:, 0], costs.min(axis=1)))
-    return curve
+    values = believed(record.values, record.estimated)[: int((end - record.start) // HOUR)]
+    first = int((start - record.start) // HOUR)
+    origins = np.arange(first - RUN_IN_HOURS, len(values))
+    hour_of_first = int((record.start - datetime.fromtimestamp(0, UTC)) // HOUR)
+    past = Past(record.zone, values, hour_of_first, origins, delay_hours)
+    issued = {name: reissue(past) for name, reissue in forecasters.items()}
+    actual = targets(values, origins, HORIZON)
+    # Errors are compared on the hours that every forecaster has; decisions must be made, whatever is missing.
+    comparable = np.where(np.all([np.isfinite(each[:, 1]) for each in issued.values()], axis=0), actual, np.nan)
+    scores = {name: _scored(quantiles, actual, comparable, delay_hours) for name, quantiles in issued.items()}
+    return ZoneScores(record.zone, start, end, delay_hours, int(np.isnan(values[first:]).sum()), scores)
+
+
+def _scored(quantiles: FloatArray, actual: FloatArray, comparable: FloatArray, delay_hours: int) -> ForecastScores:
+    decisions = ShiftScorer(quantiles, actual, RUN_IN_HOURS, delay_hours)
+    quantiles, comparable = quantiles[RUN_IN_HOURS:], comparable[RUN_IN_HOURS:]
+    leads = {
+        name: LeadScores(
+            point_scores(comparable[:, bucket], quantiles[:, 1, bucket]),
+            interval_scores(comparable[:, bucket], quantiles[:, 0, bucket], quantiles[:, 2, bucket]),
+        )
+        for name, bucket in BUCKETS.items()
+    }
+    shifts = [decisions.scores(shift, in_chunks=in_chunks) for shift in SHIFTS for in_chunks in (False, True)]
+    return ForecastScores(leads, shifts, decisions.curve())
+
+
+def score_zones(
+    records: Mapping[str, Series],
+    start: datetime | None,
+    end: datetime | None,
+    forecasters: Mapping[str, Reissue],
+    delays: Sequence[int],
+) -> Iterator[ZoneScores]:
+    """Score every zone at every delay, one after the other. Raises UnscorablePeriod before the first where a record is too short."""
+    periods = {zone: period_of(record, start, end) for zone, record in records.items()}
+    for zone, record in sorted(records.items()):
+        for delay_hours in delays:
+            yield score_zone(record, *periods[zone], forecasters, delay_hours)

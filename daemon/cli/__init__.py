@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import backtest, budgets, demo, grid, jobs, profile, reports, serve, settings, study
+from daemon.cli import backtest, budgets, demo, forecast_score, grid, jobs, profile, reports, serve, settings, study
 
-COMMAND_GROUPS = (serve, demo, jobs, budgets, reports, grid, profile, study, backtest, settings)
+COMMAND_GROUPS = (serve, demo, jobs, budgets, reports, grid, profile, study, backtest, forecast_score, settings)
 
 
 def build_app() -> typer.Typer:

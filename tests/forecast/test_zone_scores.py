@@ -1,0 +1,105 @@
+"""A zone's scores over a period: same hours for every forecaster, nothing from after the end, sentences for what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from forecast.intensity import LIFECYCLE_AVERAGE, Series
+from forecast.reissue import FORECASTERS, NEEDED_HOURS
+from forecast.score_document import score_document
+from forecast.zone_scores import RUN_IN_HOURS, UnscorablePeriod, ZoneScores, period_of, score_zone, score_zones
+
+START = datetime(2023, 1, 1, tzinfo=UTC)
+FIRST = START + timedelta(hours=NEEDED_HOURS + RUN_IN_HOURS)
+END = FIRST + timedelta(days=8)
+SIMPLE = {name: FORECASTERS[name] for name in ("persistence", "seven-day-mean")}
+
+
+def record(days: int = 76, zone: str = "XX") -> Series:
+    """A daily swing whose level wanders: yesterday says more than last week."""
+    random = np.random.default_rng(3)
+    hour = np.arange(24 * days)
+    level = np.cumsum(random.normal(0, 1.5, len(hour)))
+    values = 300 + 80 * np.sin(2 * np.pi * hour / 24) + level - level.min() + random.normal(0, 5, len(hour))
+    return Series(zone, LIFECYCLE_AVERAGE, START, values)
+
+
+@pytest.fixture(scope="module")
+def scores() -> ZoneScores:
+    return score_zone(record(), FIRST, END, FORECASTERS)
+
+
+def test_every_forecaster_is_scored_on_the_same_hours_and_persistence_is_one(scores: ZoneScores) -> None:
+    for bucket in ("1-24", "25-96"):
+        assert len({forecast.leads[bucket].point.count for forecast in scores.forecasts.values()}) == 1
+        assert scores.relative_mae("persistence", bucket) == scores.relative_winkler("persistence", bucket) == 1.0
+    assert scores.relative_mae("last-week", "1-24") > 1.0
+
+
+def test_there_are_scores_for_twelve_kinds_of_jobs(scores: ZoneScores) -> None:
+    kinds = {(each.shift.duration_hours, each.shift.slack_hours, each.in_chunks) for each in scores.forecasts["own"].shifts}
+    assert kinds == {(duration, slack, chunks) for duration in (2, 8, 24) for slack in (24, 72) for chunks in (False, True)}
+
+
+def test_hours_from_the_end_on_are_not_known_to_the_scores() -> None:
+    whole = record()
+    other = replace(whole, values=whole.values.copy())
+    other.values[int((END - START) / timedelta(hours=1)) :] = 1.0
+    first, second = (score_zone(each, FIRST, END, SIMPLE) for each in (whole, other))
+    assert score_document([first]) == score_document([second])
+
+
+def test_a_late_newest_value_makes_every_forecast_worse() -> None:
+    on_time, late = (score_zone(record(), FIRST, END, SIMPLE, delay_hours=hours) for hours in (0, 3))
+    for name in SIMPLE:
+        assert late.forecasts[name].leads["1-24"].point.mae > on_time.forecasts[name].leads["1-24"].point.mae
+
+
+def test_missing_and_frozen_hours_are_left_out_for_all_and_counted() -> None:
+    broken = record()
+    first = int((FIRST - START) / timedelta(hours=1))
+    broken.values[first + 10 : first + 13] = np.nan
+    broken.values[first + 50 : first + 80] = broken.values[first + 50]
+    scores = score_zone(broken, FIRST, END, SIMPLE)
+    assert scores.missing_hours == 3 + 29
+    assert scores.forecasts["persistence"].leads["1-24"].point.count == scores.forecasts["seven-day-mean"].leads["1-24"].point.count
+
+
+def test_a_zone_that_never_changes_has_no_relative_figures_and_no_saving_to_keep() -> None:
+    flat = record()
+    flat.values[:] = 500.0
+    document = score_document([score_zone(flat, FIRST, END, SIMPLE)])
+    scores = document["zones"][0]["forecasters"]["seven-day-mean"]
+    assert scores["leads"]["1-24"]["relative_mae"] is None
+    assert scores["jobs"][0]["once"]["kept"] is None
+    assert document["means"][0]["mean"]["jobs"][0]["once"]["kept"] is None
+
+
+def test_without_dates_all_that_can_be_scored_is() -> None:
+    whole = record()
+    assert period_of(whole, None, None) == (FIRST, whole.end)
+    assert period_of(whole, FIRST + timedelta(days=1), END) == (FIRST + timedelta(days=1), END)
+
+
+def test_too_little_record_is_told_with_a_remedy_before_anything_is_scored() -> None:
+    whole = record()
+    with pytest.raises(UnscorablePeriod, match=r"XX: scores from 2023-01-20 need record since 2022-11-18 .* give earlier files, or --from"):
+        next(score_zones({"XX": whole}, datetime(2023, 1, 20, tzinfo=UTC), None, SIMPLE, [0]))
+    with pytest.raises(UnscorablePeriod, match="leave less than the 120 hours that scores need"):
+        period_of(replace(whole, values=whole.values[: 24 * 50]), None, None)
+
+
+def test_means_over_zones_are_means_and_extremes_are_those_of_zones() -> None:
+    zones = list(score_zones({"XX": record(), "YY": record(74, "YY")}, FIRST, END, SIMPLE, [0, 3]))
+    assert [(zone.zone, zone.delay_hours) for zone in zones] == [("XX", 0), ("XX", 3), ("YY", 0), ("YY", 3)]
+    document = score_document(zones)
+    errors = [zone["forecasters"]["persistence"]["leads"]["1-24"]["mae_g_per_kwh"] for zone in document["zones"][::2]]
+    mean = document["means"][0]
+    assert (mean["delay_hours"], mean["forecaster"], mean["zones"]) == (0, "persistence", 2)
+    told = [mean[word]["leads"]["1-24"]["mae_g_per_kwh"] for word in ("least", "mean", "greatest")]
+    assert told == pytest.approx([min(errors), np.mean(errors), max(errors)])
+    assert mean["least"]["jobs"][0]["duration_hours"] == 2
