@@ -12,11 +12,12 @@ from forecast.climatology import Climatology, climatology_of
 from forecast.forecasters import Forecaster, InsufficientHistory
 from forecast.intensity import IntensityKind, Rung, Series, Vintage
 from forecast.ladder import ZoneKnowledge, is_fresh
-from forecast.soundness import FROZEN_AFTER_STEPS, sound
+from forecast.soundness import sound
 from forecast.timeline import HOUR, ceil_to, floor_to
 from forecast.yearly import yearly_means
 
-FROZEN_CONTEXT = timedelta(days=14)
+FROZEN_CONTEXT, FROZEN_REACH = timedelta(days=14), timedelta(hours=36)
+"""How far before and after a question to read: a frozen stretch is recognised by its length and by what varied before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,7 @@ class Knowledge:
 
     def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
         """The sound recorded hours that touch [start, end), None where there are none at all."""
-        # A frozen stretch is recognised by its length and by what varied before it, wherever the caller cuts it.
-        first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_AFTER_STEPS * HOUR
+        first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_REACH
         readings = self._store.readings(zone, self._kind, first, last)
         hourly = [reading for reading in readings if reading.interval.duration == HOUR]
         return sound(Series.from_readings(hourly))[0] if hourly else None

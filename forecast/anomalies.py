@@ -1,6 +1,7 @@
 """Recognising recorded values that must not be believed: zeros, frozen feeds, estimates that are still being restated.
 
-Pure: values in, marks out. A marked value is treated as missing by the forecaster; nothing is ever put in its place here.
+Pure: values in, marks out. A marked value is treated as missing by everyone who reads the record; nothing is ever put in its
+place here. A feed that hangs repeats its last number and a collector that failed writes zero: both would win every minimum.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from forecast.intensity import FloatArray
 
 MarkArray = NDArray[np.int8]
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 FROZEN_HOURS = 6
 """Equal values in a row from which a feed may be frozen."""
@@ -39,14 +41,19 @@ class Mark(IntEnum):
     UNSETTLED = 4
 
 
-def mark(values: FloatArray, estimated: BoolArray | None = None) -> MarkArray:
-    """One mark per consecutive hourly value in gCO2e/kWh; `estimated` is the source's own flag, None if it gives none."""
+def mark(values: FloatArray, estimated: BoolArray | None = None, *, zero_is_a_value: bool = False) -> MarkArray:
+    """One mark per consecutive hourly value in gCO2e/kWh; `estimated` is the source's own flag, None if it gives none.
+
+    A zero is marked unless the kind has honest zeros (direct factors): every source has some life-cycle emissions.
+    """
     marks = np.full(len(values), Mark.SOUND, dtype=np.int8)
-    marks[_frozen(values)] = Mark.FROZEN
+    missing = ~np.isfinite(values)
+    zeros = (values == 0) & (not zero_is_a_value)
+    marks[_frozen(values, ~missing & ~zeros)] = Mark.FROZEN
     if estimated is not None:
         marks[_unsettled(values, estimated)] = Mark.UNSETTLED
-    marks[values == 0] = Mark.ZERO
-    marks[~np.isfinite(values)] = Mark.MISSING
+    marks[zeros] = Mark.ZERO
+    marks[missing] = Mark.MISSING
     return marks
 
 
@@ -55,37 +62,42 @@ def believed(values: FloatArray, estimated: BoolArray | None = None) -> FloatArr
     return np.where(mark(values, estimated) == Mark.SOUND, values, np.nan)
 
 
-def _frozen(values: FloatArray) -> BoolArray:
-    """The repeats (all but the first value) of every run of equal values that is too long for this zone."""
-    repeats = np.zeros(len(values), dtype=np.bool_)
-    if len(values) < 2:
-        return repeats
-    repeats[1:] = values[1:] == values[:-1]
-    starts, lengths = _runs(repeats)
-    chance = _repeat_chance(repeats, lengths)
+def _frozen(values: FloatArray, present: BoolArray) -> BoolArray:
+    """The repeats (all but the first value) of every run of equal values that is too long for this zone; a gap ends no run."""
     frozen = np.zeros(len(values), dtype=np.bool_)
-    for start, length in zip(starts, lengths, strict=True):
-        if length + 1 >= FROZEN_HOURS and chance**length < FROZEN_CHANCE:
-            frozen[start : start + length] = True
+    places = np.flatnonzero(present)
+    if len(places) > FROZEN_HOURS:
+        frozen[places[_frozen_repeats(values[places])]] = True
     return frozen
 
 
-def _runs(flags: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _frozen_repeats(values: FloatArray) -> BoolArray:
+    """Repeats in runs that the rest of the record makes all but impossible.
+
+    What was found frozen says nothing about the zone's habit, so the rest is judged again without it until no more is found:
+    several stretches do not excuse each other, and a record cleaned of them is clean.
+    """
+    repeats = np.concatenate([[False], values[1:] == values[:-1]])
+    starts, lengths = _runs(repeats)
+    is_frozen, others, repeated = np.zeros(len(lengths), dtype=np.bool_), len(repeats) - 1, int(repeats.sum())
+    while True:
+        hours, habit = others - lengths, repeated - lengths
+        chance = np.where(hours >= FROZEN_HOURS, (habit + 1) / np.maximum(hours + 2, 1), 1.0)
+        found = ~is_frozen & (lengths + 1 >= FROZEN_HOURS) & (chance**lengths < FROZEN_CHANCE)
+        if not found.any():
+            break
+        is_frozen |= found
+        others, repeated = others - int(lengths[found].sum()), repeated - int(lengths[found].sum())
+    frozen = np.zeros(len(values), dtype=np.bool_)
+    for start, length in zip(starts[is_frozen], lengths[is_frozen], strict=True):
+        frozen[start : start + length] = True
+    return frozen
+
+
+def _runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
     """Starts and lengths of the runs of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return edges[::2], edges[1::2] - edges[::2]
-
-
-def _repeat_chance(repeats: BoolArray, run_lengths: NDArray[np.int64]) -> float:
-    """How often an hour repeats the one before in this zone, the longest run left out, as it may be the fault looked for.
-
-    A record that is all one run (a zone without live data) gets certainty, so it is never called frozen.
-    """
-    longest = int(run_lengths.max(initial=0))
-    others = len(repeats) - 1 - longest
-    if others < FROZEN_HOURS:
-        return 1.0
-    return (int(repeats.sum()) - longest + 1) / (others + 2)
 
 
 def _unsettled(values: FloatArray, estimated: BoolArray) -> BoolArray:

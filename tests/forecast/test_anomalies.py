@@ -38,6 +38,36 @@ def test_a_feed_that_hangs_for_six_hours_keeps_only_its_first_value(length: int,
     assert (marks[start + length :] == Mark.SOUND).all()
 
 
+def test_a_gap_inside_a_hanging_feed_does_not_hide_it() -> None:
+    values = lively()
+    values[100:110] = values[100]
+    values[104] = np.nan
+    marks = mark(values)
+    assert (marks[[101, 103, 105, 109]] == Mark.FROZEN).all()
+    assert marks[104] == Mark.MISSING
+
+
+def test_a_long_hang_does_not_make_repeating_a_habit_of_the_zone() -> None:
+    values = lively()
+    values[50:150], values[200:207] = values[50], values[200]
+    marks = mark(values)
+    assert (marks[51:150] == Mark.FROZEN).all()
+    assert (marks[201:207] == Mark.FROZEN).all()
+    assert (marks == Mark.FROZEN).sum() == 99 + 6
+
+
+@given(st.lists(st.sampled_from([0.0, 20.0, 21.0, 22.5, 300.0, np.nan]), max_size=120))
+def test_what_was_cleaned_once_is_clean(values: list[float]) -> None:
+    once = believed(np.array(values, dtype=np.float64))
+    np.testing.assert_array_equal(believed(once), once)
+
+
+def test_a_zero_is_a_value_where_the_kind_has_honest_zeros() -> None:
+    values = lively()
+    values[5] = 0.0
+    assert mark(values, zero_is_a_value=True)[5] == Mark.SOUND
+
+
 def test_whole_grams_on_a_quiet_grid_repeat_and_are_believed() -> None:
     values = np.repeat(np.random.default_rng(0).integers(20, 30, 100).astype(float), 4)
     values[100:108] = values[100]
