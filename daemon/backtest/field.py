@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
@@ -75,13 +76,10 @@ class Field:
         self.arrivals = Arrivals()
 
     def task_of(self, job: TraceJob) -> Task:
-        """The job as the planner sees it: any site with enough GPUs, home first, the same speed and power everywhere."""
-        seconds, kilowatts = job.duration.total_seconds(), job.power_watts / 1000
+        """The job as the planner sees it: every site that may run it with its speed and power, home first."""
         mode = Mode.INTERRUPTIBLE if job.is_interruptible else Mode.CONTIGUOUS
-        home = self.world.sites[0].name
-        choices = tuple(
-            Choice(site, seconds, kilowatts, 0.0, 0.0, 0.0) for site, gpus in enumerate(self.world.capacity) if gpus >= job.gpus
-        )
+        home = self.world.sites[self.world.home_of(job)].name
+        choices = tuple(choice_at(self.world, job, site) for site in self.world.sites_of(job))
         planned = PlanJob(job.id, mode, job.gpus, job.arrival, job.arrival, job.deadline, (), home)
         return Task(planned, self.world.seconds(job.arrival), self.world.seconds(job.deadline), choices, running=-1)
 
@@ -112,7 +110,9 @@ class Field:
             return live.task
         done = sum(piece.end - piece.start for piece in live.past)
         here = live.past[-1].choice.site
-        choices = tuple(replace(c, work=max(c.work - done, WORK_TOLERANCE_SECONDS)) for c in live.task.choices if c.site == here)
+        choices = tuple(
+            replace(c, work=max(c.work - done, WORK_TOLERANCE_SECONDS), once_kwh=0.0) for c in live.task.choices if c.site == here
+        )
         return replace(live.task, choices=choices)
 
     def advance(self, now: float) -> None:
@@ -128,3 +128,17 @@ class Field:
 
     def _change(self, live: LiveJob, piece: Piece, start: float, gpus: int) -> None:
         self.free[piece.choice.site, self.terrain.cell(start) : self.terrain.cell_after(piece.end)] += gpus
+
+
+def choice_at(world: World, job: TraceJob, site: int) -> Choice:
+    """The job on that site's hardware, with what it takes to bring its data there."""
+    place = world.sites[site]
+    once_kwh = 0.0 if site == world.home_of(job) else job.transfer_gb * place.transfer_kwh_per_gb / place.pue
+    seconds, kilowatts = job.duration.total_seconds() / place.speed, job.power_watts / 1000 * place.power_factor
+    return Choice(site, seconds, kilowatts, 0.0, 0.0, once_kwh)
+
+
+def arrivals_of(pieces: Sequence[Piece]) -> list[Piece]:
+    """The first piece on each site to which data had to be moved."""
+    moved = sorted((piece for piece in pieces if piece.choice.once_kwh), key=lambda piece: piece.start, reverse=True)
+    return list({piece.choice.site: piece for piece in moved}.values())

@@ -10,14 +10,14 @@ from typing import Protocol
 
 import numpy as np
 
-from daemon.backtest.field import Field, LiveJob
+from daemon.backtest.field import Field, LiveJob, arrivals_of, choice_at
 from daemon.backtest.trace import TraceJob
 from daemon.backtest.world import World, WorldProblem
 from daemon.domain.plan import IntArray, Mode
 from daemon.planner.laxity import least_laxity
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.regret import compare
-from daemon.planner.task import Choice, Offer, Piece, Task
+from daemon.planner.task import Offer, Piece, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 from daemon.planner.together import TIE_SHARE
 from daemon.planner.windows import best_window, prompt_window
@@ -228,7 +228,9 @@ def _is_in(terrain: Terrain, live: LiveJob, cells: Mapping[int, IntArray]) -> bo
 
 
 def _grams(field: Field, pieces: Sequence[Piece]) -> float:
-    return sum(p.choice.power * field.terrain.grams_per_kw(p.choice.site, p.start, p.end) for p in pieces)
+    terrain = field.terrain
+    work = sum(p.choice.power * terrain.grams_per_kw(p.choice.site, p.start, p.end) for p in pieces)
+    return work + sum(p.choice.once_kwh * float(terrain.rate[p.choice.site, terrain.cell(p.start)]) for p in arrivals_of(pieces))
 
 
 def _offer(pieces: Sequence[Piece]) -> Offer:
@@ -245,21 +247,34 @@ def soonest(field: Field, task: Task, now: float) -> Offer:
 
 
 def run_now(jobs: Sequence[TraceJob], world: World) -> dict[str, list[Piece]]:
-    """First come, first served at home: nobody overtakes, each starts as soon as its GPUs are free."""
-    free, clock = world.capacity[0], -math.inf
-    ends: list[tuple[float, int]] = []
+    """First come, first served at each job's home: nobody overtakes, each starts as soon as its GPUs are free."""
+    queues = [_Queue(capacity) for capacity in world.capacity]
     pieces: dict[str, list[Piece]] = {}
     for job in jobs:
-        if job.gpus > world.capacity[0]:
+        home = world.home_of(job)
+        if job.gpus > world.capacity[home]:
             raise WorldProblem(
-                f"job {job.id} needs {job.gpus} GPUs, home {world.sites[0].name} has {world.capacity[0]}: raise the capacity"
+                f"job {job.id} needs {job.gpus} GPUs, home {world.sites[home].name} has {world.capacity[home]}: raise the capacity"
             )
-        clock = max(clock, world.seconds(job.arrival))
-        while ends and (ends[0][0] <= clock or free < job.gpus):
-            end, gpus = heappop(ends)
-            clock, free = max(clock, end), free + gpus
-        finish = clock + job.duration.total_seconds()
-        free -= job.gpus
-        heappush(ends, (finish, job.gpus))
-        pieces[job.id] = [Piece(Choice(0, finish - clock, job.power_watts / 1000, 0.0, 0.0, 0.0), clock, finish)]
+        choice = choice_at(world, job, home)
+        start = queues[home].serve(world.seconds(job.arrival), job.gpus, choice.work)
+        pieces[job.id] = [Piece(choice, start, start + choice.work)]
     return pieces
+
+
+class _Queue:
+    """One home in the baseline: what is free, and the last start, before which nobody may start."""
+
+    def __init__(self, capacity: int) -> None:
+        self._free, self._clock = capacity, -math.inf
+        self._ends: list[tuple[float, int]] = []
+
+    def serve(self, arrival: float, gpus: int, seconds: float) -> float:
+        """When the next in the queue starts."""
+        self._clock = max(self._clock, arrival)
+        while self._ends and (self._ends[0][0] <= self._clock or self._free < gpus):
+            end, given_back = heappop(self._ends)
+            self._clock, self._free = max(self._clock, end), self._free + given_back
+        self._free -= gpus
+        heappush(self._ends, (self._clock + seconds, gpus))
+        return self._clock

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from daemon.backtest.field import Field
+from daemon.backtest.field import Field, arrivals_of
 from daemon.backtest.outlooks import StaticOutlook
 from daemon.backtest.replay import Replay
 from daemon.backtest.trace import TraceJob
@@ -33,6 +33,7 @@ class Score:
     emissions_kg: float
     run_now_kg: float
     hindsight_kg: float
+    transfer_kg: float
     savings_percent: float
     savings_low_percent: float
     savings_high_percent: float
@@ -64,10 +65,11 @@ def score(jobs: Sequence[TraceJob], world: World, replayed: Replay, baseline: Re
         policy=replayed.policy,
         jobs=len(jobs),
         late_jobs=int((ends > due + LATE_TOLERANCE_SECONDS).sum()),
-        energy_kwh=float(sum(_facility_kwh(world, job, replayed.pieces[job.id]) for job in jobs)),
+        energy_kwh=float(sum(_facility_kwh(world, replayed.pieces[job.id]) for job in jobs)),
         emissions_kg=float(actual.sum()) / KILO,
         run_now_kg=float(run_now.sum()) / KILO,
         hindsight_kg=float(best.sum()) / KILO,
+        transfer_kg=sum(_transfer_grams(world, replayed.pieces[job.id]) for job in jobs) / KILO,
         savings_percent=100 * saved / float(run_now.sum()),
         savings_low_percent=low,
         savings_high_percent=high,
@@ -89,7 +91,7 @@ def hindsight_grams(jobs: Sequence[TraceJob], world: World) -> FloatArray:
         task = field.task_of(job)
         at_home = replace(task, choices=task.choices[:1])
         offer = best_offer(at_home, field.terrain, field.free, task.release, task.due)
-        window = [Piece(task.choices[0], task.release, task.release + job.duration.total_seconds())]
+        window = [Piece(task.choices[0], task.release, task.release + task.choices[0].work)]
         grams.append(_grams(world, window if offer is None else offer.pieces))
     return np.array(grams)
 
@@ -102,11 +104,18 @@ def peak_gpus(jobs: Sequence[TraceJob], pieces: Mapping[str, Sequence[Piece]]) -
 
 
 def _grams(world: World, pieces: Sequence[Piece]) -> float:
-    return sum(p.choice.power * world.grams_per_kw(p.choice.site, p.start, p.end) for p in pieces)
+    work = sum(p.choice.power * world.grams_per_kw(p.choice.site, p.start, p.end) for p in pieces)
+    return work + _transfer_grams(world, pieces)
 
 
-def _facility_kwh(world: World, job: TraceJob, pieces: Sequence[Piece]) -> float:
-    return sum(job.power_watts / 1000 * (p.end - p.start) / 3600 * world.sites[p.choice.site].pue for p in pieces)
+def _transfer_grams(world: World, pieces: Sequence[Piece]) -> float:
+    """What moving the job's data emitted, at the rate of the moment it arrived."""
+    return sum(p.choice.once_kwh * world.rate_at(p.choice.site, p.start) for p in arrivals_of(pieces))
+
+
+def _facility_kwh(world: World, pieces: Sequence[Piece]) -> float:
+    work = sum(p.choice.power * (p.end - p.start) / 3600 * world.sites[p.choice.site].pue for p in pieces)
+    return work + sum(p.choice.once_kwh * world.sites[p.choice.site].pue for p in arrivals_of(pieces))
 
 
 def _moved(pieces: Sequence[Piece], baseline: Sequence[Piece]) -> bool:

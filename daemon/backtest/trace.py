@@ -12,6 +12,7 @@ from pathlib import Path
 
 from forecast.timeline import as_utc
 
+# Columns `home`, `sites` (names with spaces between) and `transfer_gb` may follow.
 COLUMNS = ("job_id", "arrival_utc", "duration_hours", "power_watts", "gpus", "deadline_utc", "interruptible")
 
 
@@ -24,7 +25,11 @@ class TraceProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TraceJob:
-    """A job of the past: known at `arrival`, to *end* by `deadline`. `power_watts` is the whole job's component power."""
+    """A job of the past: known at `arrival`, to *end* by `deadline`. `power_watts` is the whole job's component power.
+
+    Duration and power are those on hardware of speed 1 and power factor 1. `home` None is the first site, `sites` empty is any
+    site; `transfer_gb` is what has to be moved where it does not run at home.
+    """
 
     id: str
     arrival: datetime
@@ -33,6 +38,9 @@ class TraceJob:
     gpus: int
     deadline: datetime
     is_interruptible: bool
+    home: str | None = None
+    sites: tuple[str, ...] = ()
+    transfer_gb: float = 0.0
 
     @property
     def energy_kwh(self) -> float:
@@ -41,12 +49,19 @@ class TraceJob:
 
 @dataclass(frozen=True, slots=True)
 class TraceSite:
-    """Where jobs of the replay may run; the first of the sites is home unless one is named. `gpus` None is no limit."""
+    """Where jobs of the replay may run; the first of the sites is home unless one is named. `gpus` None is no limit.
+
+    `speed`: how many times faster than the trace says a job is done here; `power_factor`: times the power it takes here.
+    `transfer_kwh_per_gb`: facility energy.
+    """
 
     name: str
     zone: str
     gpus: int | None
     pue: float = 1.0
+    speed: float = 1.0
+    power_factor: float = 1.0
+    transfer_kwh_per_gb: float = 0.03
 
 
 def read_jobs(path: Path) -> list[TraceJob]:
@@ -87,7 +102,12 @@ def _job(path: Path, line: int, row: Mapping[str, str]) -> TraceJob:
     if deadline <= arrival:
         raise TraceProblem(path, line, f"deadline_utc {row['deadline_utc']} is not after arrival_utc {row['arrival_utc']}")
     interruptible = row["interruptible"].strip() == "1"
-    return TraceJob(row["job_id"].strip(), arrival, timedelta(hours=hours), watts, int(gpus), deadline, interruptible)
+    places = tuple((row.get("sites") or "").split())
+    transfer = _positive(path, line, "transfer_gb", row["transfer_gb"], or_zero=True) if row.get("transfer_gb", "").strip() else 0.0
+    home = (row.get("home") or "").strip() or None
+    return TraceJob(
+        row["job_id"].strip(), arrival, timedelta(hours=hours), watts, int(gpus), deadline, interruptible, home, places, transfer
+    )
 
 
 def _instant(path: Path, line: int, name: str, text: str) -> datetime:
@@ -99,18 +119,22 @@ def _instant(path: Path, line: int, name: str, text: str) -> datetime:
     return as_utc(value) if value.tzinfo else as_utc(datetime.fromisoformat(f"{text.strip()}+00:00"))
 
 
-def _positive(path: Path, line: int, name: str, text: str) -> float:
+def _positive(path: Path, line: int, name: str, text: str, *, or_zero: bool = False) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise TraceProblem(path, line, f"{name} must be a positive number, got {text!r}")
+    if not (math.isfinite(value) and (value > 0 or (or_zero and value == 0))):
+        wanted = "a number of at least 0" if or_zero else "a positive number"
+        raise TraceProblem(path, line, f"{name} must be {wanted}, got {text!r}")
     return value
 
 
 def read_sites(path: Path) -> list[TraceSite]:
-    """The `[[sites]]` of a `lowtide.toml` or a file like it: name, zone, gpus, pue; home first. Raises TraceProblem."""
+    """The `[[sites]]` of a `lowtide.toml` or a file like it, home first. Raises TraceProblem.
+
+    Read are name, zone, gpus, pue, transfer_kwh_per_gb, and for replays only speed and power_factor.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -136,4 +160,16 @@ def _site(path: Path, table: Mapping[str, object]) -> TraceSite:
         raise TraceProblem(path, None, f"site {name}: gpus must be a whole number, got {gpus!r}")
     if not isinstance(pue, int | float) or pue < 1:
         raise TraceProblem(path, None, f"site {name}: pue must be at least 1, got {pue!r}")
-    return TraceSite(name, zone, gpus, float(pue))
+    speed, power, transfer = (
+        _factor(path, name, table, key, default) for key, default in (("speed", 1.0), ("power_factor", 1.0), ("transfer_kwh_per_gb", 0.03))
+    )
+    if speed == 0:
+        raise TraceProblem(path, None, f"site {name}: speed must be above 0")
+    return TraceSite(name, zone, gpus, float(pue), speed, power, transfer)
+
+
+def _factor(path: Path, name: str, table: Mapping[str, object], key: str, default: float) -> float:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise TraceProblem(path, None, f"site {name}: {key} must be a number of at least 0, got {value!r}")
+    return float(value)

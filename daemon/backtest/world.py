@@ -41,12 +41,28 @@ class World:
     def count(self) -> int:
         return int(self.rate.shape[1])
 
+    def home_of(self, job: TraceJob) -> int:
+        """Index of the job's home site."""
+        return 0 if job.home is None else next(row for row, site in enumerate(self.sites) if site.name == job.home)
+
+    def sites_of(self, job: TraceJob) -> list[int]:
+        """Indices of the sites that may run the job and are large enough, home first."""
+        home = self.home_of(job)
+        allowed = [
+            row for row, site in enumerate(self.sites) if (not job.sites or site.name in job.sites) and self.capacity[row] >= job.gpus
+        ]
+        return sorted(allowed, key=lambda row: row != home)
+
     def seconds(self, instant: datetime) -> float:
         return (instant - self.start).total_seconds()
 
     def grams_per_kw(self, site: int, start: float, end: float) -> float:
         """What 1 kW of component power at the site really emitted over [start, end), seconds since the world's start."""
         return self._integral(site, end) - self._integral(site, start)
+
+    def rate_at(self, site: int, x: float) -> float:
+        """Grams per kWh of component energy at the site in the cell of that moment."""
+        return float(self.rate[site, min(int(x // self.step_seconds), self.count - 1)])
 
     def _integral(self, site: int, x: float) -> float:
         cell = min(int(x // self.step_seconds), self.count - 1)
@@ -55,6 +71,7 @@ class World:
 
 def build_world(jobs: Sequence[TraceJob], sites: Sequence[TraceSite], records: Mapping[str, Series], step: timedelta) -> World:
     """All sites on one grid that covers every job's window. Raises WorldProblem where a record does not."""
+    _check_places(jobs, sites)
     needed = [(site, _record(records, site.zone)) for site in sites]
     first, last = min(job.arrival for job in jobs), max(max(job.deadline, job.arrival + job.duration) for job in jobs)
     start = max(record.start for _, record in needed)
@@ -76,6 +93,18 @@ def build_world(jobs: Sequence[TraceJob], sites: Sequence[TraceSite], records: M
     everything = sum(job.gpus for job in jobs)
     capacity = tuple(everything if site.gpus is None else site.gpus for site in sites)
     return World(start, step, tuple(sites), rate, paid, capacity, round(bridged * (step / timedelta(hours=1))))
+
+
+def _check_places(jobs: Sequence[TraceJob], sites: Sequence[TraceSite]) -> None:
+    """Every site that a job names is there, and its home is one that may run it."""
+    names = [site.name for site in sites]
+    for job in jobs:
+        for name in (*job.sites, *([] if job.home is None else [job.home])):
+            if name not in names:
+                raise WorldProblem(f"job {job.id} names the site {name!r}, which is not given: given are {', '.join(names)}")
+        home = names[0] if job.home is None else job.home
+        if job.sites and home not in job.sites:
+            raise WorldProblem(f"job {job.id}: its home {home} is not among its sites {' '.join(job.sites)}: add it, or name another home")
 
 
 def _record(records: Mapping[str, Series], zone: str) -> Series:
