@@ -32,6 +32,7 @@ from daemon.service.grid import SettledGrid
 from daemon.service.observe import Observer
 from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.query import Queries
+from daemon.service.reach import Reach
 from daemon.service.settle import Settler
 from daemon.service.snapshot import Photographer
 from daemon.service.telling import Teller
@@ -126,6 +127,7 @@ class _Parts:
     photographer: Photographer
     budgets: Budgets
     board: Board
+    reach: Reach
     options: PlannerOptions
 
 
@@ -145,7 +147,7 @@ def _parts(settings: Settings, around: Surroundings, store: Store, client: Elect
     planner = settings.planner
     options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
     budgets = Budgets(_budget_rules(settings), places, costs, feed.outlook)
-    return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, budgets, Board(), options)
+    return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, budgets, Board(), Reach(), options)
 
 
 def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
@@ -153,7 +155,7 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
     tick = _tick(parts, after_step)
     grid = SettledGrid(parts.feed.observed, parts.feed.outlook, policy.kind, policy.final_after)
     settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
-    zones = Zones(store, parts.places, parts.feed, clock, policy)
+    zones = Zones(store, parts.places, parts.feed, clock, policy, parts.reach)
     ticker = Ticker(_chores(parts, tick, settler, zones), parts.metrics)
     adviser = Adviser(
         parts.places, parts.costs, parts.board, parts.feed.outlook, partial(parts.recorded.period_means, kind=policy.kind), clock
@@ -170,7 +172,7 @@ def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:
     return Tick(
         store,
         clock,
-        Observer(store, places, clock, policy, after_step),
+        Observer(store, places, clock, policy, parts.reach, after_step),
         parts.photographer,
         partial(plan_fairly, plan=partial(plan, options=parts.options)),
         Committer(store, places),

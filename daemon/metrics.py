@@ -7,7 +7,7 @@ is NaN, never 0. Tick, chores and feed call the methods below; a scrape reads on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
@@ -56,6 +56,10 @@ class Metrics:
             for attempt_state in AttemptState:
                 if attempt_state.is_final:
                     self._attempts.labels(site, attempt_state)
+        self._executor_up = self._gauge("executor_up", "1 while a site's executor can be asked about its attempts, else 0.", "site")
+        for site in sites:
+            self._executor_up.labels(site).set(math.nan)
+        self._left_alone = self._gauge("sites_not_in_settings", "Sites with live attempts that the settings no longer name.")
         self._gpus = self._gauge("site_gpus", "GPUs (or CPU slots) of a site.", "site", "zone")
         self._gpus_busy = self._gauge("site_gpus_busy", "GPUs (or CPU slots) of a site that attempts hold.", "site", "zone")
 
@@ -136,9 +140,13 @@ class Metrics:
         self._samples.set(totals.samples)
         self._sample_grams.set(_or_nan(totals.g_per_sample))
 
-    def show_sites(self, sites: Iterable[SiteView]) -> None:
+    def show_sites(self, sites: Sequence[SiteView]) -> None:
+        self._left_alone.set(sum(site.status == "not-in-settings" for site in sites))
         for site in sites:
-            self._gpus.labels(site.name, site.zone).set(site.gpus)
+            if site.zone is None:
+                continue  # the labels are those of the settings, a closed set
+            self._executor_up.labels(site.name).set(site.status == "up")
+            self._gpus.labels(site.name, site.zone).set(_or_nan(site.gpus))
             self._gpus_busy.labels(site.name, site.zone).set(site.gpus_busy)
             now = site.intensity
             self._intensity.labels(site.zone).set(_or_nan(now.g_per_kwh))

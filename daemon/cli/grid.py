@@ -45,12 +45,21 @@ def zones(
             now["rung"],
             now["source"],
             _age(now["age_seconds"]),
-            f"{site['gpus_busy']}/{site['gpus']}",
+            f"{site['gpus_busy']}/{'?' if site['gpus'] is None else site['gpus']}",
+            site["status"],
         )
         for site in sites
         for now in [site["intensity"]]
     ]
-    say(table("Zones", ("zone", "site", "gCO2e/kWh", "rung", "source", "age", "GPUs busy"), rows, right=("gCO2e/kWh", "age", "GPUs busy")))
+    say(
+        table(
+            "Zones",
+            ("zone", "site", "gCO2e/kWh", "rung", "source", "age", "GPUs busy", "status"),
+            rows,
+            right=("gCO2e/kWh", "age", "GPUs busy"),
+        )
+    )
+    say(*(f"{site['name']}: {site['reason']}" for site in sites if site["reason"] is not None))
 
 
 def _age(seconds: float | None) -> str | None:

@@ -12,10 +12,15 @@ from daemon.store import Writer
 def tell_hold_up(writer: Writer, attempt: Attempt, kind: str, reason: str, now: datetime) -> None:
     """Put the reason on the job; an event of that kind when it begins, not at every tick."""
     job = writer.job(attempt.job_id)
-    told = f"{_opening(attempt)}{reason}"
-    if job.reason == told or job.state.is_final:
+    if is_told(job, attempt, reason) or job.state.is_final:
         return
+    told = f"{_opening(attempt)}{reason}"
     writer.change_job(replace(job, reason=told), None if is_held_up(job, attempt) else Event(job.id, now, kind, told))
+
+
+def is_told(job: Job, attempt: Attempt, reason: str) -> bool:
+    """Whether that very reason stands on the job."""
+    return job.reason == f"{_opening(attempt)}{reason}"
 
 
 def is_held_up(job: Job, attempt: Attempt) -> bool:

@@ -10,10 +10,11 @@ from datetime import datetime
 from daemon.domain.execution import Handle, Observation, ObserverFailure
 from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.states import AttemptState, JobState, advance
-from daemon.service.hold_up import is_held_up, tell_hold_up, tell_it_goes_on
+from daemon.service.hold_up import is_held_up, is_told, tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.progress import Ending, ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
+from daemon.service.reach import NOT_IN_SETTINGS, Reach, out_of_reach
 from daemon.service.work import JobWork
 from daemon.store import Store, Writer
 from forecast.clock import Clock
@@ -27,18 +28,25 @@ RUNNING_STATES = (AttemptState.PENDING, AttemptState.ACTIVE)
 class Observer:
     """Learns what became of the live attempts. Every record is one transaction; observing twice changes nothing."""
 
-    def __init__(self, store: Store, workplaces: Workplaces, clock: Clock, policy: Policy, after_step: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store, workplaces: Workplaces, clock: Clock, policy: Policy, reach: Reach, after_step: Callable[[str], None]
+    ) -> None:
         self._store, self._workplaces, self._clock, self._policy = store, workplaces, clock, policy
-        self._after_step = after_step
+        self._reach, self._after_step = reach, after_step
 
     def observe(self) -> list[Attempt]:
         """Record every change since the last tick; the attempts that ended now."""
         with self._store.read() as reader:
-            attempts = [attempt for attempt in reader.live_attempts() if attempt.state is not AttemptState.LAUNCHING]
+            live = reader.live_attempts()
+            attempts = [attempt for attempt in live if attempt.state is not AttemptState.LAUNCHING]
             runs = {attempt.run_id: reader.run(attempt.run_id) for attempt in attempts}
             held_up = {attempt.id for attempt in attempts if is_held_up(reader.job(attempt.job_id), attempt)}
-        answers = self._ask(attempts, runs)
+        answers, silent = self._ask(attempts, runs)
+        silent |= {attempt.site: NOT_IN_SETTINGS for attempt in live if attempt.site not in self._workplaces}
         self._after_step("observe:asked")
+        self._reach.renew(silent)
+        watched = [attempt for attempt in live if attempt.state is not AttemptState.LAUNCHING or attempt.site not in self._workplaces]
+        self._tell_silence([attempt for attempt in watched if attempt.site in silent], silent)
         ended = []
         for attempt in attempts:
             if attempt.id not in answers:
@@ -50,8 +58,10 @@ class Observer:
                     self._after_step("observe:recorded")
         return ended
 
-    def _ask(self, attempts: list[Attempt], runs: Mapping[str, Run]) -> dict[str, Observation]:
+    def _ask(self, attempts: list[Attempt], runs: Mapping[str, Run]) -> tuple[dict[str, Observation], dict[str, str]]:
+        """Observations by attempt, and by site why there are none."""
         answers: dict[str, Observation] = {}
+        silent: dict[str, str] = {}
         for site in sorted({attempt.site for attempt in attempts}):
             handles = [
                 Handle(attempt.id, runs[attempt.run_id].directory, attempt.native_id) for attempt in attempts if attempt.site == site
@@ -63,7 +73,17 @@ class Observer:
                 answers.update(self._workplaces[site].executor.observe(handles))
             except ObserverFailure as failure:
                 log.warning("observer-failed", extra={"site": site, "reason": str(failure)})
-        return answers
+                silent[site] = out_of_reach(failure)
+        return answers, silent
+
+    def _tell_silence(self, attempts: list[Attempt], silent: Mapping[str, str]) -> None:
+        """Say on the job of each attempt why nothing is known of it; written only where it is news."""
+        with self._store.read() as reader:
+            news = [attempt for attempt in attempts if not is_told(reader.job(attempt.job_id), attempt, silent[attempt.site])]
+        for attempt in news:
+            kind = "executor-out-of-reach" if attempt.site in self._workplaces else "site-unknown"
+            with poisoned_alone("observe", attempt=attempt.id), self._store.write() as writer:
+                tell_hold_up(writer, attempt, kind, silent[attempt.site], self._clock.now())
 
     def _record(self, attempt: Attempt, run: Run, observation: Observation, *, was_held_up: bool) -> Attempt | None:
         """Write down what is new; the attempt if it ended. What cannot be read now is asked for again at the next tick."""

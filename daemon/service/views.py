@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
@@ -268,12 +268,16 @@ class IntensityNow(View):
 
 
 class SiteView(View):
+    """A site, and whether its executor can be asked. Of one that the settings no longer name only what attempts hold is known."""
+
     name: str
-    zone: str
-    gpus: int
+    status: Literal["up", "out-of-reach", "not-in-settings"] = "up"
+    reason: str | None = Field(default=None, description="why it is not up, and what to do")
+    zone: str | None
+    gpus: int | None
     gpus_busy: int
-    hardware: str
-    pue: float
+    hardware: str | None
+    pue: float | None
     admits: list[str]
     intensity: IntensityNow
 

@@ -10,6 +10,7 @@ import numpy as np
 from daemon.domain.errors import NotFound, Rejected
 from daemon.feed import IntensityFeed
 from daemon.service.policy import Policy, Workplaces
+from daemon.service.reach import NOT_IN_SETTINGS, Reach
 from daemon.service.views import IntensityNow, IntensityPoint, IntensityView, SiteView
 from daemon.store import Store
 from forecast.clock import Clock
@@ -22,8 +23,8 @@ LONGEST_ANSWER = timedelta(days=366)
 class Zones:
     """Answers about the zones of the configured sites."""
 
-    def __init__(self, store: Store, workplaces: Workplaces, feed: IntensityFeed, clock: Clock, policy: Policy) -> None:
-        self._store, self._feed, self._clock, self._policy = store, feed, clock, policy
+    def __init__(self, store: Store, workplaces: Workplaces, feed: IntensityFeed, clock: Clock, policy: Policy, reach: Reach) -> None:
+        self._store, self._feed, self._clock, self._policy, self._reach = store, feed, clock, policy, reach
         self._sites = [place.site for place in workplaces.values()]
 
     @property
@@ -31,16 +32,18 @@ class Zones:
         return tuple(sorted({site.zone for site in self._sites}))
 
     def sites(self) -> list[SiteView]:
-        """Every site with what it holds now and how clean its grid is."""
+        """Every site with what it holds now and how clean its grid is; then those that only live attempts still name."""
         now = self._clock.now()
         with self._store.read() as reader:
             busy: Counter[str] = Counter()
             for attempt in reader.live_attempts():
                 busy[attempt.site] += attempt.gpus
         intensity = {zone: self.intensity_now(zone, now) for zone in self.names}
-        return [
+        known = [
             SiteView(
                 name=site.name,
+                status="up" if self._reach.reason(site.name) is None else "out-of-reach",
+                reason=self._reach.reason(site.name),
                 zone=site.zone,
                 gpus=site.gpus,
                 gpus_busy=busy[site.name],
@@ -51,6 +54,7 @@ class Zones:
             )
             for site in self._sites
         ]
+        return known + [_forgotten(name, busy[name]) for name in sorted(set(busy) - {site.name for site in self._sites})]
 
     def intensity_now(self, zone: str, now: datetime) -> IntensityNow:
         outlook = self._feed.outlook(zone, floor_to(now, HOUR), HOUR, 1, now)
@@ -102,6 +106,22 @@ class Zones:
     def _known(self, zone: str) -> None:
         if zone not in self.names:
             raise NotFound("zone", zone, self.names)
+
+
+def _forgotten(name: str, gpus_busy: int) -> SiteView:
+    """A site that the settings no longer name, where attempts were left."""
+    return SiteView(
+        name=name,
+        status="not-in-settings",
+        reason=NOT_IN_SETTINGS,
+        zone=None,
+        gpus=None,
+        gpus_busy=gpus_busy,
+        hardware=None,
+        pue=None,
+        admits=[],
+        intensity=IntensityNow(g_per_kwh=None, rung=None, source=None),
+    )
 
 
 def _points(outlook: ZoneOutlook) -> list[IntensityPoint]:

@@ -17,6 +17,7 @@ RUNGS = (
     (4, "monthly mean", "light-red"),
     (5, "yearly mean", "red"),
 )
+REACH = ((1, "up", "green"), (0, "out of reach", "red"))
 TICK_P95 = "histogram_quantile(0.95, sum by (le, chore) (rate(lowtide_chore_seconds_bucket[10m])))"
 
 
@@ -110,8 +111,23 @@ def _add_jobs(board: dashboard.Dashboard) -> None:
         lines(
             "At risk",
             "short",
-            [("lowtide_plan_late_jobs", "late"), ("lowtide_plan_unplaced_jobs", "no place")],
-            "Jobs that the last plan cannot end before their deadline, or cannot place.",
+            [
+                ("lowtide_plan_late_jobs", "late"),
+                ("lowtide_plan_unplaced_jobs", "no place"),
+                ("increase(lowtide_deadlines_missed_total[1h])", "missed within the hour"),
+            ],
+            "Jobs that the last plan cannot end before their deadline, or cannot place, and deadlines missed.",
+        )
+    )
+    board.with_panel(
+        states("Executors", [("lowtide_executor_up", "{{site}}")], "Whether each site's executor can be asked about its attempts.", REACH)
+    )
+    board.with_panel(
+        lines(
+            "Sites not in the settings",
+            "short",
+            [("lowtide_sites_not_in_settings", "sites")],
+            "Sites that hold live attempts and that the settings no longer name.",
         )
     )
 

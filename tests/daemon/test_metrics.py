@@ -35,6 +35,7 @@ def test_every_label_set_is_there_before_anything_happens() -> None:
     assert seen["lowtide_ladder_falls_total", (("zone", "DE"),)] == 0
     assert seen["lowtide_chore_runs_total", (("chore", "tick"), ("result", "failed"))] == 0
     assert math.isnan(seen["lowtide_intensity_grams_per_kwh", (("zone", "SE"),)])
+    assert math.isnan(seen["lowtide_executor_up", (("site", "umea"),)]), "nobody was asked yet"
 
 
 def test_names_carry_base_units_and_the_prefix() -> None:

@@ -161,7 +161,13 @@ class ScriptedService:
 
     def sites(self) -> list[SiteView]:
         now = IntensityNow(g_per_kwh=23.0, rung="observed", source="Electricity Maps", is_estimated=False, age_seconds=600.0)
-        return [SiteView(name="umea", zone="SE", gpus=8, gpus_busy=1, hardware="a100", pue=1.1, admits=[], intensity=now)]
+        umea = SiteView(name="umea", zone="SE", gpus=8, gpus_busy=1, hardware="a100", pue=1.1, admits=[], intensity=now)
+        nothing = IntensityNow(g_per_kwh=None, rung=None, source=None)
+        left = SiteView(
+            name="lulea", status="not-in-settings", reason="the settings no longer name this site: put it back",
+            zone=None, gpus=None, gpus_busy=2, hardware=None, pue=None, admits=[], intensity=nothing,
+        )  # fmt: skip
+        return [umea, left]
 
     def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView:
         self.asked.append((zone, start, end))

@@ -126,6 +126,12 @@ def test_a_job_is_explained_by_a_sentence_and_its_numbers(lowtide: Lowtide) -> N
     assert json.loads(lowtide("job", "j0", "--json").stdout)["explanation"]["saved_g"] == 371.0
 
 
+def test_zones_shows_which_site_is_out_of_reach_and_why(lowtide: Lowtide) -> None:
+    result = lowtide("zones")
+    for words in ("1/8", "up", "2/?", "not-in-settings", "lulea: the settings no longer name this site: put it back"):
+        assert words in result.stdout
+
+
 def test_budgets_are_shown_with_what_is_spent_and_when_they_open_again(lowtide: Lowtide) -> None:
     result = lowtide("budgets")
     for words in ("ct", "20.0 kg", "17.5 kg", "500 g", "2.00 kg", "2026-12-01 00:00 UTC", "ask"):
