@@ -25,6 +25,7 @@ from jobs.rundir import AttemptFile, RunDirectory
 from jobs.session import Session, log
 from jobs.spec import RunSpec, TrainingWorkload
 from jobs.stopping import StopRequest
+from jobs.team import train_together
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -130,7 +131,9 @@ def _work(session: Session) -> OutcomeKind:
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(session.spec.workload.threads)  # read by torch and numpy when they are imported, not later
     try:
-        if isinstance(session.spec.workload, TrainingWorkload):
+        if session.spec.processes > 1:
+            train_together(session)
+        elif isinstance(session.spec.workload, TrainingWorkload):
             from jobs.ldm.training import train
 
             train(session, session.spec.workload)

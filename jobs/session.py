@@ -15,7 +15,6 @@ from typing import Protocol
 from jobs.errors import StopRequested
 from jobs.rundir import AttemptFile, Phase, ProgressRecord, RunDirectory
 from jobs.spec import RunSpec
-from jobs.stopping import StopRequest
 
 # At most two progress lines a second however fast the steps are, and ever fewer in a long run, which may take weeks.
 PROGRESS_SECONDS = 0.5
@@ -31,6 +30,13 @@ class Meter(Protocol):
     def mark(self, phase: Phase, step: int) -> None: ...
 
 
+class Stop(Protocol):
+    """Whether the attempt should end."""
+
+    @property
+    def requested(self) -> bool: ...
+
+
 class Session:
     """The attempt's link to its run directory. `step` counts what the spec's `total_steps` counts."""
 
@@ -40,7 +46,7 @@ class Session:
         spec: RunSpec,
         attempt: AttemptFile,
         meter: Meter,
-        stop: StopRequest,
+        stop: Stop,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -54,6 +60,15 @@ class Session:
         self._now = now
         self._begun_at = self._reported_at = self._checkpointed_at = monotonic()
         self._reported_step = 0
+
+    @property
+    def stop_requested(self) -> bool:
+        return self._stop.requested
+
+    def book(self, phase: Phase, step: int) -> None:
+        """Other processes do the work and have done `step` steps: what comes next belongs to that phase."""
+        self.step = step
+        self._meter.mark(phase, step)
 
     def leave_if_asked(self) -> None:
         """Raise StopRequested if the attempt should end; call only where nothing would be lost."""
@@ -84,7 +99,7 @@ class Session:
 
         After the last step nothing is left to stop: the work goes on to write its result.
         """
-        stopping = self._stop.requested  # read once: a stop asked for while saving is served after the next step
+        stopping = self._is_stopping()  # asked once: a stop asked for while saving is served after the next step
         if not (stopping or last_step or self._monotonic() - self._checkpointed_at >= self.spec.checkpoint_every_seconds):
             return
         self._meter.mark("checkpoint", self.step)
@@ -93,6 +108,9 @@ class Session:
         self._checkpointed_at = self._monotonic()
         if stopping and not last_step:
             raise StopRequested
+
+    def _is_stopping(self) -> bool:
+        return self._stop.requested
 
     def _write_progress(self, stage: str) -> None:
         elapsed_seconds = self._monotonic() - self._reported_at

@@ -9,11 +9,16 @@ import math
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from jobs.options import EngineOptions as EngineOptions
+from jobs.options import NoiseSchedule as NoiseSchedule
+from jobs.options import Precision as Precision
+from jobs.options import Prediction as Prediction
+from jobs.options import StrictModel as StrictModel
 
 Size = Literal["tiny", "small", "medium", "large"]
 Sampler = Literal["ddim", "pndm", "ddpm"]
-Precision = Literal["float32", "bfloat16"]
 DataClass = Literal["patient-data", "public"]
 
 TRAIN_TIMESTEPS = 1000  # length of the noise schedule; DDPM is only right at its full length
@@ -28,12 +33,6 @@ UNET_CHANNELS: dict[Size, tuple[int, ...]] = {
     "medium": (224, 448, 672),
     "large": (256, 512, 768),
 }
-
-
-class StrictModel(BaseModel):
-    """Unknown fields, NaN and infinity are errors; values never change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSpec(StrictModel):
@@ -118,7 +117,7 @@ class DataSpec(StrictModel):
         return self.data_class or "patient-data"
 
 
-class TrainingWorkload(StrictModel):
+class TrainingWorkload(EngineOptions):
     """VQ-GAN training, then diffusion-UNet training on its latents (encoded once)."""
 
     kind: Literal["training"]
@@ -129,10 +128,27 @@ class TrainingWorkload(StrictModel):
         default=None, ge=1, le=100_000_000, description="optimiser steps of the VQ-GAN; default: iterations / 4, at least 1"
     )
     batch_size: int = Field(default=1, ge=1, le=4096)
-    precision: Precision = "float32"
-    threads: int = Field(default=1, ge=1, le=256)
+    batch_size_per: Literal["run", "device"] = Field(
+        default="run", description="whether several devices share each batch, or have one of batch_size each"
+    )
     seed: int = Field(default=0, ge=0, lt=2**31)
-    backend: Literal["monai-generative", "monai"] = "monai-generative"
+    noise_schedule: NoiseSchedule = NoiseSchedule()
+    prediction: Prediction = Field(default="epsilon", description="what the UNet learns: the noise, or the velocity v")
+    ema_decay: float | None = Field(default=None, gt=0, lt=1, description="samples use a moving average of the UNet's weights")
+    gradient_checkpointing: bool = Field(default=False, description="keep fewer activations and compute them twice: less memory, more work")
+
+    @model_validator(mode="after")
+    def _cosine_needs_v(self) -> Self:
+        if self.noise_schedule.kind == "cosine" and self.prediction == "epsilon":
+            raise ValueError(
+                "prediction: the cosine schedule ends in pure noise, from which predicted noise tells nothing of the image: "
+                "use prediction 'v', or the schedule 'scaled-linear'"
+            )
+        return self
+
+    def global_batch_size(self, processes: int) -> int:
+        """Images in one optimiser step of that many processes, one for each device."""
+        return self.batch_size * (processes if self.batch_size_per == "device" else 1)
 
     @property
     def autoencoder_steps(self) -> int:
@@ -162,7 +178,7 @@ class WeightsSpec(StrictModel):
         return self
 
 
-class SynthesisWorkload(StrictModel):
+class SynthesisWorkload(EngineOptions):
     """Samples 0 .. samples-1, each made exactly once, identical wherever it is made on an equal fingerprint."""
 
     kind: Literal["synthesis"]
@@ -172,10 +188,7 @@ class SynthesisWorkload(StrictModel):
     inference_steps: int = Field(default=200, ge=1, le=TRAIN_TIMESTEPS)
     sampler: Sampler = "ddim"
     batch_size: int = Field(default=1, ge=1, le=4096)
-    precision: Precision = "float32"
-    threads: int = Field(default=1, ge=1, le=256)
     seed: int = Field(default=0, ge=0, lt=2**31)
-    backend: Literal["monai-generative", "monai"] = "monai-generative"
 
     @model_validator(mode="after")
     def _ddpm_only_in_full(self) -> Self:
@@ -238,6 +251,7 @@ class RunSpec(StrictModel):
     samples: SampleRange | None = None
     weights_path: str | None = None
     data_path: str | None = None
+    processes: int = Field(default=1, ge=1, le=1024, description="that train together, one for each device; synthesis has one")
     checkpoint_every_seconds: float = Field(default=30.0, gt=0)
     metering: MeteringSpec = MeteringSpec()
 
@@ -245,6 +259,18 @@ class RunSpec(StrictModel):
     def _complete(self) -> Self:
         if isinstance(self.workload, SynthesisWorkload) and (self.samples is None or self.weights_path is None):
             raise ValueError("a synthesis run needs 'samples' and 'weights_path'")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Self:
+        if isinstance(self.workload, SynthesisWorkload):
+            if self.processes > 1:
+                raise ValueError("processes: a synthesis run has one process: give its samples to several runs instead")
+        elif self.workload.global_batch_size(self.processes) % self.processes:
+            raise ValueError(
+                f"batch_size {self.workload.batch_size} cannot be shared equally by {self.processes} devices: "
+                f"make it a multiple of {self.processes}, or give batch_size_per 'device'"
+            )
         return self
 
     @property

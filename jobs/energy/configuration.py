@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from jobs.energy.flops import Operation
+from jobs.options import EngineOptions
 from jobs.spec import ModelSpec, Precision, Sampler, SynthesisWorkload, TrainingWorkload
 
 # An operation, or a whole synthesised sample: all denoise steps of it, its decoding and its writing.
 Work = Operation | Literal["synthesis"]
+
+# What changes a step's cost beside its size. The order is fixed, so that equal sets are equal tuples.
+Option = Literal["gradient-checkpointing", "channels-last", "compile", "flash-attention"]
 
 _PNDM_EXTRA_EVALUATIONS = 9  # its first steps are Runge-Kutta steps of four evaluations (Liu et al. 2022, arXiv 2202.09778)
 
@@ -27,6 +32,7 @@ class Configuration:
     precision: Precision = "float32"
     threads: int = 1
     evaluations: int = 0
+    options: tuple[Option, ...] = ()
 
     def __str__(self) -> str:
         model = self.model
@@ -34,17 +40,31 @@ class Configuration:
         steps = f" {self.evaluations} evaluations" if self.evaluations else ""
         return (
             f"{self.work}{steps}, {model.dimensions}D {model.size} {shape} f{model.latent_downsampling}, "
-            f"batch {self.batch_size}, {self.precision}, {self.threads} threads"
+            f"batch {self.batch_size}, {self.precision}, {self.threads} threads{''.join(f', {option}' for option in self.options)}"
         )
 
 
-def training_configuration(workload: TrainingWorkload, work: Literal["train", "vqgan"]) -> Configuration:
-    return Configuration(work, workload.model, workload.batch_size, workload.precision, workload.threads)
+def training_configuration(workload: TrainingWorkload, work: Literal["train", "vqgan"], devices: int = 1) -> Configuration:
+    """What each of the devices that train together does in a step: its share of the batch."""
+    share = math.ceil(workload.global_batch_size(devices) / devices)
+    options = _options(workload, workload.gradient_checkpointing)
+    return Configuration(work, workload.model, share, workload.precision, workload.threads, options=options)
 
 
 def synthesis_configuration(workload: SynthesisWorkload) -> Configuration:
     evaluations = network_evaluations(workload.sampler, workload.inference_steps)
-    return Configuration("synthesis", workload.model, workload.batch_size, workload.precision, workload.threads, evaluations)
+    options = _options(workload, gradient_checkpointing=False)
+    return Configuration("synthesis", workload.model, workload.batch_size, workload.precision, workload.threads, evaluations, options)
+
+
+def _options(workload: EngineOptions, gradient_checkpointing: bool) -> tuple[Option, ...]:
+    switches: dict[Option, bool] = {
+        "gradient-checkpointing": gradient_checkpointing,
+        "channels-last": workload.channels_last,
+        "compile": workload.compile,
+        "flash-attention": workload.flash_attention,
+    }
+    return tuple(option for option, on in switches.items() if on)
 
 
 def network_evaluations(sampler: Sampler, inference_steps: int) -> int:

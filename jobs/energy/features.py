@@ -45,14 +45,19 @@ _CACHE_ELEMENTS = 1_500_000  # 6 MB in single precision: what one thread has of 
 
 def features_of(configuration: Configuration, operation: Operation) -> dict[Feature, float]:
     """The features of one step of `operation` with the configuration's model and settings. The dict is shared: do not change it."""
-    return _features(configuration.model, operation, configuration.batch_size, configuration.precision, configuration.threads)
+    checkpointing = "gradient-checkpointing" in configuration.options
+    return _features(
+        configuration.model, operation, configuration.batch_size, configuration.precision, configuration.threads, checkpointing
+    )
 
 
 @lru_cache(maxsize=16384)
-def _features(model: ModelSpec, operation: Operation, batch_size: int, precision: Precision, threads: int) -> dict[Feature, float]:
+def _features(
+    model: ModelSpec, operation: Operation, batch_size: int, precision: Precision, threads: int, gradient_checkpointing: bool
+) -> dict[Feature, float]:
     sums: dict[Feature, float] = dict.fromkeys(FEATURES, 0.0)
     sums["step"] = 1.0
-    for layer, count in passes(model, operation):
+    for layer, count in passes(model, operation, gradient_checkpointing):
         for name, size in _layer_features(layer, model.dimensions, batch_size, precision, threads).items():
             sums[name] += count * size
     return sums

@@ -7,8 +7,8 @@ Follows the construction of `DiffusionModelUNet`, `VQVAE` and `PatchDiscriminato
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jobs.architecture import AutoencoderArchitecture, DiscriminatorArchitecture, UNetArchitecture
@@ -23,7 +23,7 @@ class Layer:
 
     flops counts 2 per multiply-add, of convolutions and matrix products only (as torch's FlopCounterMode does).
     inputs, outputs and weights are numbers of elements. `leading` is a convolution's input channels times its first two
-    sides, by which torch chooses the algorithm on a CPU.
+    sides, by which torch chooses the algorithm on a CPU. `recomputed`: training with gradient checkpointing passes it once more.
     """
 
     kind: Kind
@@ -35,6 +35,7 @@ class Layer:
     kernel: int = 1
     stride: int = 1
     leading: int = 0
+    recomputed: bool = False
 
 
 def unet_layers(net: UNetArchitecture, latent_shape: Shape) -> Iterator[Layer]:
@@ -54,21 +55,22 @@ class _UNetWalk:
         yield _linear(1, first, net.time_channels, input_gradient=False)
         yield _linear(1, net.time_channels, net.time_channels)
         yield _convolution(self._shapes[0], net.latent_channels, first, 3, input_gradient=False)
-        yield from self._down()
-        yield from self._middle()
-        yield from self._up()
+        for level in range(len(net.channels)):
+            yield from _checkpointed(self._down(level))
+        yield from _checkpointed(self._middle())
+        for level in reversed(range(len(net.channels))):
+            yield from _checkpointed(self._up(level))
         yield _convolution(self._shapes[0], first, net.latent_channels, 3)
 
-    def _down(self) -> Iterator[Layer]:
-        width = self._net.channels[0]
-        for level, channels in enumerate(self._net.channels):
-            for _ in range(self._net.residual_blocks):
-                yield from self._residual_block(level, width, channels)
-                width = channels
-                if self._net.attention[level]:
-                    yield from self._attention(level)
-            if level + 1 < len(self._net.channels):
-                yield _convolution(self._shapes[level + 1], channels, channels, 3, stride=2)
+    def _down(self, level: int) -> Iterator[Layer]:
+        width, channels = self._net.channels[max(level - 1, 0)], self._net.channels[level]
+        for _ in range(self._net.residual_blocks):
+            yield from self._residual_block(level, width, channels)
+            width = channels
+            if self._net.attention[level]:
+                yield from self._attention(level)
+        if level + 1 < len(self._net.channels):
+            yield _convolution(self._shapes[level + 1], channels, channels, 3, stride=2)
 
     def _middle(self) -> Iterator[Layer]:
         level, channels = len(self._net.channels) - 1, self._net.channels[-1]
@@ -76,18 +78,17 @@ class _UNetWalk:
         yield from self._attention(level)
         yield from self._residual_block(level, channels, channels)
 
-    def _up(self) -> Iterator[Layer]:
-        width = self._net.channels[-1]
-        for level in reversed(range(len(self._net.channels))):
-            channels, blocks = self._net.channels[level], self._net.residual_blocks + 1
-            for block in range(blocks):
-                last_skip = self._net.channels[max(level - 1, 0)]  # the last skip was made before this level's own blocks
-                yield from self._residual_block(level, width + (last_skip if block == blocks - 1 else channels), channels)
-                width = channels
-                if self._net.attention[level]:
-                    yield from self._attention(level)
-            if level > 0:
-                yield _convolution(self._shapes[level - 1], channels, channels, 3)
+    def _up(self, level: int) -> Iterator[Layer]:
+        width = self._net.channels[min(level + 1, len(self._net.channels) - 1)]
+        channels, blocks = self._net.channels[level], self._net.residual_blocks + 1
+        for block in range(blocks):
+            last_skip = self._net.channels[max(level - 1, 0)]  # the last skip was made before this level's own blocks
+            yield from self._residual_block(level, width + (last_skip if block == blocks - 1 else channels), channels)
+            width = channels
+            if self._net.attention[level]:
+                yield from self._attention(level)
+        if level > 0:
+            yield _convolution(self._shapes[level - 1], channels, channels, 3)
 
     def _residual_block(self, level: int, inputs: int, outputs: int) -> Iterator[Layer]:
         shape = self._shapes[level]
@@ -107,8 +108,19 @@ class _UNetWalk:
             yield Layer("attention", product, positions * (channels + positions), positions * channels, 0)
 
 
+def _checkpointed(block: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers of a block whose inside gradient checkpointing computes twice: all but the last, whose output nobody needs."""
+    *inside, last = block
+    yield from (replace(layer, recomputed=True) for layer in inside)
+    yield last
+
+
 def encoder_layers(net: AutoencoderArchitecture, image_shape: Shape) -> Iterator[Layer]:
     """Image to latent, before the codebook."""
+    return _checkpointed(_encoder(net, image_shape))
+
+
+def _encoder(net: AutoencoderArchitecture, image_shape: Shape) -> Iterator[Layer]:
     shape, width = image_shape, net.image_channels
     stride, kernel, _, _ = net.downsample
     for stage, channels in enumerate(net.channels):
@@ -128,6 +140,10 @@ def codebook_layer(net: AutoencoderArchitecture, image_shape: Shape) -> Layer:
 
 def decoder_layers(net: AutoencoderArchitecture, image_shape: Shape) -> Iterator[Layer]:
     """Quantised latent to image."""
+    return _checkpointed(_decoder(net, image_shape))
+
+
+def _decoder(net: AutoencoderArchitecture, image_shape: Shape) -> Iterator[Layer]:
     stride, kernel = net.upsample[0], net.upsample[1]
     shape = tuple(side // stride ** len(net.channels) for side in image_shape)
     yield _convolution(shape, net.latent_channels, net.channels[-1], 3)

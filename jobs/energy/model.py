@@ -90,11 +90,9 @@ class EnergyModel:
 
     def _training(self, workload: TrainingWorkload, gpus: int) -> _Total:
         """VQ-GAN steps, then UNet steps. Each device takes its part of every batch."""
-        per_device = max(1, math.ceil(workload.batch_size / gpus))
         stages = []
         for work, steps in (("vqgan", workload.autoencoder_steps), ("train", workload.iterations)):
-            configuration = replace(training_configuration(workload, work), batch_size=per_device)  # type: ignore[arg-type]  # a Literal, widened by the loop
-            cost, runs = self._corrected(configuration)
+            cost, runs = self._corrected(training_configuration(workload, work, gpus))  # type: ignore[arg-type]  # a Literal, widened by the loop
             stages.append(_Total(cost.times(steps), runs))
         first, second = stages
         cost = first.cost.plus(second.cost)

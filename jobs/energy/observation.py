@@ -21,7 +21,7 @@ class RunObservation(StrictModel):
 
     `seconds` and `joules` are those of the work phase for `steps` steps, without PUE; start-up is apart, and None on all
     but the run's first part. A micro-batch runs at full size even if the last one keeps few of its samples: `seconds` and
-    `joules` are those of the samples kept.
+    `joules` are those of the samples kept. Of processes that train together, `joules` are those of one.
     """
 
     hardware: str
@@ -66,7 +66,7 @@ def observe_run(
                     configuration=part.configuration,
                     steps=steps,
                     seconds=seconds / part.padding,
-                    joules=joules / part.padding,
+                    joules=joules / part.padding / spec.processes,
                     startup_seconds=first[0],
                     startup_joules=first[1],
                 )
@@ -79,8 +79,8 @@ def _parts(spec: RunSpec, progress: Sequence[ProgressRecord]) -> list[_Part]:
     if isinstance(workload, TrainingWorkload):
         boundary = workload.autoencoder_steps
         return [
-            _Part(training_configuration(workload, "vqgan"), 0, boundary),
-            _Part(training_configuration(workload, "train"), boundary, workload.total_steps),
+            _Part(training_configuration(workload, "vqgan", spec.processes), 0, boundary),
+            _Part(training_configuration(workload, "train", spec.processes), boundary, workload.total_steps),
         ]
     done = max((record.step for record in progress), default=spec.total_steps)
     batches = math.ceil(done / workload.batch_size) if done else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from jobs.energy.configuration import Configuration
@@ -14,7 +14,7 @@ from jobs.energy.hardware import Coefficients, HardwareProfile, MeasuredStep
 
 # Standard deviations of log(real / predicted) that are judgements, not fits. The fitted ones are in the profiles.
 _UNLIKE_DEVICE = 0.7  # a similar device: right within a factor of 2.5 in eight cases of ten
-_UNLIKE_SETTING = 0.35  # another precision or number of threads than was measured
+_UNLIKE_SETTING = 0.35  # another precision, number of threads or way to compute than was measured
 _PER_E_OUTSIDE = 0.15  # for each factor e in FLOPs outside the measured range
 _LEAST_SPREAD = 0.02
 _OTHER_OPERATION = 0.5  # an operation the profile says nothing of, taken from a related one
@@ -116,7 +116,11 @@ class StepPredictor:
             sets = self._coefficients.get((candidate, dimensions))
             if sets:
                 best = min(sets, key=lambda each: (each.precision != configuration.precision, abs(each.threads - configuration.threads)))
-                alike = best.precision == configuration.precision and (best.threads == configuration.threads or self._profile.kind == "gpu")
+                alike = (
+                    best.precision == configuration.precision
+                    and (best.threads == configuration.threads or self._profile.kind == "gpu")
+                    and not set(configuration.options) - {"gradient-checkpointing"}  # its work is counted, the others' gain is not known
+                )
                 return best, extra if alike else math.hypot(extra, _UNLIKE_SETTING)
         raise IncompleteProfile(self._profile.key, operation, dimensions)
 
@@ -135,7 +139,7 @@ class IncompleteProfile(ValueError):
 
 
 def _with_work(configuration: Configuration, operation: Operation) -> Configuration:
-    return Configuration(operation, configuration.model, configuration.batch_size, configuration.precision, configuration.threads)
+    return replace(configuration, work=operation, evaluations=0)
 
 
 def _dot(coefficients: Mapping[Feature, float], features: Mapping[Feature, float]) -> float:

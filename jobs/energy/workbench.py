@@ -13,6 +13,7 @@ from jobs.architecture import architecture_of
 from jobs.energy.configuration import Configuration
 from jobs.energy.flops import Operation
 from jobs.ldm.autoencoder import AutoencoderTraining, encode
+from jobs.ldm.compiling import compile_network
 from jobs.ldm.diffusion import DiffusionTraining, scaling_of
 from jobs.ldm.networks import Backend, build_autoencoder, build_discriminator, build_unet
 from jobs.ldm.runtime import Runtime, prepare_runtime
@@ -42,6 +43,10 @@ class Workbench:
             precision=configuration.precision,
             threads=configuration.threads,
             backend=backend,
+            gradient_checkpointing="gradient-checkpointing" in configuration.options,
+            channels_last="channels-last" in configuration.options,
+            compile="compile" in configuration.options,
+            flash_attention="flash-attention" in configuration.options,
         )
         self._runtime: Runtime = prepare_runtime(self._workload)
         self._draw = np.random.default_rng(0)
@@ -78,13 +83,13 @@ class Workbench:
         return lambda: training.train_step(0)
 
     def _denoising(self) -> Step:
-        unet = self._unet().to(self._runtime.device).eval()
+        unet = self._runtime.place(self._unet()).eval()
         noise = self._latents()
         indices = list(range(len(noise)))
 
         def predict(latents: Tensor, levels: Tensor) -> Tensor:
             with self._runtime.autocast():
-                predicted: Tensor = unet(latents, timesteps=levels)
+                predicted: Tensor = unet(self._runtime.arrange(latents), timesteps=levels)
             return predicted
 
         def begin() -> Denoising:
@@ -101,11 +106,11 @@ class Workbench:
         return step
 
     def _encoding(self) -> Step:
-        autoencoder, images = self._autoencoder().to(self._runtime.device).eval(), self._images()
+        autoencoder, images = self._runtime.place(self._autoencoder()).eval(), self._images()
         return lambda: [encode(autoencoder, image, self._runtime) for image in images]
 
     def _decoding(self) -> Step:
-        autoencoder: Any = self._autoencoder().to(self._runtime.device).eval()
+        autoencoder: Any = self._runtime.place(self._autoencoder()).eval()
         latents = self._latents()
 
         def step() -> Tensor:
@@ -116,14 +121,17 @@ class Workbench:
         return step
 
     def _unet(self) -> nn.Module:
-        return build_unet(architecture_of(self._workload.model).unet, self._backend)
+        unet = build_unet(architecture_of(self._workload.model).unet, self._backend, self._workload.flash_attention)
+        if self._workload.compile:
+            compile_network(unet, self._runtime.device)
+        return unet
 
     def _autoencoder(self) -> nn.Module:
         return build_autoencoder(architecture_of(self._workload.model).autoencoder, self._backend)
 
     def _latents(self) -> Tensor:
         model = self._workload.model
-        return torch.from_numpy(self._random(model.latent_channels, model.latent_shape)).to(self._runtime.device)
+        return self._runtime.arrange(torch.from_numpy(self._random(model.latent_channels, model.latent_shape)))
 
     def _images(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         return self._random(1, self._workload.model.image_shape)

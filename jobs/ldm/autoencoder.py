@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from jobs.ldm.networks import checkpoint_autoencoder_gradients
 from jobs.ldm.randomness import batch_indices, generator
 from jobs.ldm.runtime import Runtime
 from jobs.lean_monai import JukeboxLoss, PatchAdversarialLoss
@@ -30,12 +31,15 @@ class AutoencoderTraining:
     def __init__(
         self, autoencoder: nn.Module, discriminator: nn.Module, images: NDArray[np.float32], workload: TrainingWorkload, runtime: Runtime
     ) -> None:
-        self.autoencoder = autoencoder.to(runtime.device).train()
+        self.autoencoder = runtime.place(autoencoder).train()
+        if workload.gradient_checkpointing:
+            checkpoint_autoencoder_gradients(self.autoencoder)
         self._net: Any = self.autoencoder  # encode, quantize and decode are the libraries' own methods, unknown to nn.Module
-        self._discriminator = discriminator.to(runtime.device).train()
+        self._discriminator = runtime.place(discriminator).train()
         self._images = images
         self._workload = workload
         self._runtime = runtime
+        self._batch_size = workload.global_batch_size(runtime.ranks.count)
         rate = LEARNING_RATE[workload.model.size]
         self._optimiser = torch.optim.Adam(self.autoencoder.parameters(), lr=rate, fused=True)
         self._discriminator_optimiser = torch.optim.Adam(self._discriminator.parameters(), lr=rate, betas=(0.5, 0.999), fused=True)
@@ -47,8 +51,8 @@ class AutoencoderTraining:
         images = self._batch(step)
         reconstruction, encodings, error = self._step_autoencoder(images)
         self._step_discriminator(images, reconstruction)
-        revive_codes(self.autoencoder, encodings, generator(self._workload.seed, "codes", step))
-        return error
+        revive_codes(self.autoencoder, self._runtime.ranks.gather(encodings), generator(self._workload.seed, "codes", step))
+        return self._runtime.ranks.mean(error)
 
     def state(self) -> dict[str, Any]:
         """Everything the next step depends on; the codebook's moving averages are among the autoencoder's buffers."""
@@ -66,10 +70,10 @@ class AutoencoderTraining:
         self._discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
 
     def _batch(self, step: int) -> Tensor:
-        indices = batch_indices(len(self._images), self._workload.batch_size, self._workload.seed, "autoencoder", step)
-        return torch.from_numpy(self._images[indices]).to(self._runtime.device)
+        indices = batch_indices(len(self._images), self._batch_size, self._workload.seed, "autoencoder", step)
+        return self._runtime.arrange(torch.from_numpy(self._images[indices[self._runtime.ranks.rows(self._batch_size)]]))
 
-    def _step_autoencoder(self, images: Tensor) -> tuple[Tensor, Tensor, float]:
+    def _step_autoencoder(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # the discriminator only judges here: without gradients of its own this half of the step costs a third less
         self._discriminator.requires_grad_(False)
         with self._runtime.autocast():
@@ -83,8 +87,9 @@ class AutoencoderTraining:
         loss = error + commitment + SPECTRAL_WEIGHT * self._spectral(reconstruction, images) + ADVERSARIAL_WEIGHT * adversarial
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._runtime.ranks.average_gradients(self.autoencoder.parameters())
         self._optimiser.step()
-        return reconstruction.detach(), encodings.detach().float(), float(error.detach())
+        return reconstruction.detach(), encodings.detach().float(), error
 
     def _step_discriminator(self, images: Tensor, reconstruction: Tensor) -> None:
         self._discriminator.requires_grad_(True)
@@ -95,6 +100,7 @@ class AutoencoderTraining:
         loss = 0.5 * (loss + self._adversarial(on_fake.float(), target_is_real=False, for_discriminator=True))
         self._discriminator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._runtime.ranks.average_gradients(self._discriminator.parameters())
         self._discriminator_optimiser.step()
 
 
@@ -118,7 +124,7 @@ def revive_codes(autoencoder: nn.Module, encodings: Tensor, draw: torch.Generato
 @torch.no_grad()
 def encode(autoencoder: nn.Module, image: NDArray[np.float32], runtime: Runtime) -> NDArray[np.float32]:
     """The quantised latent of one image. One at a time, so that the bits do not depend on how the work was cut."""
-    batch = torch.from_numpy(np.array(image[np.newaxis])).to(runtime.device)
+    batch = runtime.arrange(torch.from_numpy(np.array(image[np.newaxis])))
     with runtime.autocast():
         latent: Tensor = autoencoder.encode_stage_2_inputs(batch)  # type: ignore[operator]  # both libraries' own method
     return np.asarray(latent[0].float().cpu().numpy())

@@ -7,7 +7,8 @@ with `include_fc=False`, as core otherwise adds a projection that the older libr
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,14 @@ from torch import Tensor, nn
 from jobs.architecture import Architecture, AutoencoderArchitecture, DiscriminatorArchitecture, UNetArchitecture
 from jobs.ldm.randomness import generator
 from jobs.lean_monai import core_nets, generative_nets
-
-Backend = Literal["monai-generative", "monai"]
+from jobs.options import Backend as Backend
 
 # Groups of the codebook's moving average. 0.99 (van den Oord et al. 2017) is too slow for runs of a few hundred steps.
 _CODEBOOK_DECAY = 0.9
 
 
-def build_unet(architecture: UNetArchitecture, backend: Backend) -> nn.Module:
-    """The diffusion UNet: `unet(latents, timesteps=...)` predicts the noise."""
+def build_unet(architecture: UNetArchitecture, backend: Backend, flash_attention: bool = False) -> nn.Module:
+    """The diffusion UNet: `unet(latents, timesteps=...)` predicts the noise, or the velocity. Flash attention: `monai` only."""
     nets = _nets(backend)
     shared: dict[str, Any] = {
         "spatial_dims": architecture.dimensions,
@@ -35,7 +35,8 @@ def build_unet(architecture: UNetArchitecture, backend: Backend) -> nn.Module:
         "norm_num_groups": architecture.norm_groups,
     }
     if backend == "monai":
-        return _module(nets.DiffusionModelUNet(channels=architecture.channels, include_fc=False, **shared))
+        core: dict[str, Any] = {"include_fc": False, "use_flash_attention": flash_attention}
+        return _module(nets.DiffusionModelUNet(channels=architecture.channels, **core, **shared))
     return _module(nets.DiffusionModelUNet(num_channels=architecture.channels, **shared))
 
 
@@ -77,15 +78,34 @@ def build_discriminator(architecture: DiscriminatorArchitecture, backend: Backen
     )
 
 
-def build_all(architecture: Architecture, backend: Backend, seed: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+def build_all(
+    architecture: Architecture, backend: Backend, seed: int, flash_attention: bool = False
+) -> tuple[nn.Module, nn.Module, nn.Module]:
     """UNet, autoencoder and discriminator with weights drawn from `seed`; the process's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "weights").initial_seed())
         return (
-            build_unet(architecture.unet, backend),
+            build_unet(architecture.unet, backend, flash_attention),
             build_autoencoder(architecture.autoencoder, backend),
             build_discriminator(architecture.discriminator, backend),
         )
+
+
+def checkpoint_gradients(unet: nn.Module) -> None:
+    """Keep only the activations between the UNet's blocks; those inside are computed anew on the way back (Chen et al. 2016,
+    arXiv 1604.06174). The same losses and gradients, in less memory, for one forward pass more.
+    """
+    from torch.utils.checkpoint import checkpoint  # brings the compiler along: seconds at a start that few need
+
+    for name, block in unet.named_modules():
+        if name == "middle_block" or name.rpartition(".")[0] in ("down_blocks", "up_blocks"):
+            # nothing inside draws random numbers, so there is no generator to put back
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+
+
+def checkpoint_autoencoder_gradients(autoencoder: nn.Module) -> None:
+    """The same for encoder and decoder, each as a whole: both libraries can do it themselves."""
+    autoencoder.use_checkpointing = True  # type: ignore[assignment]  # the libraries' own switch, a plain bool
 
 
 def transfer_unet(weights: dict[str, Tensor], unet: nn.Module) -> None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import warnings
 import zlib
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 import torch
+from torch import Tensor, nn
 
+from jobs.ldm.ranks import Ranks
 from jobs.session import log
 from jobs.spec import SynthesisWorkload, TrainingWorkload
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Where tensors live and in what precision networks are evaluated (parameters and samples stay float32)."""
+    """Where tensors live and how, and in what precision networks are evaluated (parameters and samples stay float32)."""
 
     device: torch.device
     precision: str
     fingerprint: str
+    layout: torch.memory_format = torch.contiguous_format
+    ranks: Ranks = field(default_factory=Ranks)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Around each network evaluation: bfloat16 where the spec asks for it."""
@@ -28,8 +32,19 @@ class Runtime:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def place(self, network: nn.Module) -> nn.Module:
+        """The network on the device, in the layout the spec asks for."""
+        network.to(self.device)
+        if self.layout != torch.contiguous_format:
+            network.to(memory_format=self.layout)  # type: ignore[call-overload]  # torch's own signature leaves it out
+        return network
 
-def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload) -> Runtime:
+    def arrange(self, batch: Tensor) -> Tensor:
+        """A batch of images or latents on the device, in that layout."""
+        return batch.to(self.device).contiguous(memory_format=self.layout)
+
+
+def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload, ranks: Ranks = Ranks()) -> Runtime:  # noqa: B008  it never changes
     """Make this process compute the same bits every time: fixed threads, no TF32, no autotuning, deterministic kernels."""
     torch.set_num_threads(workload.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -39,8 +54,8 @@ def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload) -> Runtime:
     # use_deterministic_algorithms, without its import of the compiler, which takes seconds.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid, 5 % of a small step
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    runtime = Runtime(device, workload.precision, _fingerprint(workload, device))
+    device = torch.device("cuda", ranks.rank) if torch.cuda.is_available() else torch.device("cpu")
+    runtime = Runtime(device, workload.precision, _fingerprint(workload, device), _layout(workload), ranks)
     log.info("runtime: %s", runtime.fingerprint)
     return runtime
 
@@ -55,8 +70,15 @@ def library_versions() -> dict[str, str]:
 def _fingerprint(workload: TrainingWorkload | SynthesisWorkload, device: torch.device) -> str:
     """Equal fingerprints promise equal bytes; the text is for people and for equality, never parsed."""
     libraries = " ".join(f"{name}={number}" for name, number in library_versions().items())
-    settings = f"threads={workload.threads} precision={workload.precision} compile=no"
+    settings = f"threads={workload.threads} precision={workload.precision} compile={'inductor' if workload.compile else 'no'}"
+    settings += " layout=channels-last" * workload.channels_last + " attention=flash" * workload.flash_attention
     return f"{libraries} backend={workload.backend} {_arithmetic(device)} {settings}"
+
+
+def _layout(workload: TrainingWorkload | SynthesisWorkload) -> torch.memory_format:
+    if not workload.channels_last:
+        return torch.contiguous_format
+    return torch.channels_last if workload.model.dimensions == 2 else torch.channels_last_3d
 
 
 def _arithmetic(device: torch.device) -> str:

@@ -22,13 +22,12 @@ import torch
 from torch import Tensor
 
 from jobs.ldm.networks import Backend
+from jobs.ldm.noise import noise_from_velocity, training_schedule
 from jobs.ldm.randomness import generator
 from jobs.lean_monai import core_schedulers, generative_schedulers
-from jobs.spec import TRAIN_TIMESTEPS, Sampler
+from jobs.spec import TRAIN_TIMESTEPS, NoiseSchedule, Prediction, Sampler
 
-BETA_START, BETA_END = 0.0015, 0.0195  # scaled linear, Pinaya et al. 2022 (arXiv 2209.07162)
-
-Denoiser = Callable[[Tensor, Tensor], Tensor]  # (latents, level of each sample) -> predicted noise
+Denoiser = Callable[[Tensor, Tensor], Tensor]  # (latents, level of each sample) -> predicted noise or velocity
 _RESPACED = "lowtide_respaced"
 
 
@@ -38,14 +37,26 @@ class Denoising:
     `advance` costs one network evaluation; `evaluations` is how many there are (PNDM needs nine more than its steps).
     """
 
-    def __init__(self, noise: Tensor, sampler: Sampler, steps: int, backend: Backend, seed: int, indices: list[int]) -> None:
+    def __init__(
+        self,
+        noise: Tensor,
+        sampler: Sampler,
+        steps: int,
+        backend: Backend,
+        seed: int,
+        indices: list[int],
+        schedule: NoiseSchedule = NoiseSchedule(),  # noqa: B008  it never changes
+        prediction: Prediction = "epsilon",
+    ) -> None:
         self.latents = noise
         self.position = 0
         self._sampler = sampler
         self._seed = seed
         self._indices = indices
+        self._prediction = prediction
         self._levels = _levels(sampler, steps)
-        self._scheduler = _scheduler(sampler, steps, backend, self._levels)
+        self._signal = training_schedule(schedule)[self._levels]
+        self._scheduler = _scheduler(sampler, steps, backend, self._signal)
         self._timesteps: list[int] = self._scheduler.timesteps.tolist()
 
     @property
@@ -60,8 +71,11 @@ class Denoising:
         """Evaluate the network once and take the sampler's step."""
         timestep = self._timesteps[self.position]
         level = self._levels[timestep].to(self.latents.device).expand(len(self.latents))
-        predicted_noise = denoiser(self.latents, level).float()
-        self.latents = self._step(predicted_noise, timestep)
+        predicted = denoiser(self.latents, level).float()
+        if self._prediction == "v":
+            # before the sampler: PNDM adds up predictions of several levels, which only noise allows
+            predicted = noise_from_velocity(predicted, self.latents, self._signal[timestep].to(self.latents.device))
+        self.latents = self._step(predicted, timestep)
         self.position += 1
 
     def _step(self, predicted_noise: Tensor, timestep: int) -> Tensor:
@@ -101,18 +115,6 @@ class Denoising:
             self._scheduler.ets = [_to(each, device) for each in state["ets"]]
 
 
-def training_schedule() -> Tensor:
-    """Share of signal (cumulative product of alpha) at each of the training levels, float32."""
-    betas = torch.linspace(BETA_START**0.5, BETA_END**0.5, TRAIN_TIMESTEPS, dtype=torch.float64) ** 2
-    return torch.cumprod(1 - betas, dim=0).float()
-
-
-def add_noise(latents: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
-    """Latents at the given training levels (DDPM, Ho et al. 2020, equation 4); one level per sample."""
-    signal = training_schedule().to(latents.device)[levels].reshape(-1, *[1] * (latents.ndim - 1))
-    return signal.sqrt() * latents + (1 - signal).sqrt() * noise
-
-
 def _levels(sampler: Sampler, steps: int) -> Tensor:
     """The training levels a sampler visits, cleanest first: evenly from the first to the last, both included.
 
@@ -125,13 +127,13 @@ def _levels(sampler: Sampler, steps: int) -> Tensor:
     return torch.cat([levels, levels[-1:]]) if sampler == "pndm" else levels
 
 
-def _scheduler(sampler: Sampler, steps: int, backend: Backend, levels: Tensor) -> Any:
+def _scheduler(sampler: Sampler, steps: int, backend: Backend, signal: Tensor) -> Any:
     """The library's scheduler on the schedule that contains just those levels. Latents are not images: nothing is clipped."""
     schedulers = _schedulers(backend)
     common: dict[str, Any] = {
-        "num_train_timesteps": len(levels),
+        "num_train_timesteps": len(signal),
         "schedule": _RESPACED,
-        "signal": training_schedule()[levels],
+        "signal": signal,
     }
     if sampler == "pndm":
         scheduler = schedulers.PNDMScheduler(set_alpha_to_one=True, **common)

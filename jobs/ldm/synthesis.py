@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jobs.errors import BadInput
 from jobs.ldm.checkpoint import Checkpoints, State, file_digest
+from jobs.ldm.compiling import compile_network
 from jobs.ldm.diffusion import LatentScaling
 from jobs.ldm.randomness import normal
 from jobs.ldm.runtime import Runtime, prepare_runtime
@@ -36,6 +37,7 @@ def synthesise(session: Session, workload: SynthesisWorkload) -> None:
     runtime = prepare_runtime(workload)
     path = Path(session.spec.weights_path)
     weights = load_weights(path, workload.model)
+    _check_sampler(weights, workload, path)
     _SynthesisRun(session, workload, runtime, weights, session.spec.samples, file_digest(path)).make_missing()
 
 
@@ -48,6 +50,12 @@ def _check_range(samples: SampleRange, workload: SynthesisWorkload) -> None:
             raise BadInput(f"samples: {name} is {boundary}, which is no multiple of batch_size {workload.batch_size}")
 
 
+def _check_sampler(weights: Weights, workload: SynthesisWorkload, path: Path) -> None:
+    """PNDM starts with long steps from the last level, where the cosine schedule has no signal to start from. Raises BadInput."""
+    if workload.sampler == "pndm" and weights.schedule.kind == "cosine":
+        raise BadInput(f"weights {path} were trained with the cosine noise schedule, on which PNDM gives noise: use sampler 'ddim'")
+
+
 class _SynthesisRun:
     def __init__(
         self, session: Session, workload: SynthesisWorkload, runtime: Runtime, weights: Weights, samples: SampleRange, weights_digest: str
@@ -58,9 +66,11 @@ class _SynthesisRun:
         self._weights = weights
         self._samples = samples
         self._scaling = LatentScaling(weights.latent_means, weights.latent_factor)
-        unet, autoencoder = load_networks(weights, workload.model, workload.backend)
-        self._unet: nn.Module = unet.to(runtime.device)
-        self._autoencoder: nn.Module = autoencoder.to(runtime.device)
+        unet, autoencoder = load_networks(weights, workload.model, workload.backend, workload.flash_attention)
+        self._unet = runtime.place(unet)
+        if workload.compile:
+            compile_network(self._unet, runtime.device, session.directory.cache)
+        self._autoencoder = runtime.place(autoencoder)
         self._checkpoints = Checkpoints(session.directory.checkpoints)
         # a half-made micro-batch may only be continued where it would have come out the same
         self._configuration = {"workload": workload.model_dump(mode="json"), "weights": weights_digest, "fingerprint": runtime.fingerprint}
@@ -117,16 +127,19 @@ class _SynthesisRun:
         shape = (model.latent_channels, *model.latent_shape)
         indices = self._members(batch)
         noise = torch.stack([normal(shape, seed, "sample", index, 0) for index in indices]).to(self._runtime.device)
-        return Denoising(noise, self._workload.sampler, self._workload.inference_steps, self._workload.backend, seed, indices)
+        steps, backend = self._workload.inference_steps, self._workload.backend
+        schedule, prediction = self._weights.schedule, self._weights.prediction
+        return Denoising(noise, self._workload.sampler, steps, backend, seed, indices, schedule, prediction)
 
     def _predict_noise(self, latents: Tensor, levels: Tensor) -> Tensor:
         with self._runtime.autocast():
-            predicted: Tensor = self._unet(latents, timesteps=levels)
+            predicted: Tensor = self._unet(self._runtime.arrange(latents), timesteps=levels)
         return predicted
 
     def _decode(self, latents: Tensor) -> Tensor:
         with self._runtime.autocast():
-            images: Tensor = self._autoencoder.decode_stage_2_outputs(self._scaling.restore(latents))  # type: ignore[operator]  # not in nn.Module
+            restored = self._runtime.arrange(self._scaling.restore(latents))
+            images: Tensor = self._autoencoder.decode_stage_2_outputs(restored)  # type: ignore[operator]  # not in nn.Module
         return images.float().cpu()
 
     def _write(self, index: int, image: Tensor) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,34 +19,57 @@ from torch import nn
 from jobs.architecture import architecture_of
 from jobs.data.cache import ArrayCache
 from jobs.data.training_set import TrainingSet, load_training_set
-from jobs.errors import BadInput, RunError
+from jobs.errors import BadInput, RunError, StopRequested
 from jobs.ldm.autoencoder import AutoencoderTraining, encode
 from jobs.ldm.checkpoint import Checkpoints, State
+from jobs.ldm.compiling import compile_network, require_compiler
 from jobs.ldm.diffusion import DiffusionTraining, LatentScaling, scaling_of
 from jobs.ldm.networks import build_all
+from jobs.ldm.ranks import Ranks
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.weights import Weights, save_weights
 from jobs.session import Session, log
 from jobs.spec import TrainingWorkload
 
+T = TypeVar("T")
 
-def train(session: Session, workload: TrainingWorkload) -> None:
+
+def train(session: Session, workload: TrainingWorkload, ranks: Ranks = Ranks()) -> None:  # noqa: B008  it never changes
     """Run or resume the training of the session's run directory. Raises RunError, StopRequested."""
-    runtime = prepare_runtime(workload)
+    runtime = prepare_runtime(workload, ranks)
+    if workload.compile:
+        require_compiler(runtime.device)  # now, not after hours of VQ-GAN training
     checkpoints = Checkpoints(session.directory.checkpoints)
-    state = checkpoints.newest_sound()
+    state = _first_one_then_all(ranks, checkpoints.newest_sound)
     if state is not None:
         session.step = state["step"]  # already true if a stop comes while the data is read
-    data = load_training_set(
-        workload.data, session.spec.data_path, workload.model, session.directory.cache, between_images=session.leave_if_asked
-    )
+    data = _first_one_then_all(ranks, lambda: _training_set(session, workload))
     log.info("training on %d images of %d patients (%s)", len(data.images), data.patients, workload.data.effective_class)
     run = _TrainingRun(session, workload, runtime, data, checkpoints)
     run.check_configuration(state)
     autoencoder = run.train_autoencoder(state)
-    latents = run.latents(autoencoder)
+    latents = _first_one_then_all(ranks, lambda: run.latents(autoencoder))
     unet = run.train_unet(state, autoencoder, latents)
-    run.write_weights(autoencoder, unet, latents)
+    if ranks.rank == 0:
+        run.write_weights(autoencoder, unet, latents)
+
+
+def _training_set(session: Session, workload: TrainingWorkload) -> TrainingSet:
+    folder, leave = session.directory.cache, session.leave_if_asked
+    return load_training_set(workload.data, session.spec.data_path, workload.model, folder, between_images=leave)
+
+
+def _first_one_then_all(ranks: Ranks, make: Callable[[], T]) -> T:
+    """What rank 0 makes and leaves on disk, the others then find there. What it raises ends them, too."""
+    failure: Exception | None = None
+    if ranks.rank == 0:
+        try:
+            made = make()
+        except Exception as raised:  # noqa: BLE001  raised again below
+            failure = raised
+    if not ranks.all_agree(failure is None):
+        raise failure or StopRequested
+    return made if ranks.rank == 0 else make()
 
 
 @dataclass(frozen=True)
@@ -63,16 +87,21 @@ class _TrainingRun:
         self._workload = workload
         self._runtime = runtime
         self._data = data
-        self._unet, self._autoencoder, self._discriminator = build_all(architecture_of(workload.model), workload.backend, workload.seed)
+        networks = build_all(architecture_of(workload.model), workload.backend, workload.seed, workload.flash_attention)
+        self._unet, self._autoencoder, self._discriminator = networks
         # what the numbers in a checkpoint depend on; threads and machine may differ between attempts, at the price of the last bits
-        self._configuration = workload.model_dump(mode="json", exclude={"threads", "data"}) | {"data": data.key}
+        own = {"data": data.key, "batch_size": workload.global_batch_size(runtime.ranks.count)}
+        self._configuration = workload.model_dump(mode="json", exclude={"threads", "data", "batch_size_per"}) | own
 
     def check_configuration(self, state: State | None) -> None:
-        """A checkpoint of other settings or other data must not be continued. Raises BadInput naming what differs."""
-        if state is None or state["configuration"] == self._configuration:
+        """A checkpoint of other settings or other data must not be continued. Raises BadInput naming what differs.
+
+        A setting that the checkpoint does not name is younger than it, and the jobs of before could not ask for it.
+        """
+        saved = {} if state is None else state["configuration"]
+        changed = {name: value for name, value in self._configuration.items() if saved.get(name, value) != value}
+        if not changed:
             return
-        saved = state["configuration"]
-        changed = {name: value for name, value in self._configuration.items() if saved.get(name) != value}
         different = ", ".join(f"{name} {saved.get(name)} -> {value}" for name, value in changed.items())
         raise BadInput(f"the checkpoints here are of another configuration ({different}): start this job in a new run directory")
 
@@ -113,6 +142,8 @@ class _TrainingRun:
         if state is not None and state["stage"] == "diffusion":
             training.restore(state["training"])
             done = state["step"] - before
+        if self._workload.compile and done < steps:
+            compile_network(self._unet, self._runtime.device, self._session.directory.cache)
         self._session.begin(before + done, f"diffusion: step {done} of {steps}")
 
         def save() -> None:
@@ -122,7 +153,7 @@ class _TrainingRun:
             loss = self._sound("diffusion", step, training.train_step(step))
             self._session.advance(before + step + 1, f"diffusion: step {step + 1} of {steps}, loss {loss:.4f}")
             self._session.checkpoint_if_due(save, last_step=step + 1 == steps)
-        return self._unet
+        return training.finished_unet()
 
     def write_weights(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents) -> None:
         patients_data = self._workload.data.effective_class == "patient-data"
@@ -139,6 +170,9 @@ class _TrainingRun:
             patients=self._data.patients,
             images=len(self._data.images),
             iterations=self._workload.iterations,
+            noise_schedule=self._workload.noise_schedule.model_dump(mode="json"),
+            prediction=self._workload.prediction,
+            ema_decay=self._workload.ema_decay,
         )
         save_weights(self._session.directory.weights_file, weights)
         log.info("weights written after %d VQ-GAN and %d diffusion steps", self._workload.autoencoder_steps, self._workload.iterations)

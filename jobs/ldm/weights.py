@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from jobs.architecture import architecture_of
@@ -17,14 +18,18 @@ from jobs.errors import BadInput
 from jobs.ldm.checkpoint import save_tensors
 from jobs.ldm.networks import Backend, build_autoencoder, build_unet, transfer_unet
 from jobs.ldm.runtime import library_versions
-from jobs.spec import ModelSpec
+from jobs.spec import ModelSpec, NoiseSchedule, Prediction
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Trained weights and their papers. `data_class` is "derived-from-patient-data" or "public": whether they may travel."""
+    """Trained weights and their papers. `data_class` is "derived-from-patient-data" or "public": whether they may travel.
+
+    Noise schedule and prediction belong to the weights: whoever samples from them cannot choose others. Weights of before
+    they were recorded were trained with the defaults. `ema_decay`: the UNet is the moving average of the training's.
+    """
 
     model: dict[str, Any]  # ModelSpec as JSON values
     backend: Backend
@@ -38,6 +43,13 @@ class Weights:
     patients: int
     images: int
     iterations: int
+    noise_schedule: dict[str, Any] = field(default_factory=dict)  # NoiseSchedule as JSON values
+    prediction: Prediction = "epsilon"
+    ema_decay: float | None = None
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        return NoiseSchedule.model_validate(self.noise_schedule)
 
 
 def save_weights(path: Path, weights: Weights) -> None:
@@ -59,13 +71,15 @@ def load_weights(path: Path, model: ModelSpec) -> Weights:
         raise BadInput(f"weights {path} are not in the format this version writes ({_FORMAT}): train them again")
     weights = Weights(**{name: value for name, value in content.items() if name not in ("format", "versions")})
     _check_model(path, weights.model, model.model_dump(mode="json"))
+    _check_noise(path, weights)
     return weights
 
 
-def load_networks(weights: Weights, model: ModelSpec, backend: Backend) -> tuple[nn.Module, nn.Module]:
+def load_networks(weights: Weights, model: ModelSpec, backend: Backend, flash_attention: bool = False) -> tuple[nn.Module, nn.Module]:
     """UNet and autoencoder with these weights, ready to evaluate, in the library the job asks for. Raises BadInput."""
     architecture = architecture_of(model)
-    unet, autoencoder = build_unet(architecture.unet, backend), build_autoencoder(architecture.autoencoder, backend)
+    unet = build_unet(architecture.unet, backend, flash_attention)
+    autoencoder = build_autoencoder(architecture.autoencoder, backend)
     if weights.backend == backend:
         unet.load_state_dict(weights.unet)
     elif backend == "monai":
@@ -78,6 +92,17 @@ def load_networks(weights: Weights, model: ModelSpec, backend: Backend) -> tuple
 
 def _plain(weights: Weights) -> dict[str, Any]:
     return asdict(weights) | {"autoencoder": weights.autoencoder, "unet": weights.unet}  # asdict copies; the tensors need no copy
+
+
+def _check_noise(path: Path, weights: Weights) -> None:
+    """Whether this version knows how the weights were trained. Raises BadInput."""
+    try:
+        known = weights.schedule is not None and weights.prediction in get_args(Prediction)
+    except ValidationError:
+        known = False
+    if not known:
+        trained = f"noise schedule {weights.noise_schedule}, prediction {weights.prediction!r}"
+        raise BadInput(f"weights {path} were trained in a way that this version does not know ({trained}): use the version that made them")
 
 
 def _check_model(path: Path, trained: dict[str, Any], asked: dict[str, Any]) -> None:

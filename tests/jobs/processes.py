@@ -21,7 +21,7 @@ from jobs.spec import RunSpec
 from jobs.stopping import StopRequest
 
 _TIMEOUT_SECONDS = 120.0
-_PRELOADED = [
+PRELOADED = [
     "jobs.ldm.training",
     "jobs.ldm.synthesis",
     "generative.networks.nets",
@@ -78,7 +78,7 @@ class Worker:
     def __init__(self, directory: RunDirectory, largest_file_bytes: int | None = None) -> None:
         self.stderr_file = directory.path.with_name(f"{directory.path.name}.stderr.txt")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
+        context.set_forkserver_preload(PRELOADED)
         self._process: ForkServerProcess = context.Process(target=_enter, args=(directory.path, self.stderr_file, largest_file_bytes))
         self._process.start()
 

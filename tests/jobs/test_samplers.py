@@ -10,20 +10,29 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from jobs.ldm.networks import Backend
+from jobs.ldm.noise import add_noise, training_schedule
 from jobs.ldm.randomness import normal
-from jobs.ldm.samplers import Denoising, add_noise, training_schedule
-from jobs.spec import Sampler, SynthesisWorkload
+from jobs.ldm.samplers import Denoiser, Denoising
+from jobs.spec import NoiseSchedule, Prediction, Sampler, SynthesisWorkload
 from tests.jobs.processes import synthesis
 
 TRUE_DEVIATION = 0.10
 BACKENDS: tuple[Backend, ...] = ("monai-generative", "monai")
 SIGNAL = training_schedule()
+SCHEDULES = {kind: NoiseSchedule.model_validate({"kind": kind}) for kind in ("scaled-linear", "linear", "cosine")}
 
 
-def exact_denoiser(latents: Tensor, levels: Tensor) -> Tensor:
-    """The expected noise in x = sqrt(a) x0 + sqrt(1-a) noise, where x0 is normal with the true deviation."""
-    signal = SIGNAL[levels].reshape(-1, 1, 1, 1)
-    return latents * (1 - signal).sqrt() / (signal * TRUE_DEVIATION**2 + 1 - signal)
+def exact_denoiser(schedule: NoiseSchedule, prediction: Prediction) -> Denoiser:
+    """The expected noise (or velocity) in x = sqrt(a) x0 + sqrt(1-a) noise, where x0 is normal with the true deviation."""
+    signals = training_schedule(schedule)
+
+    def denoise(latents: Tensor, levels: Tensor) -> Tensor:
+        signal = signals[levels].reshape(-1, 1, 1, 1)
+        shrunk = latents / (signal * TRUE_DEVIATION**2 + 1 - signal)
+        noise, clean = shrunk * (1 - signal).sqrt(), shrunk * signal.sqrt() * TRUE_DEVIATION**2
+        return noise if prediction == "epsilon" else signal.sqrt() * noise - (1 - signal).sqrt() * clean
+
+    return denoise
 
 
 def nonlinear_denoiser(latents: Tensor, levels: Tensor) -> Tensor:
@@ -31,37 +40,64 @@ def nonlinear_denoiser(latents: Tensor, levels: Tensor) -> Tensor:
     return torch.tanh(latents) * (1 + levels.reshape(-1, 1, 1, 1) / 1000)
 
 
-def run(denoising: Denoising) -> Tensor:
+def run(denoising: Denoising, denoiser: Denoiser = exact_denoiser(NoiseSchedule(), "epsilon")) -> Tensor:  # noqa: B008
     while not denoising.finished:
-        denoising.advance(exact_denoiser)
+        denoising.advance(denoiser)
     return denoising.latents
 
 
 def start(
-    sampler: Sampler, steps: int, backend: Backend = "monai-generative", indices: tuple[int, ...] = (0, 1), side: int = 48
+    sampler: Sampler,
+    steps: int,
+    backend: Backend = "monai-generative",
+    indices: tuple[int, ...] = (0, 1),
+    side: int = 48,
+    schedule: NoiseSchedule = NoiseSchedule(),  # noqa: B008  it never changes
+    prediction: Prediction = "epsilon",
 ) -> Denoising:
     noise = torch.stack([normal((1, side, side), 3, "sample", index, 0) for index in indices])
-    return Denoising(noise, sampler, steps, backend, 3, list(indices))
+    return Denoising(noise, sampler, steps, backend, 3, list(indices), schedule, prediction)
 
 
 # What a sampler of n steps gives for data of deviation 0.10; every one of these also holds for the libraries' usual step counts.
+EXPECTED: list[tuple[Sampler, int, float, float]] = [
+    ("ddim", 1000, 0.088, 0.102),
+    ("ddim", 600, 0.085, 0.102),  # 1000 is no multiple of 600: the libraries alone would begin at level 599
+    ("ddim", 200, 0.080, 0.102),
+    ("ddim", 50, 0.065, 0.102),
+    ("pndm", 1000, 0.093, 0.107),
+    ("pndm", 200, 0.093, 0.107),
+    ("pndm", 50, 0.093, 0.108),
+    ("pndm", 20, 0.093, 0.107),
+    ("ddpm", 1000, 0.082, 0.102),
+]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(
-    ("sampler", "steps", "lowest", "highest"),
-    [
-        ("ddim", 1000, 0.088, 0.102),
-        ("ddim", 600, 0.085, 0.102),  # 1000 is no multiple of 600: the libraries alone would begin at level 599
-        ("ddim", 200, 0.080, 0.102),
-        ("ddim", 50, 0.065, 0.102),
-        ("pndm", 1000, 0.093, 0.107),
-        ("pndm", 200, 0.093, 0.107),
-        ("pndm", 50, 0.093, 0.108),
-        ("pndm", 20, 0.093, 0.107),
-        ("ddpm", 1000, 0.082, 0.102),
-    ],
-)
+@pytest.mark.parametrize(("sampler", "steps", "lowest", "highest"), EXPECTED)
 def test_samples_have_the_deviation_of_the_data(sampler: Sampler, steps: int, lowest: float, highest: float, backend: Backend) -> None:
     deviation = float(run(start(sampler, steps, backend)).std())
+    assert lowest < deviation < highest
+
+
+OTHER_NOISE = [("scaled-linear", "v"), ("linear", "epsilon"), ("linear", "v"), ("cosine", "v")]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "lowest", "highest", "kind", "prediction"),
+    [
+        (*expected, *noise)
+        for expected in EXPECTED
+        for noise in OTHER_NOISE
+        if (expected[0], noise[0]) != ("pndm", "cosine")  # refused: see below
+    ],
+)
+def test_other_noise_schedules_and_the_velocity_give_it_too(
+    sampler: Sampler, steps: int, lowest: float, highest: float, kind: str, prediction: Prediction
+) -> None:
+    schedule = SCHEDULES[kind]
+    denoising = start(sampler, steps, schedule=schedule, prediction=prediction)
+    deviation = float(run(denoising, exact_denoiser(schedule, prediction)).std())
     assert lowest < deviation < highest
 
 
@@ -99,9 +135,14 @@ def test_pndm_costs_nine_evaluations_more_than_its_steps() -> None:
 
 def test_added_noise_keeps_unit_variance_at_every_level() -> None:
     levels = torch.tensor([0, 250, 999])
-    noisy = add_noise(torch.ones(3, 1, 4, 4), torch.ones(3, 1, 4, 4), levels)
+    noisy = add_noise(torch.ones(3, 1, 4, 4), torch.ones(3, 1, 4, 4), SIGNAL[levels])
     expected = SIGNAL[levels].sqrt() + (1 - SIGNAL[levels]).sqrt()
     torch.testing.assert_close(noisy[:, 0, 0, 0], expected)
+
+
+def test_pndm_is_no_sampler_for_the_cosine_schedule_which_is_why_it_is_refused() -> None:
+    denoising = start("pndm", 50, schedule=SCHEDULES["cosine"], prediction="v")
+    assert float(run(denoising, exact_denoiser(SCHEDULES["cosine"], "v")).std()) > 10 * TRUE_DEVIATION
 
 
 @pytest.mark.parametrize("steps", [50, 200, 999])

@@ -14,7 +14,7 @@ from jobs.architecture import architecture_of
 from jobs.energy.flops import OPERATIONS, sample_flops
 from jobs.ldm.autoencoder import AutoencoderTraining
 from jobs.ldm.diffusion import DiffusionTraining, scaling_of
-from jobs.ldm.networks import Backend, build_all, build_autoencoder, build_discriminator, build_unet
+from jobs.ldm.networks import Backend, build_all, build_autoencoder, build_discriminator, build_unet, checkpoint_gradients
 from jobs.ldm.runtime import prepare_runtime
 from jobs.spec import DataSpec, ModelSpec, PhantomData, TrainingWorkload
 
@@ -76,10 +76,28 @@ def adversarial_step(autoencoder: nn.Module, discriminator: nn.Module, image: Te
     (discriminator(reconstruction.detach())[-1].mean() + discriminator(image)[-1].mean()).backward()
 
 
-@pytest.mark.parametrize("spec", [model(2, "tiny", (64, 64)), model(3, "tiny", (16, 24, 32)), model(2, "tiny", (8, 8))])
-def test_the_real_training_steps_compute_just_what_is_counted(spec: ModelSpec) -> None:
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["plain", "gradient checkpointing"])
+@pytest.mark.parametrize(
+    ("spec", "backend"),
+    [
+        (model(2, "tiny", (64, 64)), "monai-generative"),
+        (model(2, "tiny", (64, 64)), "monai"),
+        (model(3, "tiny", (16, 24, 32)), "monai-generative"),
+        (model(2, "tiny", (8, 8)), "monai-generative"),
+    ],
+)
+def test_the_real_training_steps_compute_just_what_is_counted(spec: ModelSpec, backend: Backend, checkpointing: bool) -> None:
     data = DataSpec(phantom=PhantomData(patients=2))
-    workload = TrainingWorkload(kind="training", model=spec, data=data, iterations=1, batch_size=2)
+    workload = TrainingWorkload(
+        kind="training",
+        model=spec,
+        data=data,
+        iterations=1,
+        batch_size=2,
+        backend=backend,
+        gradient_checkpointing=checkpointing,
+        ema_decay=0.99,
+    )
     unet, autoencoder, discriminator = build_all(architecture_of(spec), workload.backend, seed=0)
     draw = np.random.default_rng(0)
     images = draw.standard_normal((2, 1, *spec.image_shape), dtype=np.float32)
@@ -88,8 +106,19 @@ def test_the_real_training_steps_compute_just_what_is_counted(spec: ModelSpec) -
     vqgan = AutoencoderTraining(autoencoder, discriminator, images, workload, runtime)
     diffusion = DiffusionTraining(unet, latents, scaling_of(latents), workload, runtime)
 
-    assert counted(lambda: vqgan.train_step(0)) == 2 * sample_flops(spec, "vqgan")
-    assert counted(lambda: diffusion.train_step(0)) == 2 * sample_flops(spec, "train")
+    assert counted(lambda: vqgan.train_step(0)) == 2 * sample_flops(spec, "vqgan", checkpointing)
+    assert counted(lambda: diffusion.train_step(0)) == 2 * sample_flops(spec, "train", checkpointing)
+
+
+@pytest.mark.parametrize("spec", [QUICK[2], *(pytest.param(spec, marks=pytest.mark.slow) for spec in THOROUGH)], ids=str)
+def test_gradient_checkpointing_costs_what_torch_counts_at_the_papers_sizes(spec: ModelSpec) -> None:
+    with torch.device("meta"):
+        unet = build_unet(architecture_of(spec).unet, "monai-generative")
+        checkpoint_gradients(unet)
+        latents, steps = torch.empty(1, spec.latent_channels, *spec.latent_shape), torch.zeros(1, dtype=torch.long)
+        count = counted(lambda: unet(latents, timesteps=steps).mean().backward())
+    assert count == sample_flops(spec, "train", gradient_checkpointing=True)
+    assert 1.2 < count / sample_flops(spec, "train") < 4 / 3
 
 
 def test_the_paper_sized_step_costs_what_the_public_configuration_costs() -> None:
