@@ -31,6 +31,19 @@ def migrate(database: Database) -> None:
             _create(connection)
 
 
+def check(database: Database) -> None:
+    """Raises StoreUnavailable unless the tables have this version's shape; changes nothing."""
+    with database.read() as connection:
+        revision = _revision(connection)
+    if revision is None:
+        raise StoreUnavailable(f"{database.url.render_as_string(hide_password=True)} is not a database of Lowtide: check the URL")
+    if revision != HEAD:
+        raise StoreUnavailable(
+            f"the database has revision {revision}, this version of Lowtide needs {HEAD}: start its daemon on the database once, or look "
+            "into it with the version that wrote it"
+        )
+
+
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None

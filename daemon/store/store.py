@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from daemon.store.database import Database
-from daemon.store.migrate import migrate
+from daemon.store.errors import StoreUnavailable
+from daemon.store.migrate import check, migrate
 from daemon.store.reader import Reader
 from daemon.store.writer import Writer
 
@@ -23,6 +25,20 @@ class Store:
         database = Database(url)
         try:
             migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @classmethod
+    def look_into(cls, url: str) -> Store:
+        """Connect to a database that is there, beside a daemon that may be running; nothing is migrated. Raises StoreUnavailable."""
+        database = Database(url)
+        try:
+            file = database.url.database
+            if database.url.get_backend_name() == "sqlite" and file is not None and not Path(file).is_file():
+                raise StoreUnavailable(f"there is no database file {file}: check the path")
+            check(database)
         except BaseException:
             database.close()
             raise
