@@ -146,6 +146,15 @@ class TrainingWorkload(EngineOptions):
             )
         return self
 
+    def sharing_error(self, devices: int) -> str | None:
+        """Why that many devices cannot train this together; None if they can."""
+        if self.global_batch_size(devices) % devices == 0:
+            return None
+        return (
+            f"batch_size {self.batch_size} cannot be shared equally by {devices} devices: make it a multiple of {devices}, "
+            "or give batch_size_per 'device'"
+        )
+
     def global_batch_size(self, processes: int) -> int:
         """Images in one optimiser step of that many processes, one for each device."""
         return self.batch_size * (processes if self.batch_size_per == "device" else 1)
@@ -266,11 +275,8 @@ class RunSpec(StrictModel):
         if isinstance(self.workload, SynthesisWorkload):
             if self.processes > 1:
                 raise ValueError("processes: a synthesis run has one process: give its samples to several runs instead")
-        elif self.workload.global_batch_size(self.processes) % self.processes:
-            raise ValueError(
-                f"batch_size {self.workload.batch_size} cannot be shared equally by {self.processes} devices: "
-                f"make it a multiple of {self.processes}, or give batch_size_per 'device'"
-            )
+        elif (error := self.workload.sharing_error(self.processes)) is not None:
+            raise ValueError(error)
         return self
 
     @property

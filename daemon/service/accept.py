@@ -13,7 +13,7 @@ from daemon.domain.ids import new_id
 from daemon.domain.job import DataTag, Event, Job, JobRequest
 from daemon.domain.plan import Placement, PlanJob, Unplaced
 from daemon.domain.states import JobState
-from daemon.service.admission import admissible_sites, allowed_names, check_threads, data_tag
+from daemon.service.admission import admissible_sites, allowed_names, check_sharing, check_threads, data_tag
 from daemon.service.advice import Adviser
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.board import Board
@@ -231,6 +231,7 @@ class Acceptance:
                 f"home {job.home!r} does not admit {job.needs}, so it cannot be the baseline: name one of "
                 f"{', '.join(site.name for site in admitted)}",
             )
+        check_sharing(job)
 
     def _check_paths(self, job: Job) -> None:
         """An absolute path must lie below the data root of a site that may run the job."""

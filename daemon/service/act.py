@@ -101,6 +101,7 @@ class Actor:
                 samples=run.samples,
                 weights_path=str(weights) if weights else None,
                 data_path=str(locate(data, place)) if data else None,
+                processes=1 if isinstance(job.workload, SynthesisWorkload) else attempt.gpus,
                 checkpoint_every_seconds=self._policy.checkpoint_every_seconds,
                 metering=place.metering.model_copy(update={"host_share": min(1.0, attempt.gpus / place.site.gpus)}),
             )

@@ -45,6 +45,14 @@ def check_threads(job: Job, sites: Mapping[str, Site]) -> None:
         )
 
 
+def check_sharing(job: Job) -> None:
+    """Raises Rejected where a training's batch cannot be shared by the GPUs it asks for."""
+    if isinstance(job.workload, TrainingWorkload):
+        error = job.workload.sharing_error(job.request.constraints.gpus)
+        if error is not None:
+            raise Rejected("workload.batch_size", error)
+
+
 def allowed_names(request: JobRequest, home: str, sites: Mapping[str, Site]) -> tuple[str, ...]:
     """The sites the request allows. Files at a path lie at home unless the request says where else."""
     if request.constraints.sites is not None:

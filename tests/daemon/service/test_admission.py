@@ -9,6 +9,7 @@ import pytest
 
 from daemon.domain.errors import Rejected
 from daemon.domain.states import JobState
+from jobs.rundir import RunDirectory
 from tests.daemon.service.node import ScriptedNode
 from tests.daemon.service.world import HEIDELBERG, NOON, UMEA, as_estimated, open_world, training
 
@@ -41,3 +42,20 @@ def test_where_the_cores_are_not_known_any_number_of_threads_is_taken_in(tmp_pat
         job_id = world.submit(with_threads(64), deadline=world.deadline(8))
         world.until(job_id, JobState.RUNNING)
         assert {run.site for run in world.runs(job_id)} == {"umea"}
+
+
+def test_a_batch_that_the_gpus_cannot_share_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG | {"gpus": 4}) as world:
+        refused = (
+            r"workload\.batch_size: batch_size 3 cannot be shared equally by 2 devices: make it a multiple of 2"
+        )
+        with pytest.raises(Rejected, match=refused):
+            world.submit(training(1, batch_size=3), gpus=2)
+
+
+def test_a_training_gets_a_process_for_each_of_its_gpus(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG | {"gpus": 4}) as world:
+        job_id = world.submit(training(1, batch_size=4), gpus=2, deadline=world.deadline(8))
+        world.until(job_id, JobState.SUCCEEDED)
+        (run,) = world.runs(job_id)
+        assert RunDirectory(run.directory).read_spec().processes == 2

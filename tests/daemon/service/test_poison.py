@@ -67,7 +67,7 @@ def test_an_executor_with_a_mistake_about_one_job_starts_the_others(tmp_path: Pa
             return super().launch(launch)
 
     with open_world(tmp_path, HEIDELBERG | {"gpus": 3}, nodes={"heidelberg": Mistaken(lambda: world.now, as_estimated)}) as world:
-        poisoned = world.submit(training(1), deadline=world.deadline(2.5), gpus=2)
+        poisoned = world.submit(training(1, batch_size_per="device"), deadline=world.deadline(2.5), gpus=2)
         sound = world.submit(training(1), deadline=world.deadline(1.5))
         world.until(sound, JobState.SUCCEEDED)
         assert world.attempt_states(poisoned) == [AttemptState.LAUNCHING]
