@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter
 
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
@@ -12,7 +13,7 @@ from daemon.planner.bulk import place_in_bulk
 from daemon.planner.draft import Draft
 from daemon.planner.improve import improve, settle_waits
 from daemon.planner.options import PlannerOptions
-from daemon.planner.orders import plain_schedules
+from daemon.planner.orders import as_planned, plain_schedules
 from daemon.planner.precedence import Links, latest_ends
 from daemon.planner.previous import carried_over
 from daemon.planner.task import Offer, Task, task_of
@@ -117,13 +118,21 @@ def _draft(terrain: Terrain, tasks: dict[str, Task], links: Links, options: Plan
     first = _fill(Draft(terrain, tasks, links, latest, options), order, keep=True)
     if not _misses(first):
         return first
-    drafts = [first, _fill(Draft(terrain, tasks, links, latest, options), _by_latest(tasks, links, latest), keep=False)]
-    for offers in plain_schedules(terrain, tasks, links):
-        draft = Draft(terrain, tasks, links, latest, options)
-        for job, offer in offers.items():
-            draft.put(job, offer)
-        drafts.append(draft)
-    return min(drafts, key=lambda draft: (_misses(draft), draft.score))
+    drafts = [_fill(Draft(terrain, tasks, links, latest, options), _by_latest(tasks, links, latest), keep=False)]
+    drafts += [_filled(Draft(terrain, tasks, links, latest, options), offers) for offers in plain_schedules(terrain, tasks, links)]
+    carried = {job: offer for job in order if (offer := carried_over(tasks[job], terrain)) is not None}
+    if not carried:
+        return min([first, *drafts], key=lambda draft: (_misses(draft), draft.score))
+    # What people saw planned is given up only for a deadline: what a change must gain is known only job by job.
+    kept = _filled(Draft(terrain, tasks, links, latest, options), as_planned(terrain, tasks, carried))
+    kept = _fill(kept, order, keep=False)
+    return min([kept, first, *sorted(drafts, key=lambda draft: draft.score)], key=_misses)
+
+
+def _filled(draft: Draft, offers: Mapping[str, Offer]) -> Draft:
+    for job, offer in offers.items():
+        draft.put(job, offer)
+    return draft
 
 
 def _by_latest(tasks: dict[str, Task], links: Links, latest: dict[str, float]) -> list[str]:
@@ -142,7 +151,7 @@ def _fill(draft: Draft, order: list[str], keep: bool) -> Draft:
     """
     for job in order:
         task = draft.tasks[job]
-        if task.is_pinned:
+        if task.is_pinned and job not in draft.offers:
             draft.insert(job)
     for job in order if keep else ():
         task = draft.tasks[job]

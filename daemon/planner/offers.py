@@ -18,7 +18,11 @@ def best_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due
     if task.is_pinned:
         return pinned_offer(task, terrain)
     if task.job.mode is Mode.INTERRUPTIBLE and pauses_for_free(task):
-        return cheapest(cheapest_hours(task, choice, terrain, free, release, due) for choice in task.choices)
+        hours = cheapest(cheapest_hours(task, choice, terrain, free, release, due) for choice in task.choices)
+        if not any(choice.once_kwh for choice in task.choices):
+            return hours
+        # A transfer is paid at the rate of the first hour, which the cheapest hours do not look at.
+        return cheapest([hours, best_window(task, terrain, free, release, due)])
     window = best_window(task, terrain, free, release, due)
     if task.job.mode is Mode.CONTIGUOUS:
         return window

@@ -12,6 +12,8 @@ from daemon.planner.precedence import Links
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 
+ROUNDING_SECONDS = 1e-5  # a placement read from a plan has been through datetimes, which resolve microseconds
+
 
 class Timeline:
     """Free GPUs of one site as a step function of time; the last level goes on for ever."""
@@ -50,6 +52,25 @@ class Timeline:
         self.times.insert(position, x)
         self.free.insert(position, self.free[position - 1])
         return position
+
+
+def as_planned(terrain: Terrain, tasks: Mapping[str, Task], offers: Mapping[str, Offer]) -> dict[str, Offer]:
+    """Those of the offers that fit beside each other on the clock, in their order: jobs may follow each other within a cell."""
+    timelines = [Timeline(terrain, site) for site in range(len(terrain.sites))]
+    kept: dict[str, Offer] = {}
+    for job, offer in offers.items():
+        gpus = 0 if tasks[job].is_pinned else tasks[job].gpus
+        if all(_is_free(timelines[piece.choice.site], gpus, piece) for piece in offer.pieces):
+            kept[job] = offer
+            for piece in offer.pieces:
+                timelines[piece.choice.site].reserve(gpus, piece.start, piece.end)
+    return kept
+
+
+def _is_free(timeline: Timeline, gpus: int, piece: Piece) -> bool:
+    """Whether the piece finds its GPUs free, but for what datetimes round away."""
+    start = timeline.earliest(gpus, piece.end - piece.start - ROUNDING_SECONDS, piece.start)
+    return start is not None and start <= piece.start + ROUNDING_SECONDS
 
 
 def plain_schedules(terrain: Terrain, tasks: Mapping[str, Task], links: Links) -> Iterator[dict[str, Offer]]:

@@ -11,7 +11,7 @@ from daemon.planner.offers import best_offer, cheapest
 from daemon.planner.task import Choice, Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from daemon.planner.together import TIE_SHARE
-from daemon.planner.windows import best_window, prompt_window
+from daemon.planner.windows import best_window
 from forecast.intensity import FloatArray
 
 
@@ -19,16 +19,12 @@ def quick_offer(task: Task, terrain: Terrain, free: IntArray, release: float, du
     """What `best_offer` answers, sooner where a window already costs no more than any placement could."""
     if task.running >= 0:
         return best_offer(task, terrain, free, release, due)
-    flat = _flat_grams(task, terrain, release, due)
-    prompt = prompt_window(task, terrain, free, release, due)
-    if prompt is not None and prompt.pieces[0].choice is task.choices[0] and _is_unbeatable(prompt, flat):
-        return prompt  # of equals the earliest at the preferred site wins
     window = best_window(task, terrain, free, release, due)
     if task.job.mode is Mode.CONTIGUOUS:
         return window
     if window is None:
         return best_offer(task, terrain, free, release, due)
-    if _is_unbeatable(window, flat):
+    if _is_unbeatable(window, _flat_grams(task, terrain, release, due)):
         return window
     hopeful = _hopeful(task, window, terrain, free, release, due)
     if not hopeful:
@@ -53,15 +49,13 @@ def _flat_grams(task: Task, terrain: Terrain, release: float, due: float) -> flo
     first, last = terrain.cell(release), terrain.cell_after(min(due, terrain.end))
     if last <= first:
         return float("inf")
-    bounds = []
-    for choice in task.choices:
-        rate = terrain.rate[choice.site, first:last]
-        lowest = float(rate.min())
-        start = _least_start(choice, lowest, float(rate.max()) if choice.fresh_kwh < 0 else lowest)
-        if start < 0:
-            return 0.0
-        bounds.append((lowest * choice.power * choice.work / HOUR_SECONDS, start))
-    return min(work for work, _ in bounds) + min(start for _, start in bounds)
+    rate = terrain.rate.take([choice.site for choice in task.choices], axis=0)[:, first:last]
+    lowest: list[float] = rate.min(axis=1).tolist()
+    highest: list[float] = rate.max(axis=1).tolist() if any(choice.fresh_kwh < 0 for choice in task.choices) else lowest
+    starts = [_least_start(*one) for one in zip(task.choices, lowest, highest, strict=True)]
+    if min(starts) < 0:
+        return 0.0
+    return min(low * choice.power * choice.work for choice, low in zip(task.choices, lowest, strict=True)) / HOUR_SECONDS + min(starts)
 
 
 def least_grams(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> float:

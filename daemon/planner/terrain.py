@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray, PlanSite, Snapshot
 from forecast.intensity import FloatArray, Rung, ZoneOutlook
+from forecast.regret import Z80
 
 HOUR_SECONDS = 3600.0
 EDGE_TOLERANCE_SECONDS = 1e-6  # datetimes resolve microseconds; a difference below is the same instant
-Z80 = 1.2816  # half-width of the central 80 % of a normal distribution in standard deviations
 
 # What an hour costs of which nobody knows anything: the median life-cycle figure of coal power (IPCC AR5 WG3, Annex III).
 # Unknown is not zero, and a job must still meet its deadline.
@@ -47,6 +47,7 @@ class Terrain:
     most_free: tuple[int, ...]  # the most that is ever free, by site
     extended: int
     unknown: frozenset[str]  # sites with hours of which nothing is known
+    shares_kept: Mapping[str, float] = field(default_factory=dict)  # of promised savings, by zone
 
     @property
     def end(self) -> float:
@@ -81,7 +82,7 @@ class Terrain:
     def _integral(self, prefix: FloatArray, rate: FloatArray, site: int, x: float) -> float:
         cell = self.cell(x)
         begin = 0.0 if cell == 0 else self.first_edge + (cell - 1) * self.step
-        return float(prefix[site, cell]) + float(rate[site, cell]) * (x - begin) / HOUR_SECONDS
+        return prefix.item(site, cell) + rate.item(site, cell) * (x - begin) / HOUR_SECONDS
 
 
 def terrain_of(snapshot: Snapshot, reach: float = 0.0) -> Terrain:
@@ -120,6 +121,7 @@ def terrain_of(snapshot: Snapshot, reach: float = 0.0) -> Terrain:
         most_free=tuple(int(most) for most in free.max(axis=1)),
         extended=extended,
         unknown=unknown,
+        shares_kept=snapshot.shares_kept,
     )
 
 

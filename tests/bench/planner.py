@@ -12,41 +12,48 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter, process_time
 
-from daemon.domain.plan import PlanJob
+from daemon.domain.plan import Mode, PlanJob
 from daemon.planner import PlannerOptions, Residual, plan, preview
 from daemon.planner.offers import best_offer
 from daemon.planner.task import task_of
 from daemon.planner.terrain import terrain_of
+from tests.bench.cats_peer import cats_microseconds
 from tests.bench.planner_instances import HOUR, MONDAY, Instance
 
 QUEUES = ((1000, 0.15), (1000, 0.30), (1000, 0.60), (10_000, 0.15), (10_000, 0.30), (10_000, 0.60))
 SEARCH_STEPS = {1000: 14_000, 10_000: 12_000}
 PRICE_ROUNDS = {1000: 100, 10_000: 110}
-LONE_SLOTS, LONE_REPEATS = 96, 2000
+LONE_SLOTS, LONE_HOURS, LONE_REPEATS = 96, 8, 1000
 
 
 def lone_job() -> None:
-    """One unbroken job on six sites and 96 slots: the search alone, and the whole preview with its sentence."""
-    snapshot = Instance(1, LONE_SLOTS, 0.3).snapshot()
+    """One unbroken job on six sites, 96 slots: the search alone, and a whole preview beside 1,000 jobs that hold their GPUs."""
+    snapshot = Instance(1000, LONE_SLOTS, 0.3).snapshot()
     job = PlanJob(
         "lone",
-        snapshot.jobs[0].mode,
+        Mode.CONTIGUOUS,
         1,
         MONDAY,
         MONDAY,
         MONDAY + LONE_SLOTS * HOUR,
-        tuple(replace(snapshot.jobs[0].options[0], site=site.name, work_seconds=8 * 3600.0) for site in snapshot.sites[:6]),
+        tuple(replace(snapshot.jobs[0].options[0], site=site.name, work_seconds=LONE_HOURS * 3600.0) for site in snapshot.sites[:6]),
         home="site-5",
     )
+    residual = Residual.of(snapshot, plan(snapshot, options()), PlannerOptions())
     terrain = terrain_of(snapshot)
     task = task_of(job, terrain)
     assert task is not None
-    residual = Residual.of(snapshot, plan(replace(snapshot, jobs=()), options()), options())
     search = timeit.repeat(
-        lambda: best_offer(task, terrain, terrain.free, task.release, task.due), timer=process_time, number=LONE_REPEATS, repeat=5
+        lambda: best_offer(task, terrain, residual.free[:, : terrain.count], task.release, task.due),
+        timer=process_time,
+        number=LONE_REPEATS,
+        repeat=5,
     )
     whole = timeit.repeat(lambda: preview(job, residual), timer=process_time, number=LONE_REPEATS, repeat=5)
-    print(f"one job, 96 slots, 6 sites: search {min(search) / LONE_REPEATS * 1e6:.0f} us, preview {min(whole) / LONE_REPEATS * 1e6:.0f} us")
+    print(f"one job, 96 slots, 6 sites, beside 1,000 reserved jobs: search {min(search) / LONE_REPEATS * 1e6:.0f} us, ", end="")
+    print(f"preview {min(whole) / LONE_REPEATS * 1e6:.0f} us")
+    peer = cats_microseconds(snapshot.outlooks["Z5"].g_per_kwh.tolist(), MONDAY, HOUR, LONE_HOURS)
+    print("CATS is not installed" if peer is None else f"the same job by CATS 1.2.1 on one of the sites: {peer:.0f} us")
 
 
 def options(steps: int = 0, rounds: int = 1) -> PlannerOptions:

@@ -79,7 +79,7 @@ def test_a_job_in_a_flat_grid_starts_at_once_at_the_first_glance(monkeypatch: py
     task = task_of(one, terrain)
     assert task is not None
     monkeypatch.delattr(quick, "best_offer")
-    monkeypatch.delattr(quick, "best_window")
+    monkeypatch.delattr(quick, "least_grams")
     told = quick_offer(task, terrain, terrain.free, task.release, task.due)
     assert told is not None
     assert told.start == 0
