@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from daemon.domain.budget import BudgetRule
 from daemon.domain.execution import Executor
@@ -46,15 +45,13 @@ from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
 from daemon.zone_knowledge import KnowledgeSettings
 from forecast.clock import Clock, real_now
-from forecast.electricity_maps.budget import TokenBucket
 from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
+from forecast.source.budget import TokenBucket
+from forecast.source.port import IntensitySource
 from forecast.timeline import HOUR
 from jobs.energy.hardware import HardwareProfile, profile_for
 from jobs.energy.model import EnergyModel, RunObservation
 from jobs.spec import MeteringSpec
-
-if TYPE_CHECKING:
-    from forecast.electricity_maps.client import ElectricityMaps
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +102,10 @@ def build_daemon(
     with ExitStack() as stack:
         store = Store.open(settings.database)
         stack.callback(store.close)
-        client = _client(settings, around.clock)
-        if client is not None:
-            stack.callback(client.close)
-        yield _wired(_parts(settings, around, store, client), after_step)
+        sources = _sources(settings, around.clock)
+        for source in sources:
+            stack.callback(source.close)
+        yield _wired(_parts(settings, around, store, sources), after_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +128,14 @@ class _Parts:
     options: PlannerOptions
 
 
-def _parts(settings: Settings, around: Surroundings, store: Store, client: ElectricityMaps | None) -> _Parts:
+def _parts(settings: Settings, around: Surroundings, store: Store, sources: Sequence[IntensitySource]) -> _Parts:
     clock, policy = around.clock, make_policy(settings)
     places = {site.name: _workplace(site, around.executors[site.name]) for site in settings.sites}
     metrics = Metrics([(place.site.name, place.site.zone) for place in places.values()], _budget_rules(settings))
     metrics.show_clock(clock.rate)
     recorded = RecordedIntensity(store.database)
     known = KnowledgeSettings(history=RECORD_HOURS * HOUR)
-    feed = IntensityFeed(client, recorded, policy.kind, clock.now, forecaster=TrainedForecaster(), settings=known, metrics=metrics)
+    feed = IntensityFeed(sources, recorded, policy.kind, clock.now, forecaster=TrainedForecaster(), settings=known, metrics=metrics)
     with store.read() as reader:
         observations = reader.observations()
     hardware = {place.site.hardware for place in places.values()}
@@ -279,19 +276,32 @@ def _energy_model(profiles: dict[str, HardwareProfile], hardware: str, observati
     return EnergyModel(profiles[hardware], observations, hardware)
 
 
-def _client(settings: Settings, clock: Clock) -> ElectricityMaps | None:
-    provider = settings.electricity_maps
-    kind = settings.intensity.intensity_kind
-    if not provider.has_a_key or kind.signal != "average":
-        return None
+def _sources(settings: Settings, clock: Clock) -> list[IntensitySource]:
+    """Who is asked about the grid: about each zone the first that serves it."""
+    sources: list[IntensitySource] = []
+    if settings.gb_national.enabled:
+        sources.append(_gb_national(settings, clock))
+    if settings.electricity_maps.has_a_key and settings.intensity.intensity_kind.signal == "average":
+        sources.append(_electricity_maps(settings, clock))
+    return sources
+
+
+def _gb_national(settings: Settings, clock: Clock) -> IntensitySource:
+    from forecast.gb_national.client import NationalGB  # httpx, again
+
+    return NationalGB(settings.gb_national.base_url, now=clock.now)
+
+
+def _electricity_maps(settings: Settings, clock: Clock) -> IntensitySource:
     from forecast.electricity_maps.client import ElectricityMaps  # httpx takes a fifth of a start, and not every daemon has a key
 
+    provider = settings.electricity_maps
     return ElectricityMaps(
         provider.base_url,
         provider.token.get_secret_value() if provider.token else None,
         {zone: token.get_secret_value() for zone, token in provider.tokens.items()},
         now=clock.now,
-        kind=kind,
+        kind=settings.intensity.intensity_kind,
         budget=TokenBucket(provider.requests_per_hour),
     )
 

@@ -1,30 +1,28 @@
-"""The daemon's view of the grid: polls the provider, records what it says, and answers with the best rung there is.
+"""The daemon's view of the grid: polls its sources, records what they say, and answers with the best rung there is.
 
-Whatever the provider does, a poll returns: each failure is classified, counted and logged once per change, and the ladder
+Whatever a provider does, a poll returns: each failure is classified, counted and logged once per change, and the ladder
 has the next rung. All time is the clock's, so a replayed hour may last a second.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from daemon.intensity_store import IntensityStore
 from daemon.zone_knowledge import Knowledge, KnowledgeSettings, on_hours
-from forecast.electricity_maps.budget import PIECE
-from forecast.electricity_maps.errors import ElectricityMapsError
 from forecast.forecasters import Forecaster, SevenDayMean
-from forecast.intensity import IntensityKind, Reading, RecordedCounts, Rung, Series, Vintage, ZoneOutlook
+from forecast.intensity import IntensityKind, MixedKinds, Reading, RecordedCounts, Rung, Series, Vintage, ZoneOutlook
 from forecast.ladder import build_outlook, newest_value_age
+from forecast.source.budget import PIECE
+from forecast.source.errors import SourceError
+from forecast.source.port import IntensitySource
 from forecast.timeline import HOUR, Interval, floor_to
-
-if TYPE_CHECKING:
-    from forecast.electricity_maps.client import ElectricityMaps
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class FeedMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """How one question to the provider went: `result` is 'ok', 'no-key' or the label of an ElectricityMapsError."""
+    """How one question to the provider went: `result` is 'ok', 'no-key' or the label of a SourceError."""
 
     zone: str
     endpoint: str
@@ -72,14 +70,15 @@ class ZoneStatus:
 
 
 class IntensityFeed:
-    """Polls, records, answers. `client` is None where no key is configured: then the ladder starts at our own forecast.
+    """Polls, records, answers. A zone is asked about at the first of `sources` that serves it; where none does, its ladder starts
+    at our own forecast. Raises MixedKinds for a source of another kind than the feed's.
 
     `clock` gives grid time. Polls raise nothing for anything the provider does; the store's own errors pass through.
     """
 
     def __init__(
         self,
-        client: ElectricityMaps | None,
+        sources: Sequence[IntensitySource],
         store: IntensityStore,
         kind: IntensityKind,
         clock: Callable[[], datetime],
@@ -88,7 +87,10 @@ class IntensityFeed:
         settings: KnowledgeSettings | None = None,
         metrics: FeedMetrics | None = None,
     ) -> None:
-        self._client, self._store, self.kind, self._clock, self._metrics = client, store, kind, clock, metrics
+        for source in sources:
+            if source.kind != kind:
+                raise MixedKinds(f"{source!r} tells {source.kind.label} intensity, everything here is counted in {kind.label}")
+        self._sources, self._store, self.kind, self._clock, self._metrics = tuple(sources), store, kind, clock, metrics
         self._knowledge = Knowledge(store, kind, forecaster or SevenDayMean(), settings or KnowledgeSettings())
         self._results: dict[tuple[str, str], str] = {}
         self._rungs: dict[str, Rung | None] = {}
@@ -97,7 +99,7 @@ class IntensityFeed:
 
     def poll_latest(self, zones: Iterable[str]) -> list[Fetch]:
         """Fetch and record the running hour of each zone."""
-        return self._poll(zones, lambda zone: [self._record(zone, "latest", lambda client: client.latest(zone))])
+        return self._poll(zones, lambda zone: [self._record(zone, "latest", lambda source: source.latest(zone))])
 
     def poll_history(self, zones: Iterable[str]) -> list[Fetch]:
         """Fetch and record the last 24 hours, and, where the plan allows it, what is missing of the 28 days before.
@@ -145,7 +147,7 @@ class IntensityFeed:
         now = self._clock()
         if _is_recent(self._history_at.get(zone), now, HISTORY_EVERY):
             return []
-        fetches = [self._record(zone, "history", lambda client: client.history(zone))]
+        fetches = [self._record(zone, "history", lambda source: source.history(zone))]
         if fetches[0].result == OK:
             self._history_at[zone] = now
         return fetches + self._back_fill(zone, now)
@@ -168,7 +170,7 @@ class IntensityFeed:
         return fetches
 
     def _past_range(self, zone: str, piece: Interval) -> Fetch:
-        return self._record(zone, "past-range", lambda client: client.past_range(zone, piece.start, piece.end))
+        return self._record(zone, "past-range", lambda source: source.past_range(zone, piece.start, piece.end))
 
     def _first_missing(self, zone: str, now: datetime) -> datetime | None:
         """The first hour without a record between BACK_FILL ago and the 24 hours that `history` covers."""
@@ -177,14 +179,14 @@ class IntensityFeed:
         missing = np.flatnonzero(np.isnan(series.values))
         return series.start + int(missing[0]) * HOUR if len(missing) else None
 
-    def _record(self, zone: str, endpoint: str, ask: Callable[[ElectricityMaps], list[Reading]]) -> Fetch:
+    def _record(self, zone: str, endpoint: str, ask: Callable[[IntensitySource], list[Reading]]) -> Fetch:
         fetch, readings = self._ask(zone, endpoint, ask)
         if not readings:
             return fetch
         return replace(fetch, recorded=self._store.put_readings(readings, self._clock()))
 
     def _forecasts(self, zone: str) -> list[Fetch]:
-        fetch, vintage = self._ask(zone, "forecast", lambda client: client.forecast(zone))
+        fetch, vintage = self._ask(zone, "forecast", lambda source: source.forecast(zone))
         own = self._knowledge.make_forecast(zone, self._clock())
         for each in (vintage, own):
             if each is not None:
@@ -193,17 +195,18 @@ class IntensityFeed:
 
     def _monthly(self, zone: str) -> Fetch:
         now = self._clock()
-        fetch, means = self._ask(zone, "past-range-monthly", lambda client: client.period_means(zone, now - MONTHS_BACK, now))
+        fetch, means = self._ask(zone, "past-range-monthly", lambda source: source.period_means(zone, now - MONTHS_BACK, now))
         return replace(fetch, recorded=self._store.put_period_means(means, now)) if means else fetch
 
-    def _ask(self, zone: str, endpoint: str, ask: Callable[[ElectricityMaps], Told]) -> tuple[Fetch, Told | None]:
+    def _ask(self, zone: str, endpoint: str, ask: Callable[[IntensitySource], Told]) -> tuple[Fetch, Told | None]:
         """One question: its result counted, and logged if it is another one than last time."""
-        if self._client is None or not self._client.has_key(zone):
+        source = next((each for each in self._sources if each.serves(zone)), None)
+        if source is None:
             self._results[zone, endpoint] = NO_KEY
             return Fetch(zone, endpoint, NO_KEY), None
         try:
-            told, result, reason = ask(self._client), OK, ""
-        except ElectricityMapsError as error:
+            told, result, reason = ask(source), OK, ""
+        except SourceError as error:
             told, result, reason = None, error.label, str(error)
         if self._metrics is not None:
             self._metrics.fetched(zone, endpoint.removesuffix("-monthly"), result)

@@ -10,6 +10,7 @@ import numpy as np
 from daemon.intensity_store import IntensityStore
 from forecast.climatology import Climatology, climatology_of
 from forecast.forecasters import Forecaster, InsufficientHistory
+from forecast.hourly import hourly_series
 from forecast.intensity import IntensityKind, Rung, Series, Vintage
 from forecast.ladder import ZoneKnowledge, is_fresh
 from forecast.soundness import sound
@@ -65,9 +66,8 @@ class Knowledge:
     def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
         """The sound recorded hours that touch [start, end), None where there are none at all."""
         first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_REACH
-        readings = self._store.readings(zone, self._kind, first, last)
-        hourly = [reading for reading in readings if reading.interval.duration == HOUR]
-        return sound(Series.from_readings(hourly))[0] if hourly else None
+        hourly = hourly_series(self._store.readings(zone, self._kind, first, last))
+        return None if hourly is None else sound(hourly)[0]
 
     def make_forecast(self, zone: str, now: datetime) -> Vintage | None:
         """Our own forecast issued at `now`, None where the record is too short for one."""

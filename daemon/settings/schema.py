@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from daemon.domain.job import DataTag
+from forecast.gb_national.parse import KIND as GB_NATIONAL
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
 
 WORLD_ZONE = "WORLD"  # no grid of its own: stands on the bundled yearly mean of the whole world
@@ -28,6 +29,12 @@ def _zone_key(value: str) -> str:
     if not re.fullmatch(r"[A-Z0-9]{2,}(?:-[A-Z0-9]+)*", value):
         raise ValueError(f"{value!r} is not a grid zone: write a zone key such as 'DE' or 'US-CAL-CISO' (see `lowtide zones --all`)")
     return value
+
+
+def _web_address(value: str, example: str) -> str:
+    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+        raise ValueError(f"{value!r} is not a web address: write for example {example!r}")
+    return value.rstrip("/")
 
 
 SiteName = Annotated[str, AfterValidator(_site_name)]
@@ -78,10 +85,8 @@ class ElectricityMapsSettings(Section):
 
     @field_validator("base_url")
     @classmethod
-    def _web_address(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
-            raise ValueError(f"{value!r} is not a web address: write for example 'https://api.electricitymaps.com/v4'")
-        return value.rstrip("/")
+    def _reachable(cls, value: str) -> str:
+        return _web_address(value, "https://api.electricitymaps.com/v4")
 
     @property
     def has_a_key(self) -> bool:
@@ -98,6 +103,18 @@ class ElectricityMapsSettings(Section):
     def _upper_case_zones(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
         """Environment variables arrive in lower case; zone keys are upper case."""
         return {_zone_key(zone.upper()): token for zone, token in value.items()}
+
+
+class NationalGBSettings(Section):
+    """The national API of Great Britain: no key, the zone GB only, and only where everything is counted in its kind."""
+
+    enabled: bool = Field(default=False, description=f"ask it about zone GB; needs intensity.kind = '{GB_NATIONAL.label}'")
+    base_url: str = Field(default="https://api.carbonintensity.org.uk", description="where that API is")
+
+    @field_validator("base_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        return _web_address(value, "https://api.carbonintensity.org.uk")
 
 
 class IntensitySettings(Section):
@@ -279,6 +296,7 @@ class Settings(BaseSettings):
     database: str = Field(default="sqlite:///lowtide.db", description="SQLAlchemy URL of the one database")
     server: ServerSettings = ServerSettings()
     electricity_maps: ElectricityMapsSettings = ElectricityMapsSettings()
+    gb_national: NationalGBSettings = NationalGBSettings()
     intensity: IntensitySettings = IntensitySettings()
     defaults: DefaultSettings = DefaultSettings()
     planner: PlannerSettings = PlannerSettings()
@@ -308,6 +326,15 @@ class Settings(BaseSettings):
         if not re.match(r"sqlite:///|postgresql\+psycopg://", value):
             raise ValueError("must be a URL such as 'sqlite:///lowtide.db' or 'postgresql+psycopg://user@host/name'")
         return value
+
+    @model_validator(mode="after")
+    def _kinds_fit(self) -> Self:
+        if self.gb_national.enabled and self.intensity.intensity_kind != GB_NATIONAL:
+            raise ValueError(
+                f"gb_national.enabled: that API tells {GB_NATIONAL.label}, and intensity.kind is {self.intensity.kind}: "
+                f"kinds are never mixed; set intensity.kind = '{GB_NATIONAL.label}', or leave gb_national off"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sites_fit(self) -> Self:

@@ -12,20 +12,14 @@ from typing import TypeVar
 
 import httpx
 
-from forecast.electricity_maps import parse, transport
-from forecast.electricity_maps.budget import PIECE, BackOff, TokenBucket
-from forecast.electricity_maps.capabilities import Capabilities
-from forecast.electricity_maps.errors import (
-    BadKey,
-    BadRequest,
-    ElectricityMapsError,
-    HeldBack,
-    JsonObject,
-    Malformed,
-    classify,
-    parse_retry_after,
-)
+from forecast.electricity_maps import parse
+from forecast.electricity_maps.errors import classify
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Reading, Vintage
+from forecast.source import transport
+from forecast.source.answers import JsonObject, parse_json, parse_retry_after
+from forecast.source.asking import Asker
+from forecast.source.budget import PIECE, BackOff, TokenBucket
+from forecast.source.errors import BadKey, BadRequest, Malformed
 from forecast.timeline import HOUR, Interval, as_utc
 
 DEFAULT_BASE_URL = "https://api.electricitymaps.com/v4"
@@ -37,7 +31,7 @@ Parsed = TypeVar("Parsed")
 class ElectricityMaps:
     """A client for one kind of carbon intensity. `tokens` holds keys of their own for some zones, `token` serves the others.
 
-    Every method raises an ElectricityMapsError and nothing else for whatever the provider does. `now` is asked for the present time,
+    Every method raises a SourceError and nothing else for whatever the provider does. `now` is asked for the present time,
     so that a replayed clock drives budget, pauses and time stamps alike. No key is ever written to a message, a log or a repr.
     """
 
@@ -63,8 +57,7 @@ class ElectricityMaps:
         self._token, self._tokens = token, dict(tokens or {})
         self._now = now
         self._http = http or httpx.Client(timeout=transport.TIMEOUT_SECONDS)
-        self._budget = budget or TokenBucket()
-        self._capabilities = Capabilities(back_off or BackOff(), dice or random.Random())
+        self._asker = Asker(now, budget or TokenBucket(), back_off, dice)
         self._horizons: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -74,7 +67,7 @@ class ElectricityMaps:
         """Close the connections."""
         self._http.close()
 
-    def has_key(self, zone: str) -> bool:
+    def serves(self, zone: str) -> bool:
         """Whether there is a key to ask about `zone` with."""
         return self._key(zone) is not None
 
@@ -133,19 +126,7 @@ class ElectricityMaps:
 
     def _ask(self, zone: str, endpoint: str, query: Mapping[str, str], read: Callable[[JsonObject], Parsed]) -> Parsed:
         """One request about a zone, if it is time to ask, and what `read` makes of the answer; remembers how it went."""
-        self._capabilities.may_ask(zone, endpoint, self._now())
-        self._spend_budget(zone, endpoint)
-        try:
-            result = read(self._fetch(zone, endpoint, query))
-        except ElectricityMapsError as error:
-            raise self._capabilities.failed(zone, endpoint, error, self._now()) from error.__cause__
-        self._capabilities.succeeded(zone, endpoint, self._now())
-        return result
-
-    def _spend_budget(self, zone: str, endpoint: str) -> None:
-        wait = self._budget.take(self._now())
-        if wait:
-            raise HeldBack(f"{zone} {endpoint}: the shared request budget is used up", self._now() + wait)
+        return self._asker.ask(zone, endpoint, lambda: read(self._fetch(zone, endpoint, query)))
 
     def _fetch(self, zone: str, endpoint: str, query: Mapping[str, str]) -> JsonObject:
         """The JSON object of a normal answer. Raises the error that any other answer stands for."""
@@ -154,8 +135,8 @@ class ElectricityMaps:
             raise BadKey(f"no key for zone {zone}: set electricity_maps.token or electricity_maps.tokens.{zone}")
         url = f"{self.base_url}/{_path_of(endpoint)}"
         full_query = query if endpoint == "zones" else self._about(zone) | dict(query)
-        answer = transport.get(self._http, url, full_query, key)
-        body = parse.parse_json(answer.text)
+        answer = transport.get(self._http, url, full_query, {"auth-token": key} if key else None)
+        body = parse_json(answer.text)
         error = classify(answer.status, body, parse_retry_after(answer.retry_after, self._now()))
         if error is not None:
             raise error

@@ -6,7 +6,6 @@ A null intensity is a missing value. What must not be used raises an UnusableAns
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from forecast.electricity_maps.errors import JsonObject, Malformed, SandboxData, WrongKind, WrongZone
 from forecast.intensity import IntensityKind, PeriodMean, Reading, Rung, Vintage
+from forecast.source.answers import JsonObject
+from forecast.source.errors import Malformed, SandboxData, WrongKind, WrongZone
 from forecast.timeline import HOUR, Interval, floor_to
 
 SOURCE = "Electricity Maps API"
@@ -33,19 +33,6 @@ class ZoneAccess:
 
     name: str
     access: frozenset[str] | None
-
-
-def parse_json(text: str) -> JsonObject | None:
-    """The JSON object in `text`, or None if it is anything else (an HTML page, a list, NaN, nesting without end)."""
-    try:
-        body = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 def check_answer(body: JsonObject, zone: str) -> None:

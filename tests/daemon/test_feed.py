@@ -22,12 +22,12 @@ from daemon.store.database import Database
 from daemon.store.grid_schema import replaced_reading
 from daemon.store.intensity import RecordedIntensity
 from daemon.store.migrate import migrate
-from forecast.electricity_maps.budget import TokenBucket
 from forecast.electricity_maps.client import ElectricityMaps
 from forecast.intensity import LIFECYCLE_AVERAGE, Rung
 from forecast.ladder import FORECAST_MAX_AGE
 from forecast.portal_csv import read_intensity_file
 from forecast.replay import Fault, Recording, ReplayServer
+from forecast.source.budget import TokenBucket
 from forecast.timeline import HOUR, Interval
 from tests.forecast.grids import DIRECT
 
@@ -77,7 +77,9 @@ class House:
         return ElectricityMaps(self.server.base_url, "any-key", now=lambda: self.clock.now, http=http, budget=TokenBucket(10_000))
 
     def new_feed(self) -> IntensityFeed:
-        return IntensityFeed(self.client, self.store, LIFECYCLE_AVERAGE, lambda: self.clock.now, metrics=self.metrics)
+        return IntensityFeed(
+            [self.client] if self.client else [], self.store, LIFECYCLE_AVERAGE, lambda: self.clock.now, metrics=self.metrics
+        )
 
     def poll_everything(self) -> None:
         for poll in (self.feed.poll_latest, self.feed.poll_history, self.feed.poll_forecast, self.feed.poll_monthly):
@@ -369,7 +371,7 @@ def test_a_restart_knows_what_was_recorded_before(house: House) -> None:
 
 def test_another_kind_is_never_answered_with_what_is_recorded(house: House) -> None:
     house.poll_everything()
-    direct = IntensityFeed(None, house.store, DIRECT, lambda: house.clock.now)
+    direct = IntensityFeed([], house.store, DIRECT, lambda: house.clock.now)
     assert np.isnan(direct.outlook("DE", THIS_HOUR, HOUR, 24, START).g_per_kwh).all()
     assert np.isnan(direct.observed("DE", THIS_HOUR, THIS_HOUR + HOUR).values).all()
     assert direct.status("DE", START).rung is None
@@ -427,7 +429,7 @@ def test_no_answer_whatever_leaves_a_poll_by_an_exception_or_a_value_in_the_reco
         for body in bodies:
             http = httpx.Client(transport=httpx.MockTransport(lambda _, status=status, body=body: httpx.Response(status, text=body)))
             client = ElectricityMaps("https://api.example/v4", "any-key", now=lambda: clock.now, http=http, budget=TokenBucket(10_000))
-            feed = IntensityFeed(client, store, LIFECYCLE_AVERAGE, lambda: clock.now)
+            feed = IntensityFeed([client], store, LIFECYCLE_AVERAGE, lambda: clock.now)
             told = [*feed.poll_latest(["DE"]), *feed.poll_forecast(["DE"]), *feed.poll_monthly(["DE"])]
             assert all(fetch.result not in ("ok", "no-key") for fetch in told)
             client.close()

@@ -10,20 +10,20 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from forecast.electricity_maps import transport
-from forecast.electricity_maps.budget import PIECE, TokenBucket
 from forecast.electricity_maps.client import ElectricityMaps
-from forecast.electricity_maps.errors import (
+from forecast.intensity import IntensityKind
+from forecast.source import transport
+from forecast.source.budget import PIECE, TokenBucket
+from forecast.source.errors import (
     BadKey,
     BadRequest,
-    ElectricityMapsError,
     HeldBack,
     Malformed,
     NotInPlan,
+    SourceError,
     Transient,
     WrongHost,
 )
-from forecast.intensity import IntensityKind
 from forecast.timeline import HOUR
 from tests.forecast.grids import DIRECT, NOON
 
@@ -113,8 +113,8 @@ def test_a_zone_with_a_key_of_its_own_is_asked_with_it(provider: Provider, clock
 
 def test_a_zone_without_a_key_is_not_asked_about(provider: Provider, clock: Moving) -> None:
     only_sweden = ElectricityMaps(tokens={"SE": "its-key"}, now=lambda: clock.now, http=provider.http)
-    assert only_sweden.has_key("SE")
-    assert not only_sweden.has_key("DE")
+    assert only_sweden.serves("SE")
+    assert not only_sweden.serves("DE")
     with pytest.raises(BadKey, match=r"no key for zone DE: set electricity_maps\.token"):
         only_sweden.latest("DE")
     assert provider.asked == []
@@ -134,7 +134,7 @@ def test_the_key_is_in_no_message_no_log_and_no_repr(
     caplog.set_level(logging.DEBUG)
     provider.answer = lambda request: httpx.Response(status, text="<html></html>")
     asking = client(provider, clock)
-    with pytest.raises(ElectricityMapsError) as raised:
+    with pytest.raises(SourceError) as raised:
         asking.latest("DE")
     assert SECRET not in repr(asking)
     assert SECRET not in repr(raised.value)
@@ -151,7 +151,7 @@ def test_a_redirect_is_not_followed_with_the_key(provider: Provider, clock: Movi
 @pytest.mark.parametrize("address", ["ftp://api.example", "api.example/v4", "http://host:port/", "https://"])
 def test_an_address_that_is_none_is_a_configuration_error(clock: Moving, address: str) -> None:
     asking = ElectricityMaps(address, SECRET, now=lambda: clock.now)
-    with pytest.raises(WrongHost, match=r"check electricity_maps\.base_url"):
+    with pytest.raises(WrongHost, match=r"base_url"):
         asking.latest("DE")
     asking.close()
 

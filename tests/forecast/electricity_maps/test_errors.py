@@ -6,18 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.electricity_maps.errors import (
-    BadKey,
-    BadRequest,
-    ElectricityMapsError,
-    NoRecentData,
-    NotInPlan,
-    RateLimited,
-    Transient,
-    WrongHost,
-    classify,
-    parse_retry_after,
-)
+from forecast.electricity_maps.errors import classify
+from forecast.source.answers import parse_retry_after
+from forecast.source.errors import BadKey, BadRequest, NoRecentData, NotInPlan, RateLimited, SourceError, Transient, WrongHost
 from tests.forecast.grids import NOON
 
 NOT_IN_PLAN = {
@@ -58,7 +49,7 @@ NOT_IN_PLAN = {
         (200, {"error": "something else"}, BadRequest),
     ],
 )
-def test_each_recorded_error_is_told_apart(status: int, body: dict[str, object] | None, expected: type[ElectricityMapsError]) -> None:
+def test_each_recorded_error_is_told_apart(status: int, body: dict[str, object] | None, expected: type[SourceError]) -> None:
     assert type(classify(status, body)) is expected
 
 
@@ -86,7 +77,7 @@ def test_the_pause_asked_for_travels_with_the_error() -> None:
 )
 def test_any_status_with_any_body_is_an_answer_or_an_error_of_ours(status: int, body: dict[str, object] | None) -> None:
     error = classify(status, body)
-    assert error is None or isinstance(error, ElectricityMapsError)
+    assert error is None or isinstance(error, SourceError)
     assert error is not None or status == 200
 
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.electricity_maps.errors import JsonObject, Malformed, SandboxData, UnusableAnswer, WrongKind, WrongZone
 from forecast.electricity_maps.parse import (
     parse_forecast,
-    parse_json,
     parse_latest,
     parse_period_means,
     parse_rows,
     parse_zones,
 )
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, Rung
+from forecast.source.answers import JsonObject, parse_json
+from forecast.source.errors import Malformed, SandboxData, UnusableAnswer, WrongKind, WrongZone
 from forecast.timeline import HOUR, Interval
 from tests.forecast.grids import DIRECT
 

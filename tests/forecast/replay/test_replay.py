@@ -15,24 +15,24 @@ import httpx
 import numpy as np
 import pytest
 
-from forecast.electricity_maps.budget import TokenBucket
 from forecast.electricity_maps.client import ElectricityMaps
-from forecast.electricity_maps.errors import (
-    BadKey,
-    BadRequest,
-    ElectricityMapsError,
-    NoRecentData,
-    NotInPlan,
-    RateLimited,
-    SandboxData,
-    Transient,
-    WrongZone,
-)
 from forecast.intensity import Series
 from forecast.replay import Fault, Recording, ReplayServer
 from forecast.replay.__main__ import main
 from forecast.replay.recording import NothingToReplay, joined
 from forecast.replay.vendor_forecast import synthetic_forecast
+from forecast.source.budget import TokenBucket
+from forecast.source.errors import (
+    BadKey,
+    BadRequest,
+    NoRecentData,
+    NotInPlan,
+    RateLimited,
+    SandboxData,
+    SourceError,
+    Transient,
+    WrongZone,
+)
 from forecast.timeline import HOUR
 from tests.forecast.grids import NOON, series
 
@@ -198,7 +198,7 @@ def test_a_key_reads_its_own_zone_only(recording: Recording, clock: Moving) -> N
 )
 @pytest.mark.parametrize("endpoint", ["latest", "history", "forecast"])
 def test_each_fault_is_met_as_what_it_is_and_ends_when_switched_off(
-    server: ReplayServer, clock: Moving, fault: Fault, expected: type[ElectricityMapsError], endpoint: str
+    server: ReplayServer, clock: Moving, fault: Fault, expected: type[SourceError], endpoint: str
 ) -> None:
     server.set_faults(fault)
     asking = connect(server, clock)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from forecast.electricity_maps.errors import Malformed, Transient, WrongHost
+from forecast.source.errors import Malformed, Transient, WrongHost
 
 USER_AGENT = "lowtide (carbon-aware scheduling daemon)"
 """Always sent: the host sits behind a content network that rejects clients without one."""
@@ -26,18 +26,21 @@ class Answer:
     retry_after: str | None
 
 
-def get(http: httpx.Client, url: str, query: Mapping[str, str], token: str | None) -> Answer:
-    """Fetch `url`. Raises Transient (connection), Malformed (too large) or WrongHost (not a URL); redirects are not followed,
-    so that a key is never carried to another host."""
-    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"} | ({"auth-token": token} if token else {})
+def get(http: httpx.Client, url: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """Fetch `url`, with `headers` of the caller's own beside ours.
+
+    Raises Transient (connection), Malformed (too large) or WrongHost (not a URL). Redirects are not followed, so that a key is
+    never carried to another host.
+    """
+    sent = {"User-Agent": USER_AGENT, "Accept": "application/json"} | dict(headers or {})
     try:
-        with http.stream("GET", url, params=dict(query), headers=headers, follow_redirects=False) as response:
+        with http.stream("GET", url, params=dict(query or {}), headers=sent, follow_redirects=False) as response:
             body = _read(response)
             return Answer(response.status_code, body.decode("utf-8", errors="replace"), response.headers.get("Retry-After"))
     except httpx.InvalidURL as error:
-        raise WrongHost(f"{url} is not a URL ({error}): check electricity_maps.base_url") from error
+        raise WrongHost(f"{url} is not a URL ({error}): check the base_url of this source") from error
     except httpx.UnsupportedProtocol as error:
-        raise WrongHost(f"{url} must begin with http:// or https://: check electricity_maps.base_url") from error
+        raise WrongHost(f"{url} must begin with http:// or https://: check the base_url of this source") from error
     except httpx.HTTPError as error:
         raise Transient(f"{type(error).__name__} at {url}: {error}") from error
 

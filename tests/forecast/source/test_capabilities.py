@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.electricity_maps.budget import BackOff, TokenBucket
-from forecast.electricity_maps.capabilities import KEY_PROBE_EVERY, PLAN_PROBE_EVERY, TRUST_AFTER_SUCCESS, Capabilities
-from forecast.electricity_maps.errors import BadKey, BadRequest, HeldBack, NotInPlan, RateLimited, Transient
+from forecast.source.budget import BackOff, TokenBucket
+from forecast.source.capabilities import KEY_PROBE_EVERY, PLAN_PROBE_EVERY, TRUST_AFTER_SUCCESS, Capabilities
+from forecast.source.errors import BadKey, BadRequest, HeldBack, NotInPlan, RateLimited, Transient
 from forecast.timeline import HOUR
 from tests.forecast.grids import NOON
 

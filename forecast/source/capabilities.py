@@ -6,14 +6,14 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from forecast.electricity_maps.budget import BackOff
-from forecast.electricity_maps.errors import (
+from forecast.source.budget import BackOff
+from forecast.source.errors import (
     BadKey,
-    ElectricityMapsError,
     HeldBack,
     KeyProblem,
     NotInPlan,
     RateLimited,
+    SourceError,
     Temporary,
     Transient,
 )
@@ -55,7 +55,7 @@ class Capabilities:
         """Forget all failures here."""
         self._memories[zone, endpoint] = _Memory(last_success=now)
 
-    def failed(self, zone: str, endpoint: str, error: ElectricityMapsError, now: datetime) -> ElectricityMapsError:
+    def failed(self, zone: str, endpoint: str, error: SourceError, now: datetime) -> SourceError:
         """Remember a failure; returns the error to raise: a refusal soon after a success is only Transient."""
         memory = self._memory(zone, endpoint)
         if isinstance(error, KeyProblem) and memory.last_success is not None and now - memory.last_success < TRUST_AFTER_SUCCESS:
@@ -65,7 +65,7 @@ class Capabilities:
         memory.ask_again_at = self._next_try(memory, error, now)
         return error
 
-    def _next_try(self, memory: _Memory, error: ElectricityMapsError, now: datetime) -> datetime | None:
+    def _next_try(self, memory: _Memory, error: SourceError, now: datetime) -> datetime | None:
         if isinstance(error, NotInPlan):
             return now + PLAN_PROBE_EVERY
         if isinstance(error, BadKey):

@@ -1,0 +1,1 @@
+"""The national carbon intensity API of Great Britain's system operator: its answers, and a client."""
