@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from daemon.domain.errors import Conflict, LowtideError, NotFound, Rejected
 from daemon.domain.job import JobRequest
-from daemon.store import StoreUnavailable
+from daemon.store import DiskFull, StoreUnavailable
 from daemon.validation import FieldError, field_error
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,11 @@ def _allowed_methods(request: Request) -> str:
 async def _unavailable(request: Request, error: Exception) -> Response:
     """The database is out of reach: what it said stays in the log, the same request may work later."""
     log.error("http-failed", extra={"method": request.method, "path": request.url.path, "reason": str(error)})
-    detail = "the database is not available now and nothing was kept: try again in a moment, with the same Idempotency-Key if you gave one"
-    return problem_response(request.url.path, 503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    status, what, remedy = 503, "the database is not available now", "try again in a moment"
+    if isinstance(error, DiskFull):
+        status, what, remedy = 507, "the disk of the daemon's database is full", "try again once its operator has freed space there"
+    detail = f"{what} and nothing was kept: {remedy}, with the same Idempotency-Key if you gave one"
+    return problem_response(request.url.path, status, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -57,7 +57,7 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
     may_submit = [Depends(guard.needs("submit"))]
     intake = Intake(service.submit_all)
 
-    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 503))
+    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 503, 507))
     async def submit(request: JobRequest, http: Request, idempotency_key: IdempotencyKey = None) -> Response:
         """Queue a job. Answers with its estimate and a preview of the window it would get now."""
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
-from daemon.store.errors import StoreUnavailable
+from daemon.store.errors import DiskFull, StoreUnavailable
 from daemon.store.group_commit import GroupCommit
 
 _BUSY_MILLISECONDS = 10_000  # how long we wait for another program that writes
@@ -108,6 +108,8 @@ def _plain_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        if "disk is full" in str(error.orig) or "No space left on device" in str(error.orig):  # SQLite's words, PostgreSQL's words
+            raise DiskFull(f"the disk that holds {url.render_as_string(hide_password=True)} is full: free space there") from error
         raise StoreUnavailable(f"the database {url.render_as_string(hide_password=True)} is not available: {error.orig}") from error
     except DatabaseError as error:
         if type(error) is not DatabaseError:

@@ -4,6 +4,7 @@ StoreError
  |- StaleWrite          somebody else changed the row meanwhile: read again, decide again
  |- BackwardsState      an attempt was about to move back to an earlier state
  '- StoreUnavailable    the database cannot be opened, read or written now; nothing of the transaction is kept
+     '- DiskFull         there is no room for it on the database's disk
 """
 
 from __future__ import annotations
@@ -29,3 +30,7 @@ class BackwardsState(StoreError):
 
 class StoreUnavailable(StoreError):
     """The database said no (full disk, locked by another program, no connection). The same call may work later."""
+
+
+class DiskFull(StoreUnavailable):
+    """The disk that holds the database is full. The same call works once there is room."""

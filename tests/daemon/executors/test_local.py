@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -23,6 +22,7 @@ from daemon.executors.processes import Process
 from daemon.executors.supervisor import POSTPONED, STARTED, Files, job_process, read_json, supervisor_process
 from jobs.rundir import RunDirectory
 from tests.daemon.executors.conformance import JOB_COMMAND, Bench, ExecutorContract, Workshop, observe
+from tests.disks import fill, small_disk
 
 PATIENCE_MS = 20_000
 QUIET_ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -299,21 +299,8 @@ def test_the_daemons_settings_and_secrets_are_not_handed_to_jobs(bench: Bench, m
 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own; skipped where this user may not mount one."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(path)], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Write until nothing more fits."""
-    with (path / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"0" * 4096)
+    with small_disk(tmp_path / "small", "256k") as path:
+        yield path
 
 
 def test_a_full_disk_refuses_the_launch_with_the_reason(workshop: LocalWorkshop, full_disk: Path) -> None:

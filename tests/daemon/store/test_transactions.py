@@ -19,6 +19,7 @@ from daemon.domain.errors import NotFound
 from daemon.domain.states import JobState
 from daemon.store import StaleWrite, Store, StoreUnavailable
 from tests.daemon.store.builders import event, job
+from tests.disks import small_disk
 
 
 def in_threads(number: int, work: Callable[[int], object]) -> None:
@@ -186,6 +187,7 @@ ACCEPT_FOR_EVER = """
 import sys, threading
 from daemon.store import Store
 from tests.daemon.store.builders import event, job
+from tests.disks import small_disk
 store = Store.open(sys.argv[1])
 def accept(thread):
     for number in range(1_000_000):
@@ -223,20 +225,14 @@ def test_a_killed_process_loses_no_accepted_job_and_leaves_no_half_one(store_url
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB; skipped where this user may not mount one."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(path)], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "2m") as path:
+        yield path
 
 
-def test_a_full_disk_refuses_jobs_in_words_keeps_the_accepted_and_recovers(small_disk: Path) -> None:
-    store = Store.open(f"sqlite:///{small_disk / 'lowtide.db'}")
-    ballast = small_disk / "ballast"
+def test_a_full_disk_refuses_jobs_in_words_keeps_the_accepted_and_recovers(disk: Path) -> None:
+    store = Store.open(f"sqlite:///{disk / 'lowtide.db'}")
+    ballast = disk / "ballast"
     ballast.write_bytes(b"0" * 1_000_000)
     accepted: list[str] = []
     refusals: list[str] = []
@@ -252,7 +248,7 @@ def test_a_full_disk_refuses_jobs_in_words_keeps_the_accepted_and_recovers(small
 
     in_threads(6, accept_until_full)
     assert len(refusals) == 6
-    assert all("is not available" in text or "gave up" in text for text in refusals)
+    assert all("is full: free space there" in text or "gave up" in text for text in refusals)
     with store.read() as reader:
         assert {one.id for one in reader.live_jobs()} == set(accepted)
     ballast.unlink()
