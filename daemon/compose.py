@@ -16,7 +16,7 @@ from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
-from daemon.planner import PlannerOptions, Residual, explain, plan, plan_fairly, preview
+from daemon.planner import PlannerOptions, Residual, explain, held_for_a_season, plan, plan_fairly, preview
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
@@ -32,6 +32,7 @@ from daemon.service.observe import Observer
 from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.query import Queries
 from daemon.service.reach import Reach
+from daemon.service.seasons import Seasons
 from daemon.service.settle import Settler
 from daemon.service.snapshot import Photographer
 from daemon.service.telling import Teller
@@ -171,7 +172,11 @@ def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:
         clock,
         Observer(store, places, clock, policy, parts.reach, after_step),
         parts.photographer,
-        partial(plan_fairly, plan=partial(plan, options=parts.options)),
+        Seasons(
+            partial(plan_fairly, plan=partial(plan, options=parts.options)),
+            partial(held_for_a_season, options=parts.options),
+            parts.feed.outlook,
+        ),
         Committer(store, places),
         Actor(store, places, clock, policy, after_step),
         parts.budgets,

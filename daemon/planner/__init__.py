@@ -7,5 +7,6 @@ from daemon.planner.explain import explain
 from daemon.planner.fairness import plan_fairly
 from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import Residual, preview
+from daemon.planner.seasons import held_for_a_season
 
-__all__ = ["PlannerOptions", "Residual", "explain", "plan", "plan_fairly", "preview"]
+__all__ = ["PlannerOptions", "Residual", "explain", "held_for_a_season", "plan", "plan_fairly", "preview"]

@@ -33,8 +33,11 @@ class Residual:
         pinned = {job.id for job in snapshot.jobs if job.mode is Mode.CONTIGUOUS and job.running_at is not None}
         for placement in plan.placements:
             for segment in placement.segments if placement.job_id not in pinned else ():
-                first, last = terrain.cell(terrain.seconds(segment.start)), terrain.cell_after(terrain.seconds(segment.end))
-                free[terrain.index[segment.site], first:last] -= segment.gpus
+                start = terrain.seconds(segment.start)
+                if start < terrain.end:  # a season's window may lie beyond
+                    free[terrain.index[segment.site], terrain.cell(start) : terrain.cell_after(terrain.seconds(segment.end))] -= (
+                        segment.gpus
+                    )
         return cls(terrain, free, options or PlannerOptions())
 
 
