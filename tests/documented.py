@@ -10,7 +10,13 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from daemon.api.connections import HEAD_SECONDS, MOST_CONNECTIONS
+from daemon.api.middleware import BODY_LIMIT_BYTES, BODY_SECONDS
+from daemon.cli.serve import OTHERS
+from daemon.domain.instants import EARLIEST, LATEST
+from daemon.domain.job import MOST_NAMES
 from daemon.metrics import Metrics
+from daemon.service.zones import LONGEST_ANSWER
 from daemon.settings import Settings
 
 
@@ -24,6 +30,23 @@ def metrics_table() -> list[str]:
     """One Markdown row a metric: name as Prometheus sees it, kind, labels, what it is."""
     rows = [f"| `{name}` | {kind} | {labels} | {text} |" for name, kind, labels, text in sorted(_metrics())]
     return ["| metric | kind | labels | what it is |", "| --- | --- | --- | --- |", *rows]
+
+
+def limits_table() -> list[str]:
+    """One Markdown row a limit of the API: what is bounded, by how much, what happens beyond."""
+    days, years = LONGEST_ANSWER.days, f"{EARLIEST.year} to {LATEST.year - 1}"
+    rows = [
+        ("connections at once", f"{MOST_CONNECTIONS}", "hung up at once"),
+        ("time until the head of a request is complete", f"{HEAD_SECONDS:g} s", "hung up"),
+        ("time until its body is complete", f"{BODY_SECONDS:g} s", "408"),
+        ("body", f"{BODY_LIMIT_BYTES:,} bytes", "413, the rest is not read"),
+        ("sites a job names; jobs in `after`", f"{MOST_NAMES} each", "422"),
+        ("instants a job names", f"the years {years}", "422"),
+        ("CPU threads of a job", "the cores of the largest allowed site", "422"),
+        ("hours of `/v1/zones/{zone}/intensity` in one answer", f"{days} days", "422"),
+        ("rights on files that the daemon and its jobs make", f"umask {OTHERS:03o} at least", "nobody but owner and group reads them"),
+    ]
+    return ["| what | limit | beyond it |", "| --- | --- | --- |", *(f"| {what} | {limit} | {beyond} |" for what, limit, beyond in rows)]
 
 
 def _settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
@@ -68,4 +91,4 @@ def _metrics() -> Iterator[tuple[str, str, str, str]]:
 
 
 if __name__ == "__main__":
-    print("\n".join([*settings_table(), "", *metrics_table()]))
+    print("\n".join([*settings_table(), "", *metrics_table(), "", *limits_table()]))

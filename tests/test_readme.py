@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from daemon.cli import build_app
-from tests.documented import metrics_table, settings_table
+from tests.documented import limits_table, metrics_table, settings_table
 from tests.processes import RunningDaemon, daemon_process
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def commands() -> Iterator[tuple[str, str]]:
             yield command, shown
 
 
-@pytest.mark.parametrize("table", [settings_table, metrics_table], ids=["settings", "metrics"])
+@pytest.mark.parametrize("table", [settings_table, metrics_table, limits_table], ids=["settings", "metrics", "limits"])
 def test_the_tables_are_those_of_the_code(table: Any) -> None:
     assert "\n".join(table()) in README, "print the tables with `python -m tests.documented`"
 
