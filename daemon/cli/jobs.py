@@ -171,6 +171,7 @@ def _job_facts(detail: dict[str, Any]) -> Any:
             ("Home", detail["home"]),
             ("Progress", f"{_progress(detail)} {detail['progress']['unit']}"),
             ("Energy", energy(detail["energy_kwh"])),
+            ("Estimated", energy(detail["estimated_energy_kwh"])),
             ("Plan", windows(detail["plan"])),
             ("Directories", "\n".join(detail["directories"])),
         ]

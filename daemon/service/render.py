@@ -85,6 +85,7 @@ def job_view(work: JobWork, energy_kwh: float | None) -> JobView:
         ended_at=job.ended_at,
         progress=ProgressView(steps_done=work.steps_done, steps_total=work.steps_total, unit=unit),
         energy_kwh=energy_kwh,
+        estimated_energy_kwh=job.estimated_energy_kwh,
         plan=windows(job.planned),
     )
 

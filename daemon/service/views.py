@@ -100,6 +100,7 @@ class JobView(View):
     ended_at: AwareDatetime | None = None
     progress: ProgressView
     energy_kwh: float | None = Field(default=None, description="component energy metered so far")
+    estimated_energy_kwh: float | None = Field(default=None, description="component energy of all of it, estimated at acceptance")
     plan: list[WindowView] = []
 
 

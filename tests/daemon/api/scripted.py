@@ -197,5 +197,6 @@ class ScriptedService:
             id=job_id, name=request.name, project=request.project, kind=request.workload.kind,
             state=JobState.WAITING, reason=PREVIEW.reason,
             accepted_at=NOW, deadline=NOW + timedelta(days=3), home="heidelberg", data_class="public",
+            estimated_energy_kwh=1.25,
             progress=ProgressView(steps_done=0, steps_total=request.workload.total_steps, unit="samples"), plan=[WINDOW],
         )  # fmt: skip

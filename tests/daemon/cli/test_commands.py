@@ -126,6 +126,12 @@ def test_a_job_is_explained_by_a_sentence_and_its_numbers(lowtide: Lowtide) -> N
     assert json.loads(lowtide("job", "j0", "--json").stdout)["explanation"]["saved_g"] == 371.0
 
 
+def test_a_job_shows_what_it_was_estimated_to_need(lowtide: Lowtide) -> None:
+    lowtide("submit", "-", stdin=JOB)
+    (line,) = [line for line in lowtide("job", "j0").stdout.splitlines() if "Estimated" in line]
+    assert "1.25 kWh" in line
+
+
 def test_zones_shows_which_site_is_out_of_reach_and_why(lowtide: Lowtide) -> None:
     result = lowtide("zones")
     for words in ("1/8", "up", "2/?", "not-in-settings", "lulea: the settings no longer name this site: put it back"):

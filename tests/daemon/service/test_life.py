@@ -33,6 +33,16 @@ def test_a_training_job_waits_for_the_clean_night_and_is_accounted_for(world: Wo
     assert entry.actual_g < entry.baseline_g / 4
 
 
+def test_a_job_keeps_what_it_was_estimated_to_need_beside_what_it_used(world: World) -> None:
+    job_id = world.submit(training(2), deadline=world.deadline(2.2))
+    before = world.daemon.service.job(job_id)
+    world.until(job_id, JobState.SUCCEEDED)
+    after = world.daemon.service.job(job_id)
+    assert before.energy_kwh is None
+    assert after.energy_kwh is not None
+    assert before.estimated_energy_kwh == after.estimated_energy_kwh == world.job(job_id).estimated_energy_kwh
+
+
 def test_every_step_of_a_job_leaves_its_event_in_order(world: World) -> None:
     job_id = world.submit(training(1), deadline=world.deadline(1.5))
     world.until(job_id, JobState.SUCCEEDED)
