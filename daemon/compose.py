@@ -45,6 +45,7 @@ from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
 from daemon.zone_knowledge import KnowledgeSettings
+from daemon.zone_skill import ZoneSkills
 from forecast.clock import Clock, real_now
 from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
 from forecast.source.budget import TokenBucket
@@ -121,6 +122,7 @@ class _Parts:
     metrics: Metrics
     recorded: RecordedIntensity
     feed: IntensityFeed
+    skills: ZoneSkills
     costs: Costs
     photographer: Photographer
     budgets: Budgets
@@ -141,11 +143,14 @@ def _parts(settings: Settings, around: Surroundings, store: Store, sources: Sequ
         observations = reader.observations()
     hardware = {place.site.hardware for place in places.values()}
     costs = Costs(hardware, partial(_energy_model, _profiles(settings)), observations, clock)
-    photographer = Photographer(places, costs, feed.outlook, policy)
+    skills = ZoneSkills(recorded, policy.kind)
+    photographer = Photographer(places, costs, feed.outlook, policy, skills.share_kept)
     planner = settings.planner
     options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
     budgets = Budgets(_budget_rules(settings), places, costs, feed.outlook)
-    return _Parts(settings, clock, policy, places, store, metrics, recorded, feed, costs, photographer, budgets, Board(), Reach(), options)
+    return _Parts(
+        settings, clock, policy, places, store, metrics, recorded, feed, skills, costs, photographer, budgets, Board(), Reach(), options
+    )
 
 
 def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
@@ -153,7 +158,7 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
     tick = _tick(parts, after_step)
     grid = SettledGrid(parts.feed.observed, parts.feed.outlook, policy.kind, policy.final_after)
     settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
-    zones = Zones(store, parts.places, parts.feed, clock, policy, parts.reach)
+    zones = Zones(store, parts.places, parts.feed, parts.skills, clock, policy, parts.reach)
     ticker = Ticker(_chores(parts, tick, settler, zones), parts.metrics)
     adviser = Adviser(
         parts.places, parts.costs, parts.board, parts.feed.outlook, partial(parts.recorded.period_means, kind=policy.kind), clock
@@ -336,6 +341,11 @@ def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[C
         settler.adjust()
         parts.recorded.forget_vintages(parts.clock.now() - VINTAGES_KEPT)
 
+    def score() -> None:
+        parts.skills.renew(names, parts.clock.now())
+        for zone in names:
+            parts.metrics.show_skill(zone, parts.skills.of(zone))
+
     def latest() -> None:
         feed.poll_latest(names)
         feed.poll_history(names)
@@ -344,6 +354,7 @@ def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[C
         Chore("tick", beat, timedelta(seconds=ticker.tick_seconds)),
         Chore("latest", latest, timedelta(minutes=ticker.latest_minutes)),
         Chore("forecast", lambda: feed.poll_forecast(names), timedelta(minutes=ticker.forecast_minutes)),
+        Chore("score", score, timedelta(minutes=ticker.forecast_minutes)),
         Chore("monthly", lambda: feed.poll_monthly(names), timedelta(hours=ticker.monthly_hours)),
         Chore("settle", settle, timedelta(minutes=ticker.settle_minutes)),
         Chore("retention", retain, timedelta(hours=ticker.retention_hours)),

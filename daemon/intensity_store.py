@@ -28,6 +28,9 @@ class IntensityStore(Protocol):
     def latest_vintage(self, zone: str, kind: IntensityKind, rung: Rung, now: datetime) -> Vintage | None:
         """The forecast of this rung with the newest `issued_at` among those with `known_at` <= `now`."""
 
+    def vintages(self, zone: str, kind: IntensityKind, rung: Rung, start: datetime, end: datetime) -> list[Vintage]:
+        """The archived forecasts of this rung issued in [start, end), in the order of issue."""
+
     def put_period_means(self, means: Sequence[PeriodMean], now: datetime) -> RecordedCounts:
         """Upsert by (zone, kind, interval, source); a changed value replaces the old one, audited like a reading."""
 

@@ -26,7 +26,7 @@ from forecast.decision_scoring import (
     start_costs,
 )
 from forecast.intensity import FloatArray
-from forecast.regret import Z80, difference_variance, shared_share, trailing_shares
+from forecast.regret import WAIT_CONFIDENCE, Z80, difference_variance, shared_share, trailing_shares
 
 BoolArray = NDArray[np.bool_]
 
@@ -34,9 +34,6 @@ REFERENCE_SHIFT = Shift(8, 24)
 """The job whose promises and outcomes tell what a zone's forecasts are worth, here and in the daemon."""
 
 SHIFTS = tuple(Shift(duration, slack) for duration in (2, 8, 24) for slack in (24, 72))
-WAIT_CONFIDENCE = 0.5
-"""The daemon's default; `lowtide forecast-score` prints what other values would have kept and risked."""
-
 CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 

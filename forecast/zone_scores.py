@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from forecast.anomalies import believed
 from forecast.intensity import FloatArray, Series
 from forecast.model.backtest import HORIZON
 from forecast.regret import RECORD_DAYS
 from forecast.reissue import NEEDED_HOURS, REFERENCE, Past, Reissue
 from forecast.scoring import IntervalScores, PointScores, interval_scores, point_scores, targets
 from forecast.shift_scores import SHIFTS, CurvePoint, ShiftScorer, ShiftScores
+from forecast.soundness import sound
 from forecast.timeline import HOUR
 
 BUCKETS: Mapping[str, slice] = {"1-24": slice(0, 24), "25-96": slice(24, HORIZON)}
@@ -109,7 +109,7 @@ def score_zone(record: Series, start: datetime, end: datetime, forecasters: Mapp
 
     Hours from `end` on are not known to the scores. Raises ValueError where the record is too short or empty.
     """
-    values = believed(record.values, record.estimated)[: int((end - record.start) // HOUR)]
+    values = sound(record)[0].values[: int((end - record.start) // HOUR)]
     first = int((start - record.start) // HOUR)
     origins = np.arange(first - RUN_IN_HOURS, len(values))
     hour_of_first = int((record.start - datetime.fromtimestamp(0, UTC)) // HOUR)

@@ -19,6 +19,7 @@ from daemon.service.budget_view import BudgetView
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
+    ForecastView,
     IntensityView,
     JobDetail,
     JobView,
@@ -124,9 +125,9 @@ def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         """Recorded carbon intensity of a zone; the last day by default."""
         return service.intensity(zone, start, end)
 
-    @router.get("/zones/{zone}/forecast", dependencies=may_read, response_model=IntensityView, responses=problems(404))
-    def forecast(zone: str) -> IntensityView:
-        """The outlook that plans use: each value with its rung, source and central 80 % interval."""
+    @router.get("/zones/{zone}/forecast", dependencies=may_read, response_model=ForecastView, responses=problems(404))
+    def forecast(zone: str) -> ForecastView:
+        """The outlook that plans use: each value with its rung, source and central 80 % interval; and how good forecasts were lately."""
         return service.forecast(zone)
 
     @router.get("/report", dependencies=may_read, response_model=ReportView)

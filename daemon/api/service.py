@@ -13,6 +13,7 @@ from daemon.service.budget_view import BudgetView
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
+    ForecastView,
     IntensityView,
     JobDetail,
     JobView,
@@ -57,7 +58,7 @@ class ServiceApi(Protocol):
 
     def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView: ...
 
-    def forecast(self, zone: str) -> IntensityView: ...
+    def forecast(self, zone: str) -> ForecastView: ...
 
     def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView: ...
 

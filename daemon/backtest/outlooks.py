@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from daemon.backtest.world import World
-from daemon.planner.terrain import HOUR_SECONDS, Z80, Terrain
+from daemon.planner.terrain import HOUR_SECONDS, Terrain
 from forecast.intensity import FloatArray, Series
+from forecast.regret import Z80
 
 DAY = timedelta(days=1)
 

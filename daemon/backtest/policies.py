@@ -89,11 +89,13 @@ class Planner:
             field.hold(live, offers[live.trace.id])
 
     def renew(self, field: Field, now: float) -> None:
-        """Look again at every job that may still move: the outlook has changed."""
+        """Look again at every job that may still move: the outlook has changed. One that waits already just follows it."""
         for live in sorted(field.live.values(), key=lambda live: (live.task.due, live.trace.id)):
             if live.is_movable(now):
                 before = _rest(live, now)
-                offer = self._best(field, field.take_ahead(live, now), now)
+                task = field.take_ahead(live, now)
+                waits = any(piece.start > now for piece in before)
+                offer = best_offer(task, field.terrain, field.free, now, task.due) if waits else self._best(field, task, now)
                 field.hold(live, offer or _offer(before))
 
     def _best(self, field: Field, task: Task, now: float) -> Offer | None:

@@ -110,6 +110,7 @@ class Snapshot:
     outlooks: Mapping[str, ZoneOutlook]  # by zone, on the same grid
     spending: Spending = field(default_factory=Spending)
     standings: Mapping[str, float] = field(default_factory=dict)  # decayed GPU-hours over weight, by user; empty: shares are not looked at
+    shares_kept: Mapping[str, float] = field(default_factory=dict)  # by zone: of savings its forecasts promised, what came true
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from daemon.planner.draft import Draft
 from daemon.planner.reasons import held_text, late_text, not_worth_text, prompt_text, wait_text
 from daemon.planner.regret import Comparison, deviation
 from daemon.planner.task import Offer, Task
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Z80, Terrain
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 from daemon.planner.windows import window_offer
+from forecast.regret import Z80
 
 
 def placement_of(draft: Draft, job: str, not_worth: Comparison | None) -> Placement:

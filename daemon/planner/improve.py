@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.planner.draft import Draft
 from daemon.planner.offers import best_offer
-from daemon.planner.regret import Comparison, compare
+from daemon.planner.regret import Comparison, compare, decided_to_wait
 from daemon.planner.task import Offer
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
 from daemon.planner.together import TIE_SHARE
@@ -48,16 +48,16 @@ def _least_gain(draft: Draft, job: str, current: Offer) -> float:
 
 
 def settle_waits(draft: Draft) -> dict[str, Comparison]:
-    """Start every job at once whose expected saving does not beat its uncertainty; what was compared, by job.
+    """Start every new job at once whose expected saving does not beat its uncertainty; what was compared, by job.
 
-    Only jobs that could start at once in the free capacity are asked. 0 confidence switches the rule off.
+    Only jobs that could start at once in the free capacity are asked, and none that waits already. 0 confidence switches the rule off.
     """
     notes: dict[str, Comparison] = {}
     if draft.options.wait_confidence <= 0:
         return notes
     for job in list(draft.offers):
         task = draft.tasks[job]
-        if task.is_pinned or draft.is_late(job):
+        if task.is_pinned or draft.is_late(job) or decided_to_wait(task, draft.terrain):
             continue
         current = draft.take_out(job)
         release = draft.release(job)

@@ -17,6 +17,7 @@ from daemon.service.query import Queries
 from daemon.service.views import (
     EstimateAnswer,
     EventView,
+    ForecastView,
     IntensityView,
     JobDetail,
     JobView,
@@ -115,7 +116,7 @@ class Service:
     def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView:
         return self._zones.intensity(zone, start, end)
 
-    def forecast(self, zone: str) -> IntensityView:
+    def forecast(self, zone: str) -> ForecastView:
         return self._zones.forecast(zone)
 
     def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:

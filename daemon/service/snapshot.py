@@ -28,6 +28,7 @@ from jobs.spec import SynthesisWorkload
 log = logging.getLogger(__name__)
 
 OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
+ShareOf = Callable[[str], float | None]  # zone -> the share of promised savings that came true lately, None where nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Claims:
 class Photographer:
     """Takes snapshots: jobs, free capacity and the outlook of every zone at one instant."""
 
-    def __init__(self, workplaces: Workplaces, costs: Costs, outlook: OutlookOf, policy: Policy) -> None:
+    def __init__(self, workplaces: Workplaces, costs: Costs, outlook: OutlookOf, policy: Policy, share_kept: ShareOf) -> None:
         self._sites = {name: place.site for name, place in workplaces.items()}
-        self._costs, self._outlook, self._policy = costs, outlook, policy
+        self._costs, self._outlook, self._policy, self._share_kept = costs, outlook, policy, share_kept
 
     def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights], claims: Claims) -> Snapshot:
         """`works`: every live job; `weights`: by the id of the training job that made them."""
@@ -77,7 +78,8 @@ class Photographer:
         fixed = [work for job_id, work in works.items() if job_id not in taken]
         sites = tuple(PlanSite(site.name, site.zone, site.pue, self._free(site, fixed, grid, now)) for site in self._sites.values())
         outlooks = {zone: self._outlook(zone, grid.start, grid.step, grid.count, now) for zone in sorted({site.zone for site in sites})}
-        return Snapshot(now, grid, sites, tuple(jobs), outlooks, claims.spending, claims.standings)
+        shares = {zone: share for zone in outlooks if (share := self._share_kept(zone)) is not None}
+        return Snapshot(now, grid, sites, tuple(jobs), outlooks, claims.spending, claims.standings, shares)
 
     def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
         job, constraints = work.job, work.job.request.constraints

@@ -301,6 +301,33 @@ class IntensityView(View):
     points: list[IntensityPoint]
 
 
+class LeadSkillView(View):
+    """Errors of the last four weeks at some lead times, on settled hours. Null: there is nothing to compare or no interval."""
+
+    lead_hours: str = Field(description="first and last hour ahead, e.g. 1-24")
+    mae_g_per_kwh: float
+    relative_mae: float | None = Field(description="mean absolute error; repeating yesterday is 1")
+    bias_g_per_kwh: float = Field(description="forecast less measured")
+    coverage: float | None = Field(description="share of hours inside the central 80 % interval")
+    pairs: int
+
+
+class ForecastSkillView(View):
+    """How good one source's forecasts of a zone were lately, by the daemon's own archive."""
+
+    rung: str
+    source: str
+    forecasts: int
+    savings_kept: float | None = Field(
+        description="share of promised savings that came true, plus two standard errors; null: too little record"
+    )
+    leads: list[LeadSkillView]
+
+
+class ForecastView(IntensityView):
+    skill: list[ForecastSkillView]
+
+
 class EquivalentView(View):
     """A quantity that emits as much, with the factor and where it comes from."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -11,10 +12,12 @@ from daemon.domain.errors import NotFound, Rejected
 from daemon.feed import IntensityFeed
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.reach import NOT_IN_SETTINGS, Reach
-from daemon.service.views import IntensityNow, IntensityPoint, IntensityView, SiteView
+from daemon.service.views import ForecastSkillView, ForecastView, IntensityNow, IntensityPoint, IntensityView, LeadSkillView, SiteView
 from daemon.store import Store
+from daemon.zone_skill import ZoneSkills
 from forecast.clock import Clock
 from forecast.intensity import Rung, ZoneOutlook
+from forecast.skill import ForecastSkill
 from forecast.timeline import HOUR, floor_to
 
 LONGEST_ANSWER = timedelta(days=366)
@@ -23,8 +26,17 @@ LONGEST_ANSWER = timedelta(days=366)
 class Zones:
     """Answers about the zones of the configured sites."""
 
-    def __init__(self, store: Store, workplaces: Workplaces, feed: IntensityFeed, clock: Clock, policy: Policy, reach: Reach) -> None:
-        self._store, self._feed, self._clock, self._policy, self._reach = store, feed, clock, policy, reach
+    def __init__(
+        self,
+        store: Store,
+        workplaces: Workplaces,
+        feed: IntensityFeed,
+        skills: ZoneSkills,
+        clock: Clock,
+        policy: Policy,
+        reach: Reach,
+    ) -> None:
+        self._store, self._feed, self._skills, self._clock, self._policy, self._reach = store, feed, skills, clock, policy, reach
         self._sites = [place.site for place in workplaces.values()]
 
     @property
@@ -95,13 +107,14 @@ class Zones:
         ]
         return IntensityView(zone=zone, kind=self._policy.kind.label, points=points)
 
-    def forecast(self, zone: str) -> IntensityView:
-        """What is expected from the running hour to the planner's horizon, each hour with its rung."""
+    def forecast(self, zone: str) -> ForecastView:
+        """What is expected from the running hour to the planner's horizon, each hour with its rung; and how good forecasts were lately."""
         self._known(zone)
         now = self._clock.now()
         start = floor_to(now, HOUR)
         outlook = self._feed.outlook(zone, start, HOUR, int(self._policy.horizon / HOUR), now)
-        return IntensityView(zone=zone, kind=self._policy.kind.label, points=list(_points(outlook)))
+        skill = [_skill_view(rung, skill) for rung, skill in sorted(self._skills.of(zone).items())]
+        return ForecastView(zone=zone, kind=self._policy.kind.label, points=list(_points(outlook)), skill=skill)
 
     def _known(self, zone: str) -> None:
         if zone not in self.names:
@@ -122,6 +135,25 @@ def _forgotten(name: str, gpus_busy: int) -> SiteView:
         admits=[],
         intensity=IntensityNow(g_per_kwh=None, rung=None, source=None),
     )
+
+
+def _skill_view(rung: Rung, skill: ForecastSkill) -> ForecastSkillView:
+    leads = [
+        LeadSkillView(
+            lead_hours=name,
+            mae_g_per_kwh=lead.mae,
+            relative_mae=_or_none(lead.relative_mae),
+            bias_g_per_kwh=lead.bias,
+            coverage=_or_none(lead.coverage),
+            pairs=lead.pairs,
+        )
+        for name, lead in skill.leads.items()
+    ]
+    return ForecastSkillView(rung=rung.label, source=skill.source, forecasts=skill.issues, savings_kept=skill.share_kept, leads=leads)
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _points(outlook: ZoneOutlook) -> list[IntensityPoint]:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from daemon.domain.job import DataTag
 from forecast.gb_national.parse import KIND as GB_NATIONAL
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
+from forecast.regret import WAIT_CONFIDENCE
 
 WORLD_ZONE = "WORLD"  # no grid of its own: stands on the bundled yearly mean of the whole world
 
@@ -148,7 +149,9 @@ class PlannerSettings(Section):
     horizon_hours: int = Field(default=96, ge=1, le=744, description="how far ahead plans reach")
     maximum_delay_hours: float = Field(default=72.0, gt=0, le=720, description="deadline of a job that names none, after its acceptance")
     search_steps: int = Field(default=400, ge=0, le=1_000_000, description="how long a plan is improved: steps, so that plans repeat")
-    wait_confidence: float = Field(default=0.5, ge=0, le=5, description="standard deviations of forecast error that a wait must save")
+    wait_confidence: float = Field(
+        default=WAIT_CONFIDENCE, ge=0, le=5, description="standard deviations of forecast error that a wait must save"
+    )
     stability_threshold: float = Field(default=0.03, ge=0, lt=1, description="a new plan moves a job only for a saving above this share")
     retries: int = Field(default=3, ge=0, le=100, description="failed, pre-empted or lost attempts a job may have beyond the first")
 

@@ -59,6 +59,14 @@ class RecordedIntensity:
             row = connection.execute(select(vintage).where(mine).order_by(*newest_first).limit(1)).first()
         return None if row is None else _vintage_from(row)
 
+    def vintages(self, zone: str, kind: IntensityKind, rung: Rung, start: datetime, end: datetime) -> list[Vintage]:
+        """The archived forecasts of this rung issued in [start, end), in the order of issue."""
+        mine = (vintage.c.zone == zone) & (vintage.c.kind == kind.label) & (vintage.c.rung == rung)
+        issued = (vintage.c.issued_at >= start) & (vintage.c.issued_at < end)
+        with self._database.read() as connection:
+            rows = connection.execute(select(vintage).where(mine, issued).order_by(vintage.c.issued_at, vintage.c.source))
+            return [_vintage_from(row) for row in rows]
+
     def put_period_means(self, means: Sequence[PeriodMean], now: datetime) -> RecordedCounts:
         """Upsert by (zone, kind, interval, source); a changed value replaces the old one, audited like a reading."""
         told = [_RecordedMean(mean, now) for mean in means]

@@ -86,6 +86,38 @@ def _add_grid(board: dashboard.Dashboard) -> None:
             "Answers of the intensity provider per hour, and falls down the ladder.",
         )
     )
+    _add_skill(board)
+
+
+def _add_skill(board: dashboard.Dashboard) -> None:
+    board.with_panel(
+        lines(
+            "Forecast errors",
+            "none",
+            [("lowtide_forecast_error_ratio", "{{zone}} {{source}} {{lead_hours}} h")],
+            "Mean absolute error of the last four weeks by hours ahead; repeating yesterday is 1.",
+        )
+    )
+    board.with_panel(
+        lines(
+            "Forecast bias",
+            "none",
+            [("lowtide_forecast_bias_grams_per_kwh", "{{zone}} {{source}} {{lead_hours}} h")],
+            "Forecast less measured intensity in gCO2e/kWh, mean of the last four weeks.",
+            floor=None,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Forecast trust",
+            "percentunit",
+            [
+                ("lowtide_forecast_savings_kept_ratio", "{{zone}} {{source}} savings kept"),
+                ("lowtide_forecast_coverage_ratio", "{{zone}} {{source}} {{lead_hours}} h in interval"),
+            ],
+            "Share of promised savings that came true, by which waiting is judged; and of hours inside the 80 % intervals.",
+        )
+    )
 
 
 def _add_jobs(board: dashboard.Dashboard) -> None:

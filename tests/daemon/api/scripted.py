@@ -20,6 +20,8 @@ from daemon.service.views import (
     EventView,
     IntensityNow,
     IntensityPoint,
+    ForecastSkillView,
+    ForecastView,
     IntensityView,
     JobDetail,
     JobView,
@@ -72,7 +74,7 @@ ADVICE = AdviceView(
 )  # fmt: skip
 PREVIEW = PreviewView(segments=[WINDOW], expected_g=31.0, run_now_g=402.0, reason="cleaner window tonight in SE: 31 g instead of 402 g")
 EXPLANATION = ExplanationView(
-    planned_at=NOW, sentence="12:00-15:00 UTC at umea: 31 g, 371 g (92%) less than running at once at home", chosen_g=31.0, run_now_g=402.0,
+    planned_at=NOW, sentence="12:00-15:00 UTC at umea: 31 g, 371 g (92 %) less than running at once at home", chosen_g=31.0, run_now_g=402.0,
     saved_g=371.0, saved_percent=92.3, bound_by=[Binding.CAPACITY, Binding.RESIDENCY], alone_g=20.0, held_by=["j7"], day_more_saves_g=0.0,
     other_sites=[OtherSiteView(site="lyon", saves_g=12.0)], nearest_deadline=None,
 )  # fmt: skip
@@ -176,8 +178,10 @@ class ScriptedService:
         point = IntensityPoint(start=NOW, end=NOW + timedelta(hours=1), g_per_kwh=23.0, rung="observed", source="Electricity Maps")
         return IntensityView(zone=zone, kind="lifecycle/average/flow-traced", points=[point])
 
-    def forecast(self, zone: str) -> IntensityView:
-        return self.intensity(zone, None, None)
+    def forecast(self, zone: str) -> ForecastView:
+        told = self.intensity(zone, None, None)
+        skill = ForecastSkillView(rung="own-forecast", source="lowtide model", forecasts=600, savings_kept=0.9, leads=[])
+        return ForecastView(zone=told.zone, kind=told.kind, points=told.points, skill=[skill])
 
     def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
         self.asked.append((start, end, project))

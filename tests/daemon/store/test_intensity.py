@@ -153,6 +153,16 @@ def test_a_forecast_without_bounds_has_none(recorded: RecordedIntensity) -> None
     assert found.high is None
 
 
+def test_forecasts_are_listed_by_zone_kind_rung_and_time_of_issue(recorded: RecordedIntensity) -> None:
+    for one in (vintage(2), vintage(0), vintage(1), vintage(3)):
+        recorded.put_vintage(one)
+    for one in (vintage(1, rung=Rung.OWN_FORECAST), vintage(1, zone="SE"), vintage(1, kind=DIRECT)):
+        recorded.put_vintage(one)
+    found = recorded.vintages("DE", LIFECYCLE_AVERAGE, Rung.VENDOR_FORECAST, MONDAY, MONDAY + 3 * HOUR)
+    assert [(one.issued_at - MONDAY) / HOUR for one in found] == [0, 1, 2]
+    np.testing.assert_array_equal(found[0].g_per_kwh, vintage().g_per_kwh)
+
+
 def test_the_newest_forecast_known_by_then_is_given(recorded: RecordedIntensity) -> None:
     for one in (vintage(0), vintage(2), vintage(1), vintage(3, known=9)):
         recorded.put_vintage(one)
