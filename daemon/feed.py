@@ -118,11 +118,9 @@ class IntensityFeed:
 
     def outlook(self, zone: str, start: datetime, step: timedelta, steps: int, now: datetime) -> ZoneOutlook:
         """What `zone` is expected to be (and, for hours gone by, was) on the given grid, as known at `now`."""
-        knowledge = self._knowledge.of(zone, now)
-        known = knowledge.history
-        if start < now - BACK_FILL:
-            known = self._knowledge.history(zone, start, now + HOUR)
-        return build_outlook(zone, self.kind, replace(knowledge, history=known), start, step, steps, now)
+        is_about_the_past = start < floor_to(now, HOUR)
+        knowledge = self._knowledge.of_the_past(zone, start, now) if is_about_the_past else self._knowledge.of(zone, now)
+        return build_outlook(zone, self.kind, knowledge, start, step, steps, now)
 
     def observed(self, zone: str, start: datetime, end: datetime) -> Series:
         """The recorded hours that cover [start, end), NaN where nothing sound is recorded. Nothing is filled in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -12,10 +12,13 @@ from forecast.climatology import Climatology, climatology_of
 from forecast.forecasters import Forecaster, InsufficientHistory
 from forecast.hourly import hourly_series
 from forecast.intensity import IntensityKind, Rung, Series, Vintage
-from forecast.ladder import ZoneKnowledge, is_fresh
+from forecast.ladder import FORECAST_MAX_AGE, ZoneKnowledge, is_fresh
 from forecast.soundness import sound
 from forecast.timeline import HOUR, ceil_to, floor_to
 from forecast.yearly import yearly_means
+
+BACK_IN_MEMORY = timedelta(days=28)
+"""How much of the record is at hand without asking the store again."""
 
 FROZEN_CONTEXT, FROZEN_REACH = timedelta(days=14), timedelta(hours=36)
 """How far before and after a question to read: a frozen stretch is recognised by its length and by what varied before it."""
@@ -68,6 +71,28 @@ class Knowledge:
         first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_REACH
         hourly = hourly_series(self._store.readings(zone, self._kind, first, last))
         return None if hourly is None else sound(hourly)[0]
+
+    def of_the_past(self, zone: str, start: datetime, now: datetime) -> ZoneKnowledge:
+        """Everything known about `zone` at `now`, with the record since `start` and what was forecast for its missing hours."""
+        known = self.of(zone, now)
+        history = known.history if start >= now - BACK_IN_MEMORY else self.history(zone, start, now + HOUR)
+        passed = on_hours(history, zone, self._kind, start, floor_to(now, HOUR))
+        missing = [passed.start + int(index) * HOUR for index in np.flatnonzero(np.isnan(passed.values))]
+        return replace(known, history=history, bridges=self._bridges(zone, missing))
+
+    def _bridges(self, zone: str, missing: list[datetime]) -> tuple[Vintage, ...]:
+        """The archived forecasts that were the newest while these hours were still ahead, newest first."""
+        found: dict[datetime, Vintage] = {}
+        ask_from = missing[0] if missing else None
+        for hour in missing:
+            if ask_from is None or hour < ask_from:
+                continue
+            ask_from = hour + FORECAST_MAX_AGE
+            for rung in (Rung.OWN_FORECAST, Rung.VENDOR_FORECAST):  # of two issued at one moment the provider's stays
+                vintage = self._store.latest_vintage(zone, self._kind, rung, hour)
+                if vintage is not None:
+                    found[vintage.issued_at] = vintage
+        return tuple(found[issued] for issued in sorted(found, reverse=True))
 
     def make_forecast(self, zone: str, now: datetime) -> Vintage | None:
         """Our own forecast issued at `now`, None where the record is too short for one."""

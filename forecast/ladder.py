@@ -16,7 +16,7 @@ from forecast.climatology import Climatology
 from forecast.grid import Grid, regrid
 from forecast.intensity import FloatArray, IntensityKind, PeriodMean, Rung, Series, Vintage, ZoneOutlook
 from forecast.soundness import sound
-from forecast.timeline import as_utc
+from forecast.timeline import HOUR, as_utc, floor_to
 
 FORECAST_MAX_AGE = timedelta(hours=6)
 """A forecast issued longer ago than this is stale: the vendor's and ours are made hourly, so six were missed."""
@@ -43,6 +43,8 @@ class ZoneKnowledge:
     climatology: Climatology | None = None
     monthly: Sequence[PeriodMean] = ()
     yearly: Sequence[PeriodMean] = ()
+    bridges: Sequence[Vintage] = ()
+    """What was forecast for hours that went by unrecorded, the best first; used for the past only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,9 @@ def _layers(zone: str, kind: IntensityKind, knowledge: ZoneKnowledge, grid: Grid
     for vintage in (knowledge.vendor, knowledge.own):
         if vintage is not None and (vintage.zone, vintage.kind) == fits and is_fresh(vintage, now):
             yield _forecast(vintage, grid)
+    for vintage in knowledge.bridges:
+        if (vintage.zone, vintage.kind) == fits:
+            yield _bridge(vintage, grid, now)
     climatology = knowledge.climatology
     if climatology is not None and (climatology.zone, climatology.kind) == fits:
         yield _Layer(Rung.CLIMATOLOGY, climatology.source, *climatology.on(grid))
@@ -124,6 +129,14 @@ def _forecast(vintage: Vintage, grid: Grid) -> _Layer:
         bound = mean * factor if stated is None else regrid(stated, vintage.start, vintage.step, grid)
         bounds.append(np.where(np.isnan(bound), mean * factor, bound))
     return _Layer(vintage.rung, f"{vintage.source}, issued {vintage.issued_at:%Y-%m-%dT%H:%MZ}", mean, bounds[0], bounds[1])
+
+
+def _bridge(vintage: Vintage, grid: Grid, now: datetime) -> _Layer:
+    """What a forecast said about the hours before the running one."""
+    layer = _forecast(vintage, grid)
+    gone_by = max(0, min(grid.steps, (floor_to(now, HOUR) - grid.start) // grid.step))
+    layer.mean[gone_by:] = np.nan
+    return layer
 
 
 def _monthly(means: Sequence[PeriodMean], grid: Grid, now: datetime) -> Iterator[_Layer]:

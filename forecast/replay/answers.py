@@ -18,6 +18,8 @@ Json = dict[str, object]
 
 ESTIMATED_HOURS = 2
 """The running hour and the one before it are estimated, as the provider's newest hours usually are."""
+LONGEST_LAG = 3 * HOUR
+"""Behind the running hour, before the newest value is no recent data any more."""
 LONGEST_RANGE = timedelta(days=10)
 HORIZONS_HOURS = (6, 24, 48, 72)
 
@@ -43,8 +45,11 @@ class Refused(Exception):
 
 
 def latest(series: Series, moment: Moment) -> Json:
-    """`latest`: the running hour. Raises Refused (404) where the recording has no value for it."""
-    body = _row(series, floor_to(moment.now, HOUR), moment)
+    """`latest`: the running hour, or the newest hour known where a recording lags behind (values appear an hour or two late).
+    Raises Refused (404) where that hour has no value or is no longer fresh."""
+    this_hour = floor_to(moment.now, HOUR)
+    newest = min(this_hour, series.end - HOUR)
+    body = _row(series, newest, moment) if this_hour - newest <= LONGEST_LAG else None
     if body is None:
         raise no_recent_data(series.zone)
     return _signed(body, series.zone, moment)

@@ -272,3 +272,17 @@ def test_a_zero_in_a_life_cycle_record_wins_no_minimum() -> None:
 def test_a_grid_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         outlook(EVERYTHING, steps=0)
+
+
+def test_hours_that_went_by_unrecorded_stand_on_what_was_forecast_for_them_and_hours_ahead_do_not() -> None:
+    made_before = vintage([120.0] * 30, Rung.OWN_FORECAST, NOON - 20 * HOUR, NOON - 20 * HOUR)
+    knowledge = ZoneKnowledge(history=series([100.0], NOON - 3 * HOUR), bridges=(made_before,), yearly=(year(2025, 150.0),))
+    told = outlook(knowledge, NOON - 4 * HOUR, 6)
+    assert rungs(told) == [Rung.OWN_FORECAST, Rung.OBSERVED, *[Rung.OWN_FORECAST] * 2, *[Rung.YEARLY_MEAN] * 2]
+    assert told.g_per_kwh.tolist() == [120.0, 100.0, 120.0, 120.0, 150.0, 150.0]
+    assert "own-forecast: a forecast, issued 2026-05-09T16:00Z" in told.sources
+
+
+def test_a_bridge_of_another_kind_carries_nothing() -> None:
+    other = vintage([120.0] * 30, Rung.OWN_FORECAST, NOON - 20 * HOUR, NOON - 20 * HOUR, DIRECT)
+    assert np.isnan(outlook(ZoneKnowledge(bridges=(other,)), NOON - 4 * HOUR, 4).g_per_kwh).all()
