@@ -16,7 +16,7 @@ from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
-from daemon.planner import PlannerOptions, Residual, explain, held_for_a_season, plan, plan_fairly, preview
+from daemon.planner import PlannerOptions, Residual, explain, held_for_a_season, plan, plan_fairly, preview, till_behind, warned
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
@@ -318,8 +318,11 @@ def _electricity_maps(settings: Settings, clock: Clock) -> IntensitySource:
 
 def renew_board(board: Board, report: TickReport, options: PlannerOptions) -> None:
     """Let the board speak of the plan that this tick made."""
-    residual = Residual.of(report.snapshot, report.plan, options)
-    board.renew(lambda job: preview(job, residual), lambda job_id, elsewhere: explain(job_id, report.snapshot, report.plan, elsewhere))
+    residual, till = Residual.of(report.snapshot, report.plan, options), till_behind(report.snapshot, report.plan)
+    board.renew(
+        lambda job: warned(preview(job, residual), job, report.snapshot.spending, till),
+        lambda job_id, elsewhere: explain(job_id, report.snapshot, report.plan, elsewhere),
+    )
 
 
 def _chores(parts: _Parts, tick: Tick, settler: Settler, zones: Zones) -> list[Chore]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from daemon.domain.budget import BudgetRule, Spending, month_start, next_month
-from daemon.domain.plan import Unplaced
+from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.draft import Draft
 from daemon.planner.reasons import grams_text
 
@@ -16,7 +17,7 @@ def stay_within_budgets(draft: Draft, spending: Spending) -> list[Unplaced]:
     Running jobs are never stopped for a budget and count first, then approved ones; then higher priority, then the earlier deadline.
     """
     refused: list[Unplaced] = []
-    till = _Till(spending, draft.terrain.now)
+    till = Till(spending, draft.terrain.now)
     for job in sorted(draft.offers, key=lambda job: _turn(draft, spending, job)):
         project, offer = draft.tasks[job].job.project, draft.offers[job]
         if project not in spending.budgets:
@@ -32,8 +33,8 @@ def stay_within_budgets(draft: Draft, spending: Spending) -> list[Unplaced]:
     return refused + _followers(draft, [answer.job_id for answer in refused])
 
 
-class _Till:
-    """Grams left by project and month."""
+class Till:
+    """Grams left by project and month; only for projects that have a budget."""
 
     def __init__(self, spending: Spending, now: datetime) -> None:
         self._monthly = {project: budget.rule.monthly_g for project, budget in spending.budgets.items()}
@@ -44,6 +45,27 @@ class _Till:
 
     def pay(self, project: str, instant: datetime, grams: float) -> None:
         self._left[project, month_start(instant)] = self.left_g(project, instant) - grams
+
+
+def till_behind(snapshot: Snapshot, plan: Plan) -> Till:
+    """What the plan leaves of the budgets."""
+    till, projects = Till(snapshot.spending, snapshot.now), {job.id: job.project for job in snapshot.jobs}
+    for placement in plan.placements:
+        if projects[placement.job_id] in snapshot.spending.budgets:
+            till.pay(projects[placement.job_id], placement.segments[-1].end, placement.expected_g)
+    return till
+
+
+def warned(answer: Placement | Unplaced, job: PlanJob, spending: Spending, till: Till) -> Placement | Unplaced:
+    """A preview that says so where its project's budget will not let the job run then; its numbers stay."""
+    if isinstance(answer, Unplaced) or job.project not in spending.budgets:
+        return answer
+    ends = answer.segments[-1].end
+    left_g = till.left_g(job.project, ends)
+    if answer.expected_g <= left_g:
+        return answer
+    words = _refusal("ID", job.project, answer.expected_g, left_g, spending.budgets[job.project].rule, ends)
+    return replace(answer, reason=f"{words}; otherwise: {answer.reason}")
 
 
 def _is_free_to_run(draft: Draft, spending: Spending, job: str) -> bool:

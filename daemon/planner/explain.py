@@ -129,7 +129,7 @@ def _beaten_text(placement: Placement) -> str:
     if placement.run_now_g <= 0 or abs(less) < CLEARLY * placement.run_now_g:
         return "as much as running at once at home"
     word = "less" if less > 0 else "more"
-    return f"{grams_text(abs(less))} ({abs(less) / placement.run_now_g:.0%}) {word} than running at once at home"
+    return f"{grams_text(abs(less))} ({100 * abs(less) / placement.run_now_g:.0f} %) {word} than running at once at home"
 
 
 def _saved_text(placement: Placement, wish: Placement) -> str:

@@ -30,9 +30,7 @@ def held_for_a_season(jobs: Sequence[PlanJob], seasonal: Snapshot, near: Snapsho
         soon = preview(replace(job, deadline=min(job.deadline, near.grid.end)), near_view)
         if isinstance(far, Unplaced) or far.is_late or far.segments[0].start < near.grid.end:
             continue
-        if isinstance(soon, Placement) and not soon.is_late and not _is_worth_months(job, far, soon, options):
-            continue
-        if isinstance(soon, Placement):
+        if isinstance(soon, Placement) and not soon.is_late and _is_worth_months(job, far, soon, options):
             held[job.id] = replace(far, run_now_g=soon.run_now_g, reason=_reason(far, soon, seasonal, near.grid.end))
     return held
 

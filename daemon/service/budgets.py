@@ -10,7 +10,9 @@ import numpy as np
 
 from daemon.domain.budget import APPROVED, Budget, BudgetRule, Spending, month_start
 from daemon.domain.job import Attempt
+from daemon.domain.site import Site
 from daemon.service.costs import Costs, WorkLeft
+from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Workplaces
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader
@@ -58,24 +60,27 @@ class Budgets:
 
     def _estimated_g(self, works: Sequence[JobWork], now: datetime) -> float:
         """Estimated power x time x PUE x the intensity of those hours, attempt by attempt."""
-        spans = [
-            _Span(work, attempt, attempt.started_at, attempt.ended_at or now)
-            for work in works
-            for attempt in work.attempts
-            if attempt.started_at
-        ]
+        spans = [span for work in works for attempt in work.attempts if (span := self._span(work, attempt, now)) is not None]
         grams = 0.0
-        for zone in sorted({site.zone for site in self._sites.values()}):
-            here = [span for span in spans if span.attempt.site in self._sites and self._sites[span.attempt.site].zone == zone]
-            if here:
-                integral = self._integral(zone, min(span.start for span in here), now)
-                grams += sum(self._grams(span, integral) for span in here)
+        for zone in sorted({span.site.zone for span in spans}):
+            here = [span for span in spans if span.site.zone == zone]
+            integral = self._integral(zone, min(span.start for span in here), now)
+            grams += sum(self._grams(span, integral) for span in here)
         return grams
 
+    def _span(self, work: JobWork, attempt: Attempt, now: datetime) -> _Span | None:
+        """None for an attempt that has not begun; home stands in for a site that the settings no longer name."""
+        site = self._sites.get(attempt.site) or self._sites.get(work.job.home)
+        if attempt.started_at is None or site is None:
+            return None
+        return _Span(work, site, attempt.started_at, attempt.ended_at or now)
+
     def _grams(self, span: _Span, integral: Callable[[datetime, datetime], float]) -> float:
-        site = self._sites[span.attempt.site]
-        option = self._costs.option(span.work.job, site, WorkLeft(1.0), 0.0)
-        return option.power_kw * site.pue * integral(span.start, span.end)
+        grams = 0.0
+        with poisoned_alone("budget", job=span.work.job.id):  # one job's trouble is no reason to plan for none
+            option = self._costs.option(span.work.job, span.site, WorkLeft(1.0), 0.0)
+            grams = option.power_kw * span.site.pue * integral(span.start, span.end)
+        return grams
 
     def _integral(self, zone: str, first: datetime, now: datetime) -> Callable[[datetime, datetime], float]:
         """Grams per kilowatt between two moments of the zone's recorded hours from `first` to `now`."""
@@ -95,7 +100,7 @@ class _Span:
     """When an attempt held its GPUs."""
 
     work: JobWork
-    attempt: Attempt
+    site: Site
     start: datetime
     end: datetime
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemon.service.board import Board
 from daemon.service.explanation_view import ExplanationView, explanation_view
+from daemon.service.isolation import poisoned_alone
 from daemon.service.snapshot import Photographer, weights_of
 from daemon.service.work import JobWork
 from daemon.store import Reader
@@ -19,6 +20,8 @@ class Explainer:
         """None for an ended job, and for one the last plan does not speak of: it is new, or runs in one piece."""
         if work.job.state.is_final or work.job.cancel_requested:
             return None
-        elsewhere = self._photographer.elsewhere(work, weights_of(reader, {work.job.id: work}))
-        explanation = self._board.explain(work.job.id, elsewhere)
+        explanation = None
+        with poisoned_alone("explain", job=work.job.id):  # whatever is wrong with it, people must be able to look at the job
+            elsewhere = self._photographer.elsewhere(work, weights_of(reader, {work.job.id: work}))
+            explanation = self._board.explain(work.job.id, elsewhere)
         return None if explanation is None else explanation_view(explanation)

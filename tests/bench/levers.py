@@ -110,7 +110,7 @@ def _outlook(record: Series, grid: SlotGrid) -> ZoneOutlook:
 def year_of_jobs(year: datetime, count: int) -> list[TraceJob]:
     """Jobs of 4 to 90 h that arrive in working hours and end by the second Monday or Thursday morning that leaves them time."""
     random = np.random.default_rng(1)
-    jobs = []
+    jobs: list[TraceJob] = []
     while len(jobs) < count:
         arrival = year + timedelta(days=int(random.integers(7, 340)), minutes=int(random.integers(8 * 60, 18 * 60)))
         if arrival.weekday() >= 5:

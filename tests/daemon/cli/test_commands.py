@@ -116,7 +116,7 @@ def test_a_job_is_explained_by_a_sentence_and_its_numbers(lowtide: Lowtide) -> N
     lowtide("submit", "-", stdin=JOB)
     result = lowtide("job", "j0")
     for words in (
-        "31 g, 371 g (92%) less than running at once at home",
+        "31 g, 371 g (92 %) less than running at once at home",
         "402 g, 371 g (92.3 %) more than this window",
         "capacity, residency",
         "j7",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from daemon.domain.budget import Budget, BudgetRule, Spending, month_start, next_month
 from daemon.domain.explanation import Binding
-from daemon.domain.plan import Plan, PlanJob, Snapshot
-from daemon.planner import plan
+from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot
+from daemon.planner import plan, preview, till_behind, warned
 from daemon.planner.explain import explain
-from tests.daemon.planner.builders import BARE, job, snapshot
+from tests.daemon.planner.builders import BARE, MONDAY, job, snapshot
 
 VALLEY = [400.0] * 6 + [100.0] * 3 + [400.0] * 15
 NEW_YEAR = datetime(2026, 2, 1, tzinfo=UTC)
@@ -82,6 +82,21 @@ def test_a_job_that_ends_next_month_pays_from_that_month() -> None:
     answer = plan(replace(snapshot([late, soon], {"DE": values}, now=now), spending=spending(0.0)), BARE)
     assert [placement.job_id for placement in answer.placements] == ["late"]
     assert answer.placements[0].segments[-1].end > NEW_YEAR
+
+
+def test_what_a_plan_leaves_of_a_budget_is_missing_to_the_next_preview() -> None:
+    snap = with_budget([job("planned", hours=3, project="ct")], spending(500.0))
+    till = till_behind(snap, plan(snap, BARE))
+    assert till.left_g("ct", MONDAY) == pytest.approx(200)
+    new = job("new", hours=3, project="ct")
+    answer = preview(new, snap, BARE)
+    told = warned(answer, new, snap.spending, till)
+    assert isinstance(answer, Placement)
+    assert isinstance(told, Placement)
+    assert told.reason.startswith("project ct has 200 g left of its 2,000 g for January, and this job needs 300 g")
+    assert replace(told, reason=answer.reason) == answer
+    small = job("small", hours=1, project="ct")
+    assert warned(preview(small, snap, BARE), small, snap.spending, till) == preview(small, snap, BARE)
 
 
 def test_projects_without_a_budget_are_free() -> None:

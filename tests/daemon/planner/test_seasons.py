@@ -101,7 +101,7 @@ def test_a_held_job_is_explained_beside_what_the_near_future_offers() -> None:
     assert placement is not None
     why = explain(one.id, soon, replace(plan(near(), BARE), placements=(placement,)))
     assert why is not None
-    assert "1,500 g, 2,500 g (62%) less than running at once at home" in why.sentence
+    assert "1,500 g, 2,500 g (62 %) less than running at once at home" in why.sentence
     assert why.bound_by == ()
 
 

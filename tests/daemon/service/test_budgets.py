@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from daemon.compose import renew_board
 from daemon.domain.errors import Conflict, NotFound
+from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.metrics import Metrics
+from daemon.planner import PlannerOptions
 from daemon.service.budget_view import BudgetView
 from daemon.service.telling import over_budget_jobs
+from daemon.service.views import PreviewView
 from tests.daemon.service.world import World, open_world, training
 
 MONTHS_END = datetime(2024, 3, 30, 12, tzinfo=UTC)
@@ -94,6 +98,20 @@ def test_an_approval_that_makes_no_sense_is_refused_with_the_reason(frugal: Worl
             frugal.daemon.service.approve(job_id)
     with pytest.raises(NotFound):
         frugal.daemon.service.approve("j-nowhere")
+
+
+def test_the_preview_of_a_job_beyond_the_budget_warns_and_keeps_its_numbers(frugal: World) -> None:
+    spend(frugal, "ct")
+    renew_board(frugal.daemon.board, frugal.tick(), PlannerOptions())
+
+    def preview(project: str) -> PreviewView:
+        body = {"workload": training(1.5), "constraints": {"deadline": frugal.deadline(1.9)}, "project": project}
+        return frugal.daemon.service.estimate(JobRequest.model_validate(body)).preview
+
+    assert preview("ct").reason.startswith("project ct has ")
+    assert "otherwise: runs now at heidelberg" in preview("ct").reason
+    assert preview("ct").expected_g == preview("pet").expected_g
+    assert preview("pet").reason.startswith("runs now")
 
 
 def test_metrics_show_the_budget_what_is_spent_and_who_waits(frugal: World) -> None:

@@ -12,6 +12,7 @@ from daemon.compose import renew_board
 from daemon.domain.explanation import Binding
 from daemon.domain.states import JobState
 from daemon.planner import PlannerOptions
+from daemon.service.costs import Costs
 from daemon.service.explanation_view import ExplanationView
 from tests.daemon.service.world import HEIDELBERG, UMEA, World, open_world, training
 
@@ -79,4 +80,15 @@ def test_an_ended_job_is_not_explained_any_more(both: World) -> None:
     job_id = both.submit(training(1), deadline=both.deadline(1.5))
     both.until(job_id, JobState.SUCCEEDED)
     renew_board(both.daemon.board, both.tick(), BOLD)
+    assert both.daemon.service.job(job_id).explanation is None
+
+
+def test_a_job_whose_estimate_fails_can_still_be_looked_at(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = both.submit(training(2), deadline=both.deadline(24), sites=["heidelberg"])
+    renew_board(both.daemon.board, both.tick(), BOLD)
+
+    def poisoned(*_: object) -> None:
+        raise ArithmeticError("no such size")
+
+    monkeypatch.setattr(Costs, "option", poisoned)
     assert both.daemon.service.job(job_id).explanation is None
