@@ -92,6 +92,9 @@ class DataSpec(StrictModel):
 
     path: str | None = None
     phantom: PhantomData | None = None
+    validation_share: float | None = Field(
+        default=None, gt=0, lt=1, description="of the patients: held out of training, to measure the loss on images never seen"
+    )
     data_class: DataClass | None = Field(default=None, alias="class")
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)

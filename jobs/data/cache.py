@@ -1,7 +1,8 @@
 """A growing array on disk: prepared once, read by every step and by every later attempt.
 
-`NAME.f32` holds float32 items one after the other, `NAME.json` says under which key and how far. The second is written
-after the first, so a kill leaves at most some bytes that the next attempt overwrites.
+`NAME.f32` holds float32 items one after the other, `NAME.json` says under which key, from which sources and how far. The
+second is written after the first, so a kill leaves at most some bytes that the next attempt overwrites. Where a source has
+changed, what was made of those before it is kept: a damaged file that was replaced costs what came after it, no more.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +21,19 @@ from jobs.rundir import write_aside
 
 
 class ArrayCache:
-    """Items of one shape, made source by source. Another key than the stored one means that everything is made anew."""
+    """Items of one shape, made source by source. Another key than the stored one means that everything is made anew.
 
-    def __init__(self, folder: Path, name: str, item_shape: tuple[int, ...], key: str) -> None:
+    `source_keys` tell the sources apart, in order; without them the key stands for all.
+    """
+
+    def __init__(self, folder: Path, name: str, item_shape: tuple[int, ...], key: str, source_keys: Sequence[str] = ()) -> None:
         self._data_file = folder / f"{name}.f32"
         self._index_file = folder / f"{name}.json"
         self._item_shape = item_shape
         self._item_bytes = 4 * math.prod(item_shape)
         self._key = key
-        self.sources = 0  # finished ones
-        self.count = 0  # items of the finished sources
+        self._source_keys = list(source_keys)
+        self._counts: list[int] = []  # items of each finished source
         self.notes: dict[str, object] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._read_index()
@@ -41,21 +47,39 @@ class ArrayCache:
                 file.write(np.ascontiguousarray(item, dtype=np.float32).tobytes())
             file.flush()
             os.fsync(file.fileno())
-        self.sources += 1
-        self.count += len(items)
+        self._counts.append(len(items))
         self.notes |= notes or {}
-        index = {"key": self._key, "sources": self.sources, "items": self.count, "notes": self.notes}
+        index = {"key": self._key, "sources": self._source_keys[: self.sources], "counts": self._counts, "notes": self.notes}
         write_aside(self._index_file, json.dumps(index))
+
+    @property
+    def sources(self) -> int:
+        """How many sources are finished."""
+        return len(self._counts)
+
+    @property
+    def count(self) -> int:
+        """Items of the finished sources."""
+        return sum(self._counts)
 
     def array(self) -> NDArray[np.float32]:
         """All items, mapped from disk: memory is used only for what is being read."""
+        if self.count == 0:
+            return np.empty((0, *self._item_shape), dtype=np.float32)
         return np.memmap(self._data_file, dtype=np.float32, mode="r", shape=(self.count, *self._item_shape))
 
     def _read_index(self) -> None:
         try:
             index = json.loads(self._index_file.read_text(encoding="utf-8"))
-            whole = self._data_file.stat().st_size >= index["items"] * self._item_bytes
+            counts = [int(count) for count in index["counts"]]
+            whole = self._data_file.stat().st_size >= sum(counts) * self._item_bytes
             if index["key"] == self._key and whole:
-                self.sources, self.count, self.notes = int(index["sources"]), int(index["items"]), dict(index["notes"])
+                self._counts = counts[: self._unchanged(index["sources"])] if self._source_keys else counts
+                self.notes = dict(index["notes"]) if self._counts else {}
         except (OSError, ValueError, KeyError, TypeError):
             return  # none yet, or damaged: made anew
+
+    def _unchanged(self, stored: Sequence[str]) -> int:
+        """How many sources from the first on are the stored ones."""
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(stored, self._source_keys, strict=False))
+        return sum(1 for _ in pairs)

@@ -17,17 +17,22 @@ from typing import Literal
 from jobs.errors import BadInput
 
 Format = Literal["nifti", "dicom", "png"]
+Split = Literal["train", "validation"]
 
 _DICOM_MAGIC_AT = 128
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles:
-    """What makes one picture: a file, or the files of one DICOM series. `patient` is as good as the source says."""
+    """What makes one picture: a file, or the files of one DICOM series. `patient` is as good as the source says.
+
+    `split` is what a manifest says about the patient; None where it does not.
+    """
 
     patient: str
     format: Format
     files: tuple[Path, ...]
+    split: Split | None = None
 
 
 def collect(path: Path, dimensions: int) -> list[ImageFiles]:
@@ -49,7 +54,7 @@ def digest(images: Iterable[ImageFiles]) -> str:
     for image in images:
         for file in image.files:
             status = file.stat()
-            sha.update(f"{image.patient}\0{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            sha.update(f"{image.patient}\0{image.split}\0{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return sha.hexdigest()
 
 
@@ -98,7 +103,7 @@ def _patient_of(path: Path, root: Path) -> str:
 
 
 def _from_manifest(manifest: Path, dimensions: int) -> list[ImageFiles]:
-    """One entry a picture: `path` (file, or folder of a DICOM series) relative to the manifest, and `patient`."""
+    """One entry a picture: `path` (file, or folder of a DICOM series) relative to the manifest, `patient`, perhaps `split`."""
     images: list[ImageFiles] = []
     for number, entry in enumerate(_entries(manifest), 1):
         images += _manifest_images(manifest, number, entry, dimensions)
@@ -131,4 +136,11 @@ def _manifest_images(manifest: Path, number: int, entry: dict[str, str], dimensi
     found = _group(_formats([path] if path.is_file() else sorted(path.rglob("*")), manifest.parent), dimensions, manifest.parent)
     if not found:
         raise BadInput(f"{where}: {name!r} is no NIfTI, DICOM or PNG image")
-    return [ImageFiles(patient, image.format, image.files) for image in found]
+    return [ImageFiles(patient, image.format, image.files, _split(entry, where)) for image in found]
+
+
+def _split(entry: dict[str, str], where: str) -> Split | None:
+    said = entry.get("split") or None
+    if said in (None, "train", "validation"):
+        return said  # type: ignore[return-value]  # mypy does not narrow by `in`
+    raise BadInput(f"{where}: split {said!r} is neither 'train' nor 'validation'")

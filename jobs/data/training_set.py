@@ -15,46 +15,66 @@ from jobs.data.collect import ImageFiles, collect, digest
 from jobs.data.phantom import phantom
 from jobs.data.picture import IntensityKind, Picture
 from jobs.data.prepare import read_picture, training_images
+from jobs.data.split import held_out, split
 from jobs.errors import BadInput
 from jobs.spec import DataSpec, ModelSpec, PhantomData
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Images of one channel scaled to -1..1, with what is known about them. `key` changes when any of it does."""
+    """Images of one channel scaled to -1..1, with what is known about them. `key` changes when any of it does.
+
+    `validation_images` are of patients that are not among the training's; none where nobody is held out.
+    """
 
     images: NDArray[np.float32]
     kind: IntensityKind
     spacing_mm: tuple[float, ...]
     patients: int
     key: str
+    validation_images: NDArray[np.float32]
+    validation_patients: int
 
 
+@dataclass(frozen=True, slots=True)
 class _Sources:
-    """What the set is made of: `read(n)` gives picture n of `count`."""
+    """What a set of images is made of: `read(n)` gives picture n, `keys[n]` changes when its files do."""
 
-    def __init__(self, key: str, count: int, patients: int, read: Callable[[int], Picture]) -> None:
-        self.key = hashlib.sha256(key.encode()).hexdigest()
-        self.count = count
-        self.patients = patients
-        self.read = read
+    keys: list[str]
+    patients: int
+    read: Callable[[int], Picture]
 
 
 def load_training_set(
     data: DataSpec, local_path: str | None, model: ModelSpec, cache_folder: Path, between_images: Callable[[], None]
 ) -> TrainingSet:
     """Prepare what is not in the cache yet. `between_images` may raise to leave early; what is done is kept. Raises BadInput."""
-    sources = _phantom_sources(data.phantom, model) if data.phantom is not None else _file_sources(_data_path(data, local_path), model)
-    cache = ArrayCache(cache_folder, "images", (1, *model.image_shape), sources.key)
-    while cache.sources < sources.count:
+    if data.phantom is not None:
+        training, validation = _phantom_sources(data.phantom, data.validation_share, model)
+    else:
+        training, validation = _file_sources(_data_path(data, local_path), data.validation_share, model)
+    cache = _prepared("images", training, model, cache_folder, between_images, {})
+    if cache.count == 0:
+        raise BadInput("no image of the data set has any contrast: check that these are images of patients")
+    kind, spacing_mm = _read_notes(cache)
+    unseen = _prepared("validation", validation, model, cache_folder, between_images, cache.notes)
+    key = hashlib.sha256(repr((model.image_shape, training.keys, validation.keys)).encode()).hexdigest()
+    spacing_mm = spacing_mm[: model.dimensions]
+    return TrainingSet(cache.array(), kind, spacing_mm, training.patients, key, unseen.array(), validation.patients)
+
+
+def _prepared(
+    name: str, sources: _Sources, model: ModelSpec, folder: Path, between_images: Callable[[], None], notes: dict[str, object]
+) -> ArrayCache:
+    """The cache with all images of these sources. `notes` are those of images they must go with."""
+    cache = ArrayCache(folder, name, (1, *model.image_shape), f"shape {model.image_shape}", sources.keys)
+    cache.notes |= notes
+    while cache.sources < len(sources.keys):
         between_images()
         picture = sources.read(cache.sources)
         _check_kind(picture, cache)
         cache.add_source(training_images(picture, model.image_shape), _notes(picture, cache))
-    if cache.count == 0:
-        raise BadInput("no image of the data set has any contrast: check that these are images of patients")
-    kind, spacing_mm = _read_notes(cache)
-    return TrainingSet(cache.array(), kind, spacing_mm[: model.dimensions], sources.patients, sources.key)
+    return cache
 
 
 def _data_path(data: DataSpec, local_path: str | None) -> Path:
@@ -63,19 +83,31 @@ def _data_path(data: DataSpec, local_path: str | None) -> Path:
     return Path(path)
 
 
-def _phantom_sources(data: PhantomData, model: ModelSpec) -> _Sources:
-    def read(patient: int) -> Picture:
-        spacing_mm = tuple(400.0 / side for side in model.image_shape)  # a body's width of field of view
-        return Picture(phantom(data.seed, patient, model.image_shape), spacing_mm, "hounsfield", Path(f"phantom-{patient}"))
+def _phantom_sources(data: PhantomData, share: float | None, model: ModelSpec) -> tuple[_Sources, _Sources]:
+    spacing_mm = tuple(400.0 / side for side in model.image_shape)  # a body's width of field of view
+    names = {f"phantom-{patient}": patient for patient in range(data.patients)}
+    chosen = frozenset() if share is None else held_out(names, share, "phantom")
 
-    return _Sources(f"phantom {data.seed} {data.patients} {model.image_shape}", data.patients, data.patients, read)
+    def sources(patients: list[int]) -> _Sources:
+        def read(number: int) -> Picture:
+            patient = patients[number]
+            return Picture(phantom(data.seed, patient, model.image_shape), spacing_mm, "hounsfield", Path(f"phantom-{patient}"))
+
+        return _Sources([f"phantom {data.seed} {patient}" for patient in patients], len(patients), read)
+
+    return (
+        sources([patient for name, patient in names.items() if name not in chosen]),
+        sources([patient for name, patient in names.items() if name in chosen]),
+    )
 
 
-def _file_sources(path: Path, model: ModelSpec) -> _Sources:
-    images: list[ImageFiles] = collect(path, model.dimensions)
-    patients = len({image.patient for image in images})
-    key = f"files {digest(images)} {model.image_shape}"
-    return _Sources(key, len(images), patients, lambda number: read_picture(images[number], model.dimensions))
+def _file_sources(path: Path, share: float | None, model: ModelSpec) -> tuple[_Sources, _Sources]:
+    def sources(images: list[ImageFiles]) -> _Sources:
+        patients = len({image.patient for image in images})
+        return _Sources([digest([image]) for image in images], patients, lambda number: read_picture(images[number], model.dimensions))
+
+    training, validation = split(collect(path, model.dimensions), share, path)
+    return sources(training), sources(validation)
 
 
 def _check_kind(picture: Picture, cache: ArrayCache) -> None:

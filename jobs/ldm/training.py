@@ -27,6 +27,7 @@ from jobs.ldm.diffusion import DiffusionTraining, LatentScaling, scaling_of
 from jobs.ldm.networks import build_all
 from jobs.ldm.ranks import Ranks
 from jobs.ldm.runtime import Runtime, prepare_runtime
+from jobs.ldm.validation import validation_loss
 from jobs.ldm.weights import Weights, save_weights
 from jobs.session import Session, log
 from jobs.spec import TrainingWorkload
@@ -45,13 +46,15 @@ def train(session: Session, workload: TrainingWorkload, ranks: Ranks = Ranks()) 
         session.step = state["step"]  # already true if a stop comes while the data is read
     data = _first_one_then_all(ranks, lambda: _training_set(session, workload))
     log.info("training on %d images of %d patients (%s)", len(data.images), data.patients, workload.data.effective_class)
+    if data.validation_patients:
+        log.info("%d images of %d other patients are held out", len(data.validation_images), data.validation_patients)
     run = _TrainingRun(session, workload, runtime, data, checkpoints)
     run.check_configuration(state)
     autoencoder = run.train_autoencoder(state)
     latents = _first_one_then_all(ranks, lambda: run.latents(autoencoder))
     unet = run.train_unet(state, autoencoder, latents)
     if ranks.rank == 0:
-        run.write_weights(autoencoder, unet, latents)
+        run.write_weights(autoencoder, unet, latents, run.validation_loss(autoencoder, unet, latents))
 
 
 def _training_set(session: Session, workload: TrainingWorkload) -> TrainingSet:
@@ -155,7 +158,15 @@ class _TrainingRun:
             self._session.checkpoint_if_due(save, last_step=step + 1 == steps)
         return training.finished_unet()
 
-    def write_weights(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents) -> None:
+    def validation_loss(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents) -> float | None:
+        """Of the finished networks on the patients held out; None where nobody is."""
+        unseen = self._data.validation_images
+        loss = validation_loss(unet.eval(), autoencoder, unseen, latents.scaling, self._workload, self._runtime)
+        if loss is not None:
+            log.info("loss on %d images of patients never seen: %.4f", len(unseen), loss)
+        return loss
+
+    def write_weights(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents, loss: float | None) -> None:
         patients_data = self._workload.data.effective_class == "patient-data"
         weights = Weights(
             model=self._workload.model.model_dump(mode="json"),
@@ -173,6 +184,8 @@ class _TrainingRun:
             noise_schedule=self._workload.noise_schedule.model_dump(mode="json"),
             prediction=self._workload.prediction,
             ema_decay=self._workload.ema_decay,
+            validation_patients=self._data.validation_patients,
+            validation_loss=loss,
         )
         save_weights(self._session.directory.weights_file, weights)
         log.info("weights written after %d VQ-GAN and %d diffusion steps", self._workload.autoencoder_steps, self._workload.iterations)

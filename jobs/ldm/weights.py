@@ -46,6 +46,8 @@ class Weights:
     noise_schedule: dict[str, Any] = field(default_factory=dict)  # NoiseSchedule as JSON values
     prediction: Prediction = "epsilon"
     ema_decay: float | None = None
+    validation_patients: int = 0
+    validation_loss: float | None = None  # on those patients' images; None where nobody was held out
 
     @property
     def schedule(self) -> NoiseSchedule:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from torch import nn
 
@@ -24,7 +27,7 @@ from jobs.ldm.noise import noise_from_velocity, target, training_schedule
 from jobs.ldm.runtime import prepare_runtime
 from jobs.ldm.weights import load_weights
 from jobs.rundir import RunDirectory
-from jobs.spec import ModelSpec, NoiseSchedule, RunSpec, SampleRange, SynthesisWorkload, TrainingWorkload
+from jobs.spec import ModelSpec, NoiseSchedule, RunSpec, SampleRange, TrainingWorkload
 from tests.jobs.processes import TINY_2D, TINY_3D, prepare, synthesis, training, work
 from tests.jobs.test_training_resume import assert_same_weights, interrupted_run, tensors
 
@@ -234,20 +237,19 @@ def test_weights_trained_in_an_unknown_way_are_refused(tmp_path: Path, change: d
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: install g++")
-def test_compiled_training_and_synthesis_agree_with_plain_ones_and_repeat_themselves(tmp_path: Path) -> None:
-    assert SynthesisWorkload.model_validate(synthesis(compile=True)).compile
-    compiled = training(compile=True)
-    whole, plain = prepare(tmp_path / "whole", compiled), prepare(tmp_path / "plain", training())
-    assert [work(directory) for directory in (whole, plain)] == [0, 0]
-    ours, theirs = tensors(whole), tensors(plain)
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=1e-3)
-    assert_same_weights(interrupted_run(tmp_path / "cut", compiled, [(8, signal.SIGKILL)]), whole)
-    made = [prepared_synthesis(tmp_path / name, whole.weights_file, compile=True) for name in ("first", "second")]
-    assert [work(directory) for directory in made] == [0, 0]
-    assert [each.sha256 for each in made[0].sample_records()] == [each.sha256 for each in made[1].sample_records()]
-    assert "compile=inductor" in made[0].sample_records()[0].fingerprint
+def test_compiled_synthesis_agrees_with_plain_synthesis(tmp_path: Path) -> None:
+    trained = prepare(tmp_path / "train", training())
+    assert work(trained) == 0
+    plain = prepared_synthesis(tmp_path / "plain", trained.weights_file)
+    compiled = prepared_synthesis(tmp_path / "compiled", trained.weights_file, compile=True)
+    assert work(plain) == 0
+    # compiling takes a minute or two of processor time, which tests elsewhere must not wait for
+    subprocess.run([sys.executable, "-m", "jobs", "run", str(compiled.path)], check=True, timeout=1200)
+    for ours, theirs in zip(compiled.sample_records(), plain.sample_records(), strict=True):
+        assert "compile=inductor" in ours.fingerprint
+        assert "compile=no" in theirs.fingerprint
+        images = [np.asarray(Image.open(directory.artifacts / ours.file), dtype=np.int64) for directory in (compiled, plain)]
+        assert np.abs(images[0] - images[1]).max() <= 65535 // 1000
 
 
 @pytest.mark.slow
