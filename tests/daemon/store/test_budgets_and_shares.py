@@ -1,0 +1,71 @@
+"""What the store tells of spent grams and held GPUs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from daemon.domain.job import Job
+from daemon.domain.shares import Held
+from daemon.domain.states import AttemptState, JobState
+from daemon.store import Store, StoreUnavailable
+from tests.daemon.store.builders import HOUR, MONDAY, attempt, entry, event, job, run
+
+
+def ended(name: str, at: datetime, project: str = "ct") -> Job:
+    return job(name, project=project, state=JobState.SUCCEEDED, started_at=MONDAY, ended_at=at)
+
+
+def put(store: Store, *jobs: Job) -> None:
+    with store.write() as writer:
+        for one in jobs:
+            writer.add_job(one, event(one.id))
+
+
+def test_the_newest_settlement_of_each_job_counts_from_the_month_s_start_on(store: Store) -> None:
+    put(store, ended("a", MONDAY), ended("b", MONDAY + HOUR), ended("before", MONDAY - HOUR), ended("other", MONDAY, project="mr"))
+    with store.write() as writer:
+        for name, sequence, grams in (("a", 1, 10.0), ("a", 2, 12.0), ("b", 1, 3.0), ("before", 1, 100.0), ("other", 1, 1000.0)):
+            writer.add_ledger_entry(entry(name, sequence, actual_g=grams))
+        assert writer.settled_grams("ct", MONDAY) == (15.0, [])
+        assert writer.settled_grams("nobody", MONDAY) == (0, [])
+
+
+def test_jobs_that_worked_and_whose_emissions_nobody_knows_are_named(store: Store) -> None:
+    never_began = job("never", project="ct", state=JobState.CANCELLED, ended_at=MONDAY)
+    put(store, ended("known", MONDAY), ended("unknown", MONDAY), ended("unsettled", MONDAY), never_began, job("waits", project="ct"))
+    with store.write() as writer:
+        writer.add_ledger_entry(entry("known", actual_g=5.0))
+        writer.add_ledger_entry(entry("unknown", actual_g=None))
+        assert writer.settled_grams("ct", MONDAY) == (5.0, ["unknown", "unsettled"])
+
+
+def test_held_gpus_are_told_by_owner_and_by_project_without_one(store: Store) -> None:
+    put(store, job("owned", project="ct", owner="ada"), job("free", project="ct"))
+    with store.write() as writer:
+        for name in ("owned", "free"):
+            writer.add_run(run(f"run-{name}", name))
+        done: dict[str, Any] = {"state": AttemptState.COMPLETED, "started_at": MONDAY, "ended_at": MONDAY + HOUR}
+        writer.add_attempt(attempt("a", "run-owned", "owned", gpus=2, **done))
+        writer.add_attempt(attempt("b", "run-free", "free", state=AttemptState.ACTIVE, started_at=MONDAY))
+        writer.add_attempt(attempt("c", "run-free", "free", number=2))
+        both = [Held("ada", 2, MONDAY, MONDAY + HOUR), Held("ct", 1, MONDAY, None)]
+        assert sorted(writer.held_since(MONDAY + HOUR), key=lambda held: held.user) == both
+        assert writer.held_since(MONDAY + 2 * HOUR) == both[1:]
+
+
+def test_looking_into_a_database_sees_what_a_daemon_writes_meanwhile(store: Store, store_url: str) -> None:
+    looking = Store.look_into(store_url)
+    put(store, ended("late", MONDAY))
+    with looking.read() as reader:
+        assert reader.job("late").id == "late"
+    looking.close()
+
+
+def test_a_database_without_tables_is_not_looked_into(store: Store, store_url: str) -> None:
+    with store.database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    with pytest.raises(StoreUnavailable, match="is not a database of Lowtide"):
+        Store.look_into(store_url)
