@@ -47,7 +47,7 @@ def test_the_compose_file_mounts_what_exists_and_scrapes_the_service_it_starts()
     assert compose["services"][host]["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert Path(scraped["authorization"]["credentials_file"]).name in compose["secrets"]
     source = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
-    assert re.match(r"http://(\w+):9090", source["url"]).group(1) in compose["services"]  # type: ignore[union-attr]
+    assert re.match(r"http://(\w+):9090", source["url"]).group(1) in compose["services"]  # type: ignore[union-attr]  # no match fails the test as well
 
 
 def test_the_container_file_copies_what_exists_and_pins_the_same_torch_as_the_makefile() -> None:

@@ -185,7 +185,7 @@ def test_killed_ten_times_two_hundred_samples_are_all_there_and_the_same(tmp_pat
     draw = random.Random(11)
     for number, count in enumerate(sorted(draw.sample(range(1, 150), 10)), 1):
         worker = Worker(new_attempt(cut, number))
-        worker.wait_until(lambda least=count: len(cut.sample_records()) >= least)  # type: ignore[misc]
+        worker.wait_until(lambda least=count: len(cut.sample_records()) >= least)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         worker.send(signal.SIGKILL)
         assert worker.wait() == -signal.SIGKILL
     assert work(new_attempt(cut, 11)) == 0

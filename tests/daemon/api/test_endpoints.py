@@ -87,7 +87,7 @@ def test_metrics_come_as_text_or_openmetrics_as_the_scraper_asks(api: httpx.Clie
     modern = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert modern.headers["Content-Type"].startswith("application/openmetrics-text")
     assert modern.text.endswith("# EOF\n")
-    families = openmetrics_parser.text_string_to_metric_families(modern.text)  # type: ignore[no-untyped-call]
+    families = openmetrics_parser.text_string_to_metric_families(modern.text)  # type: ignore[no-untyped-call]  # prometheus_client leaves its parser untyped
     assert {family.name for family in parse_text(plain.text)} == {family.name for family in families}
 
 

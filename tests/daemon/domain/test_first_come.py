@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,9 +84,9 @@ def test_who_waits_is_kept_waiting_by_a_full_site_or_by_the_queue(work: list[Que
 
 
 @given(queues(), st.randoms(use_true_random=False))
-def test_the_order_in_which_jobs_are_listed_does_not_matter(work: list[QueuedWork], random: object) -> None:
+def test_the_order_in_which_jobs_are_listed_does_not_matter(work: list[QueuedWork], random: Random) -> None:
     shuffled = list(work)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert first_come_starts(shuffled, CAPACITY) == first_come_starts(work, CAPACITY)
 
 

@@ -71,7 +71,7 @@ def job(
     options = tuple(
         SiteOption(site, hours * 3600, power_kw, startup_seconds, startup_kwh, (transfer_kwh or {}).get(site, 0.0)) for site in sites
     )
-    return PlanJob(name, mode, gpus, MONDAY, earliest, MONDAY + timedelta(hours=deadline_hours), options, home=sites[0], **more)  # type: ignore[arg-type]
+    return PlanJob(name, mode, gpus, MONDAY, earliest, MONDAY + timedelta(hours=deadline_hours), options, home=sites[0], **more)  # type: ignore[arg-type]  # whatever fields a test names
 
 
 def placed(plan: Plan, name: str = "job") -> Placement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -69,11 +69,11 @@ def check_mode_shapes(snap: Snapshot) -> None:
 
 def check_deadlines(snap: Snapshot) -> None:
     """No more late jobs than when each job in turn, by arrival or by deadline, starts at home as early as it can."""
-    orders: tuple[Callable[[PlanJob], object], ...] = (lambda j: (j.accepted_at, j.id), lambda j: (j.deadline, j.id))
+    orders: tuple[Callable[[PlanJob], tuple[datetime, str]], ...] = (lambda j: (j.accepted_at, j.id), lambda j: (j.deadline, j.id))
     for options in OPTIONS:
         answer = plan(snap, options)
         missed = sum(p.is_late for p in answer.placements) + len(answer.unplaced)
-        assert missed <= min(late_in_order(snap, sorted(snap.jobs, key=key)) for key in orders)  # type: ignore[arg-type]
+        assert missed <= min(late_in_order(snap, sorted(snap.jobs, key=key)) for key in orders)
 
 
 def late_in_order(snap: Snapshot, order: list[PlanJob]) -> int:

@@ -63,7 +63,7 @@ def settings_in(folder: Path) -> Settings:
             "data_root": str(folder / "data"),
         }
 
-    return Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=(site("here"), site("there")))  # type: ignore[arg-type]
+    return Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=(site("here"), site("there")))  # type: ignore[arg-type]  # pydantic takes tables for models
 
 
 def prepare(folder: Path, template: Path | None) -> Path:

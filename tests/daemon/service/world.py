@@ -181,7 +181,7 @@ def open_world(
 ) -> Iterator[World]:
     """A world in that folder; opened again with the same nodes, it is the daemon after a restart."""
     places = [{"run_root": str(folder / site["name"]), "data_root": str(folder / "data"), **site} for site in sites or (HEIDELBERG,)]
-    chosen = Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=places, **settings)  # type: ignore[arg-type]
+    chosen = Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=places, **settings)  # type: ignore[arg-type]  # pydantic takes tables for models
     known = nodes or {}
     if not (folder / "lowtide.db").exists():
         (folder / "lowtide.db").write_bytes(_empty_database())

@@ -253,7 +253,7 @@ def test_the_bundled_a100_reproduces_the_papers_energies_with_the_stated_residua
     operation: str, dimensions: int, shape: tuple[int, ...], joules: float, residual: float
 ) -> None:
     spec = ModelSpec.model_validate({"dimensions": dimensions, "size": "large", "image_shape": shape})
-    configuration = training_configuration(training(spec, batch_size=1), operation)  # type: ignore[arg-type]
+    configuration = training_configuration(training(spec, batch_size=1), operation)  # type: ignore[arg-type]  # also "denoise", which workloads have no word for
 
     cost = EnergyModel(bundled_profiles()["a100-sxm4-40gb"]).cost(configuration)
 
