@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -25,6 +24,15 @@ from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
 PORTAL = "Electricity Maps data portal"
 _FACTOR_WORDS = {"lifecycle": ("(lca)", "(life cycle)"), "direct": ("(direct)",)}
 _BACKTEST_SUFFIX = {"lca": "lifecycle", "lifecycle": "lifecycle", "direct": "direct"}
+LONGEST_LINE = 64 * 1024
+MOST_LINES = 600_000
+"""Five years of five-minute values: what is longer is no file of one zone, and must not fill the memory."""
+
+HIGHEST_PLAUSIBLE = 10_000.0
+"""gCO2e/kWh; the dirtiest plants emit about 1,700."""
+LOWEST_LIFECYCLE = 1.0
+"""gCO2e/kWh; no source has less over its life (hydro and nuclear power from about 4 on): such a value is in kg, or tons per MWh."""
+
 _DAY_FIRST = re.compile(r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}")
 _DOWNLOAD_AGAIN = "download the file again from the data portal and import it without opening it in a spreadsheet"
 
@@ -66,14 +74,14 @@ class _Layout:
 def iterate_rows(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE) -> Iterator[CsvRow]:
     """The lines of a file, one at a time and in file order. Raises CsvProblem."""
     with _open_text(path) as text:
-        lines = csv.reader(text, strict=True)
+        lines = csv.reader(_bounded(path, text), strict=True)
         zone = ""
         try:
             layout = _layout(path, next(lines, []), kind)
             for fields in lines:
                 if not fields:
                     continue
-                row = _row(path, lines.line_num, fields, layout)
+                row = _row(path, lines.line_num, fields, layout, kind)
                 zone = zone or row.zone
                 if row.zone != zone:
                     raise CsvProblem(path, lines.line_num, f"zone {row.zone!r} in a file about {zone!r}", "keep one zone per file")
@@ -84,6 +92,19 @@ def iterate_rows(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE) -> Iterato
             raise CsvProblem(path, lines.line_num, f"not a CSV line ({error})") from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise CsvProblem(path, lines.line_num, f"the gzip file is damaged ({error})") from error
+
+
+def _bounded(path: Path, text: IO[str]) -> Iterator[str]:
+    """The lines, as long as they and their number are what a file of one zone can have."""
+    for number in range(1, MOST_LINES + 1):
+        line = text.readline(LONGEST_LINE)
+        if len(line) == LONGEST_LINE:
+            raise CsvProblem(path, number, f"a line of more than {LONGEST_LINE} characters: the file is damaged or no CSV at all")
+        if not line:
+            return
+        yield line
+    if text.read(1):
+        raise CsvProblem(path, MOST_LINES, f"more than {MOST_LINES:,} lines", "cut the file into one for each zone and year")
 
 
 @contextmanager
@@ -125,7 +146,7 @@ def _backtest_layout(path: Path, names: list[str], kind: IntensityKind) -> _Layo
     return _Layout(zone, 0, 1, len(names))
 
 
-def _row(path: Path, line: int, fields: list[str], layout: _Layout) -> CsvRow:
+def _row(path: Path, line: int, fields: list[str], layout: _Layout, kind: IntensityKind) -> CsvRow:
     if len(fields) != layout.width:
         raise CsvProblem(path, line, f"{len(fields)} fields where the header has {layout.width}")
     zone = layout.zone_from_name or fields[layout.zone or 0].strip()
@@ -134,7 +155,7 @@ def _row(path: Path, line: int, fields: list[str], layout: _Layout) -> CsvRow:
     estimated = layout.estimated is not None and fields[layout.estimated].strip().lower() == "true"
     method = (fields[layout.method].strip() or None) if layout.method is not None else None
     source = PORTAL if layout.zone_from_name is None else f"file {path.name}"
-    start, value = _start(path, line, fields[layout.start]), _value(path, line, fields[layout.value])
+    start, value = _start(path, line, fields[layout.start]), _value(path, line, fields[layout.value], kind)
     return CsvRow(line, zone, source, start, value, estimated, method)
 
 
@@ -150,14 +171,17 @@ def _start(path: Path, line: int, text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _value(path: Path, line: int, text: str) -> float | None:
+def _value(path: Path, line: int, text: str, kind: IntensityKind) -> float | None:
+    """The value in gCO2e/kWh, None for an empty field."""
     text = text.strip()
     if not text:
         return None
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
+        value = -1.0
+    if not 0 <= value <= HIGHEST_PLAUSIBLE:
         raise CsvProblem(path, line, f"{text!r} is not a carbon intensity in gCO2eq/kWh")
+    if kind.factors == "lifecycle" and 0 < value < LOWEST_LIFECYCLE:
+        raise CsvProblem(path, line, f"{text!r} is less than any life-cycle intensity in gCO2eq/kWh: it looks like kg or another unit")
     return value

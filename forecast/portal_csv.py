@@ -16,6 +16,7 @@ import numpy as np
 from forecast.csv_rows import CsvProblem, CsvRow, iterate_rows
 from forecast.grid import Grid, regrid
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Reading, Series
+from forecast.local_time import refuse_local_time
 from forecast.timeline import HOUR, Interval, ceil_to, floor_to
 
 _GRANULARITY = re.compile(r"_(5_minute|15_minute|30_minute|hourly|daily|monthly|yearly)(?![a-z])")
@@ -110,9 +111,11 @@ def read_intensity_file(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE, rel
         raise ValueError(f"{path.name} holds flow-traced average intensity, not {kind.label}")
     rows: dict[datetime, CsvRow] = {}
     repeats: list[datetime] = []
+    moved: list[CsvRow] = []
     for row in iterate_rows(path, kind):
         if row.start in rows:
             repeats.append(row.start)
+            moved += [row] if row.g_per_kwh != rows[row.start].g_per_kwh else []
         rows[row.start] = row
     if not rows:
         raise CsvProblem(path, 1, "no values below the header")
@@ -120,6 +123,7 @@ def read_intensity_file(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE, rel
     first = ordered[0]
     granularity = _granularity(path, ordered)
     gaps = _gaps(path, ordered, granularity)
+    refuse_local_time(path, gaps, moved)
     empty = sum(row.g_per_kwh is None for row in ordered)
     return IntensityFile(path, first.zone, kind, granularity, first.source, release, ordered, gaps, tuple(repeats), empty)
 

@@ -30,8 +30,11 @@ def import_files(
 ) -> Iterator[ImportedFile]:
     """Record each file in a transaction of its own, in order; importing a file again changes nothing.
 
-    Raises CsvProblem or OSError at the first file that cannot be read; the files before it are recorded.
+    Raises CsvProblem or OSError if any file cannot be read, before the first one is recorded: a whole import or none.
     """
+    paths = list(paths)
+    for path in paths[1:]:  # the first is read below before anything is written
+        read_intensity_file(path, kind, release)
     for path in paths:
         file = read_intensity_file(path, kind, release)
         readings = file.readings(now)

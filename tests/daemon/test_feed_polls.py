@@ -176,14 +176,15 @@ def test_a_file_of_polls_is_read_in_order_and_an_empty_one_refused(tmp_path: Pat
 
 @pytest.mark.traces
 @pytest.mark.skipif(not TRACES.is_dir(), reason="LOWTIDE_TRACES does not name a folder of intensity traces")
-@pytest.mark.parametrize("name", ["DE", "FR", "ES"])
+@pytest.mark.parametrize("name", ["DE", "FR", "ES", "GB"])
 def test_a_real_scrape_is_recorded_without_repeats_and_its_longest_outage_bridged(tmp_path: Path, name: str) -> None:
     zone, polls = read_polls(TRACES / f"{name}.csv.gz")
-    silences = [(later.hour - earlier.hour, earlier.hour, later.hour) for earlier, later in pairwise(polls)]
-    _, before, after = max(silence for silence in silences if silence[1] > polls[0].hour + timedelta(days=15))
-    start = before - timedelta(days=12)
+    hours = sorted({poll.hour for poll in polls})
+    silences = [(later - earlier, earlier, later) for earlier, later in pairwise(hours)]
+    _, before, after = max(silence for silence in silences if silence[1] > hours[0] + timedelta(days=15))
+    start = before - timedelta(days=6)
     lately = [poll for poll in polls if poll.at > start]
     with walking(tmp_path, zone, lately, start, TrainedForecaster()) as walk:
-        walk.to(after + timedelta(days=2))
+        walk.to(after + timedelta(hours=30))
         check_the_record(walk)
         check_the_outage(walk, before + HOUR, after)

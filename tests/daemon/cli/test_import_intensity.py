@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -33,6 +34,27 @@ def test_a_file_that_cannot_be_read_is_named(lowtide: Lowtide, tmp_path: Path) -
     bad.write_text("some,thing\n1,2\n")
     result = lowtide("import-intensity", str(bad))
     assert (result.exit_code, "edited.csv" in result.stderr, result.stderr.count("\n")) == (1, True, 1)
+
+
+def test_one_bad_file_among_good_ones_leaves_the_store_as_it_was(lowtide: Lowtide, tmp_path: Path) -> None:
+    whole = gzip.decompress(DEMO[0].read_bytes())
+    half = tmp_path / "half_2023-08_hourly.csv"
+    half.write_bytes(whole[: len(whole) // 2])  # as a download that broke off: its last line is short
+    result = lowtide("import-intensity", str(DEMO[0]), str(half))
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "half_2023-08_hourly.csv, line" in result.stderr
+    told = json.loads(lowtide("import-intensity", str(DEMO[0]), "--json").stdout)
+    assert told[0]["unchanged"] == 0
+    assert told[0]["new"] > 0
+
+
+def test_another_release_of_hours_already_recorded_is_told_as_restated(lowtide: Lowtide, tmp_path: Path) -> None:
+    header = "Datetime (UTC),Country,Zone Name,Zone Id,Carbon Intensity gCO₂eq/kWh (direct),Carbon Intensity gCO₂eq/kWh (LCA)"
+    for release, value in (("2024-01-17", "448.0"), ("2025-01-27", "417.4")):
+        path = tmp_path / "DE_2023_hourly.csv"
+        path.write_text(f"{header}\n2023-01-01 00:00:00,Germany,Germany,DE,300,{value}\n2023-01-01 01:00:00,Germany,Germany,DE,300,450.0\n")
+        (row,) = json.loads(lowtide("import-intensity", str(path), "--release", release, "--json").stdout)
+        assert (row["new"], row["restated"], row["unchanged"]) == ((2, 0, 0) if value == "448.0" else (0, 1, 1))
 
 
 def test_a_database_that_cannot_be_opened_is_one_sentence(lowtide: Lowtide, monkeypatch: pytest.MonkeyPatch) -> None:

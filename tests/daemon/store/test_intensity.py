@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.intensity_store import IntensityStore
 from daemon.store import Store
@@ -65,6 +66,17 @@ def test_a_restated_value_takes_the_place_and_the_old_one_is_kept_with_the_time(
     assert everything(recorded)[0] == restated
     (audit,) = replaced(store, replaced_reading)
     assert (audit.g_per_kwh, audit.known_at, audit.replaced_at) == (100.0, MONDAY, MONDAY + 2 * HOUR)
+
+
+def test_a_write_that_breaks_off_half_way_leaves_everything_as_it_was(recorded: RecordedIntensity, store: Store) -> None:
+    recorded.put_readings([reading(0, 100.0)], MONDAY)
+    with store.database.write() as connection:
+        if connection.dialect.name != "sqlite":
+            pytest.skip("the trigger is written in SQLite's words")
+        connection.execute(text("CREATE TRIGGER full BEFORE INSERT ON replaced_reading BEGIN SELECT RAISE(ABORT, 'disk full'); END"))
+    with pytest.raises(SQLAlchemyError, match="disk full"):
+        recorded.put_readings([reading(0, 110.0, known=2), *(reading(hour) for hour in range(1, 50))], MONDAY)
+    assert everything(recorded) == [reading(0, 100.0)]
 
 
 def test_an_older_word_that_arrives_late_changes_nothing(recorded: RecordedIntensity, store: Store) -> None:
