@@ -61,7 +61,7 @@ def own_past(url: str, start: datetime, end: datetime, sites: Sequence[Site], ki
     covered = [job for job in jobs if _is_covered(job, records)]
     left_out["the recorded intensity does not cover its window"] += len(jobs) - len(covered)
     if not covered:
-        raise WorldProblem(f"no job accepted from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC can be replayed{_because(left_out)}")
+        raise WorldProblem(f"no job of the chosen period can be replayed{_because(left_out)}")
     entries = [usable[job.id][1] for job in covered]
     return OwnPast(
         sorted(covered, key=lambda job: (job.arrival, job.id)),

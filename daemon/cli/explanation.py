@@ -11,7 +11,7 @@ def explanation_facts(explanation: dict[str, Any]) -> Any:
     """Only what is known and worth a line."""
     return facts(
         [
-            ("Explained", explanation["sentence"]),
+            ("Explained", None if explanation["chosen_g"] is None else explanation["sentence"]),  # else it is the job's own reason
             ("As of", f"the plan of {instant(explanation['planned_at'])} UTC"),
             ("Run now", _beside(explanation)),
             ("Bound by", ", ".join(explanation["bound_by"]) if explanation["chosen_g"] is None else _bounds(explanation)),

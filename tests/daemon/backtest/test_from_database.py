@@ -118,7 +118,7 @@ def test_only_jobs_accepted_in_the_period_are_replayed(past: World) -> None:
     assert first_day["jobs"] == 3
     nothing = lowtide(past, "--to", "2024-01-01", "--forecast", "oracle")
     assert nothing.exit_code == 1
-    assert "2024-01-01 00:00 UTC can be replayed: there is none with a settled account" in nothing.stderr
+    assert "no job of the chosen period can be replayed: there is none with a settled account" in nothing.stderr
 
 
 def test_jobs_whose_window_is_not_recorded_are_left_out_and_counted(past: World) -> None:
