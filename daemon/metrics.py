@@ -17,7 +17,8 @@ from daemon import __version__
 from daemon.domain.budget import Budget
 from daemon.domain.plan import Plan
 from daemon.domain.states import AttemptState, JobState
-from daemon.service.views import ReportTotals, SiteView
+from daemon.service.ledger_views import ReportTotals
+from daemon.service.views import SiteView
 from forecast.intensity import Rung
 from forecast.skill import ForecastSkill
 from forecast.zone_scores import BUCKETS

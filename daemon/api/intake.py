@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from starlette.concurrency import run_in_threadpool
 
 from daemon.service.arrival import Arrival, Outcome
-from daemon.service.views import Submission
+from daemon.service.job_views import Submission
 
 LARGEST_GROUP = 64  # bounds how long the first of a group waits for the others
 TURNS_TO_ARRIVE = 2  # of the event loop, from bytes in a socket to a validated request here

@@ -16,20 +16,9 @@ from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
 from daemon.service.budget_view import BudgetView
-from daemon.service.views import (
-    EstimateAnswer,
-    EventView,
-    ForecastView,
-    IntensityView,
-    JobDetail,
-    JobView,
-    LedgerView,
-    Page,
-    PlanView,
-    ReportView,
-    SiteView,
-    Submission,
-)
+from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
+from daemon.service.ledger_views import LedgerView, ReportView
+from daemon.service.views import ForecastView, IntensityView, Page, PlanView, SiteView
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=64, pattern="^[0-9A-Za-z-]+$", description="`next_cursor` of the page before")]

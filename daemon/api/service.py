@@ -10,20 +10,9 @@ from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.budget_view import BudgetView
-from daemon.service.views import (
-    EstimateAnswer,
-    EventView,
-    ForecastView,
-    IntensityView,
-    JobDetail,
-    JobView,
-    LedgerView,
-    Page,
-    PlanView,
-    Readiness,
-    ReportView,
-    SiteView,
-)
+from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView
+from daemon.service.ledger_views import LedgerView, ReportView
+from daemon.service.views import ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 
 
 class ServiceApi(Protocol):

@@ -18,10 +18,10 @@ from daemon.service.advice import Adviser
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.board import Board
 from daemon.service.costs import Costs
+from daemon.service.job_views import EstimateAnswer, Submission
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.render import estimate_view, job_view, preview_view
 from daemon.service.snapshot import Photographer, Weights
-from daemon.service.views import EstimateAnswer, Submission
 from daemon.service.work import JobWork
 from daemon.store import StaleWrite, Store, StoreUnavailable
 from forecast.clock import Clock

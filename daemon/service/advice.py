@@ -15,11 +15,12 @@ from daemon.domain.site import Site
 from daemon.service.bands import difference, product, relative, scaled, spared, stretched
 from daemon.service.board import Board
 from daemon.service.costs import Costs
+from daemon.service.job_views import AdviceView, LeverView, MonthView, SiteEstimateView
 from daemon.service.levers import Lever, levers
 from daemon.service.policy import Workplaces
 from daemon.service.render import band_view, per_1000
 from daemon.service.snapshot import OutlookOf
-from daemon.service.views import AdviceView, BandView, LeverView, MonthView, SiteEstimateView
+from daemon.service.views import BandView
 from forecast.clock import Clock
 from forecast.intensity import PeriodMean, Rung
 from forecast.timeline import HOUR, Interval, floor_to

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.domain.job import JobRequest
-from daemon.service.views import Submission
+from daemon.service.job_views import Submission
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,22 +13,10 @@ from daemon.service.accept import Acceptance
 from daemon.service.approval import Approvals
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.budget_view import BudgetView
+from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
+from daemon.service.ledger_views import LedgerView, ReportView
 from daemon.service.query import Queries
-from daemon.service.views import (
-    EstimateAnswer,
-    EventView,
-    ForecastView,
-    IntensityView,
-    JobDetail,
-    JobView,
-    LedgerView,
-    Page,
-    PlanView,
-    Readiness,
-    ReportView,
-    SiteView,
-    Submission,
-)
+from daemon.service.views import ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 from daemon.service.zones import Zones
 from daemon.store import StaleWrite, Store
 from forecast.clock import Clock

@@ -10,9 +10,11 @@ from daemon.domain.job import Job
 from daemon.domain.states import JobState
 from daemon.service.energy_tally import EnergyTally
 from daemon.service.explaining import Explainer
+from daemon.service.job_views import EventView, JobDetail, JobView
+from daemon.service.ledger_views import LedgerView, ReportView
 from daemon.service.render import attempt_view, entry_view, job_view, per_1000, plan_view
 from daemon.service.report import clock_note, make_report
-from daemon.service.views import EventView, JobDetail, JobView, LedgerView, Page, PlanView, ReportView
+from daemon.service.views import Page, PlanView
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
 from forecast.clock import Clock

@@ -5,20 +5,9 @@ from __future__ import annotations
 from daemon.domain.job import Attempt, Job, PlannedSegment
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
-from daemon.service.views import (
-    AttemptView,
-    BandView,
-    EstimateView,
-    JobView,
-    LedgerEntryView,
-    PlacementView,
-    PlanView,
-    PreviewView,
-    ProgressView,
-    ReportLine,
-    UnplacedView,
-    WindowView,
-)
+from daemon.service.job_views import AttemptView, EstimateView, JobView, PreviewView, ProgressView
+from daemon.service.ledger_views import LedgerEntryView, ReportLine
+from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, WindowView
 from daemon.service.work import JobWork
 from forecast.clock import Clock
 from forecast.intensity import Rung

@@ -9,8 +9,8 @@ from daemon.domain.equivalents import EQUIVALENTS
 from daemon.domain.job import Job
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.power_hungry import comparison_line
+from daemon.service.ledger_views import EquivalentView, ReportTotals, ReportView
 from daemon.service.render import per_1000, report_line
-from daemon.service.views import EquivalentView, ReportTotals, ReportView
 from forecast.clock import Clock
 
 Settled = tuple[Job, LedgerEntry]

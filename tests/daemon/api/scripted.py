@@ -12,32 +12,32 @@ from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.budget_view import BudgetView
 from daemon.service.explanation_view import ExplanationView, OtherSiteView
-from daemon.service.views import (
+from daemon.service.job_views import (
     AdviceView,
-    BandView,
     EstimateAnswer,
     EstimateView,
     EventView,
-    IntensityNow,
-    IntensityPoint,
-    ForecastSkillView,
-    ForecastView,
-    IntensityView,
     JobDetail,
     JobView,
-    LedgerView,
     LeverView,
     MonthView,
-    Page,
-    PlanView,
     PreviewView,
     ProgressView,
-    Readiness,
-    ReportTotals,
-    ReportView,
     SiteEstimateView,
-    SiteView,
     Submission,
+)
+from daemon.service.ledger_views import LedgerView, ReportTotals, ReportView
+from daemon.service.views import (
+    BandView,
+    ForecastSkillView,
+    ForecastView,
+    IntensityNow,
+    IntensityPoint,
+    IntensityView,
+    Page,
+    PlanView,
+    Readiness,
+    SiteView,
     WindowView,
 )
 from daemon.store import StoreUnavailable

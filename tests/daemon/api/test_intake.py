@@ -12,7 +12,7 @@ from daemon.api.intake import LARGEST_GROUP, Intake
 from daemon.domain.errors import Rejected
 from daemon.domain.job import JobRequest
 from daemon.service.arrival import Arrival, Outcome
-from daemon.service.views import Submission
+from daemon.service.job_views import Submission
 from tests.daemon.api.scripted import ScriptedService
 from tests.daemon.api.test_problems import job, synthesis
 

@@ -13,7 +13,7 @@ from daemon.compose import renew_board
 from daemon.domain.job import JobRequest
 from daemon.planner import PlannerOptions
 from daemon.service.advice import newest_months
-from daemon.service.views import AdviceView, EstimateAnswer
+from daemon.service.job_views import AdviceView, EstimateAnswer
 from daemon.store.intensity import RecordedIntensity
 from forecast.intensity import LIFECYCLE_AVERAGE, PeriodMean
 from forecast.timeline import HOUR, Interval

@@ -15,8 +15,8 @@ from daemon.domain.states import JobState
 from daemon.metrics import Metrics
 from daemon.planner import PlannerOptions
 from daemon.service.budget_view import BudgetView
+from daemon.service.job_views import PreviewView
 from daemon.service.telling import over_budget_jobs
-from daemon.service.views import PreviewView
 from tests.daemon.service.world import World, open_world, training
 
 MONTHS_END = datetime(2024, 3, 30, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
-from daemon.service.views import Submission
+from daemon.service.job_views import Submission
 from tests.daemon.service.world import World, open_world, training
 
 

@@ -9,7 +9,7 @@ import pytest
 from daemon.domain.errors import Conflict, Rejected
 from daemon.domain.job import Event, Job, JobRequest
 from daemon.service.arrival import Arrival
-from daemon.service.views import Submission
+from daemon.service.job_views import Submission
 from daemon.store import StoreUnavailable, Writer
 from tests.daemon.service.world import World, training
 
