@@ -44,6 +44,7 @@ from daemon.sole import sole_daemon
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.ticker import Chore, Ticker
+from daemon.zone_almanac import ZoneAlmanacs
 from daemon.zone_knowledge import KnowledgeSettings
 from daemon.zone_skill import ZoneSkills
 from forecast.clock import Clock, real_now
@@ -158,11 +159,11 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
     tick = _tick(parts, after_step)
     grid = SettledGrid(parts.feed.observed, parts.feed.outlook, policy.kind, policy.final_after)
     settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
-    zones = Zones(store, parts.places, parts.feed, parts.skills, clock, policy, parts.reach)
+    almanacs = ZoneAlmanacs(parts.recorded, policy.kind, clock.now)
+    zones = Zones(store, parts.places, parts.feed, parts.skills, almanacs, clock, policy, parts.reach)
     ticker = Ticker(_chores(parts, tick, settler, zones), parts.metrics)
-    adviser = Adviser(
-        parts.places, parts.costs, parts.board, parts.feed.outlook, partial(parts.recorded.period_means, kind=policy.kind), clock
-    )
+    means_of = partial(parts.recorded.period_means, kind=policy.kind)
+    adviser = Adviser(parts.places, parts.costs, parts.board, parts.feed.outlook, means_of, almanacs.of, clock)
     acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser)
     queries = Queries(store, clock, Explainer(parts.board, parts.photographer))
     approvals = Approvals(store, parts.budgets, clock)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from daemon.intensity_store import IntensityStore
+from forecast.hourly import hourly_series
 from forecast.intensity import IntensityKind, Rung, Series
 from forecast.regret import RECORD_DAYS
 from forecast.skill import HORIZON, ForecastSkill, skill_of
@@ -46,5 +47,5 @@ class ZoneSkills:
     def _record(self, zone: str, now: datetime) -> Series | None:
         """The sound hours of the looked-at days and of those that persistence copies."""
         start = now - LOOK_BACK - HORIZON * HOUR - DAY
-        hourly = [reading for reading in self._store.readings(zone, self._kind, start, now) if reading.interval.duration == HOUR]
-        return sound(Series.from_readings(hourly))[0] if hourly else None
+        hourly = hourly_series(self._store.readings(zone, self._kind, start, now))
+        return None if hourly is None else sound(hourly)[0]

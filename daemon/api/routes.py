@@ -18,7 +18,7 @@ from daemon.service.arrival import Arrival
 from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
 from daemon.service.ledger_views import LedgerView, ReportView
-from daemon.service.views import ForecastView, IntensityView, Page, PlanView, SiteView
+from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, SiteView
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=64, pattern="^[0-9A-Za-z-]+$", description="`next_cursor` of the page before")]
@@ -118,6 +118,11 @@ def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     def forecast(zone: str) -> ForecastView:
         """The outlook that plans use: each value with its rung, source and central 80 % interval; and how good forecasts were lately."""
         return service.forecast(zone)
+
+    @router.get("/zones/{zone}/seasons", dependencies=may_read, response_model=AlmanacView, responses=problems(404))
+    def seasons(zone: str) -> AlmanacView:
+        """What a zone's months usually are: this month, next month and the best one, with the spread across recorded years."""
+        return service.seasons(zone)
 
     @router.get("/report", dependencies=may_read, response_model=ReportView)
     def report(start: NamedInstant | None = None, end: NamedInstant | None = None, project: Project = None) -> ReportView:

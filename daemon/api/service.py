@@ -12,7 +12,7 @@ from daemon.service.arrival import Arrival, Outcome
 from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView
 from daemon.service.ledger_views import LedgerView, ReportView
-from daemon.service.views import ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
+from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 
 
 class ServiceApi(Protocol):
@@ -48,6 +48,8 @@ class ServiceApi(Protocol):
     def intensity(self, zone: str, start: datetime | None, end: datetime | None) -> IntensityView: ...
 
     def forecast(self, zone: str) -> ForecastView: ...
+
+    def seasons(self, zone: str) -> AlmanacView: ...
 
     def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView: ...
 

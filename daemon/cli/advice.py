@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from daemon.cli.output import duration, energy, facts, grams, instant, number, say, table
+from daemon.cli.output import band, duration, energy, facts, instant, number, say, table
+from daemon.cli.zone import show_almanac
 
 Answer = dict[str, Any]
 
@@ -15,14 +16,11 @@ def show_advice(advice: Answer) -> None:
     _show_sites(advice["by_site"])
     if advice["by_month"]:
         _show_months(advice["by_month"])
+    if advice["almanac"] is not None:
+        show_almanac(advice["almanac"])
     _show_levers(advice)
     if advice["comparison"]:
         say(advice["comparison"])
-
-
-def band(value: Answer | None) -> str | None:
-    """A middle with its central 80 % interval; None stays None."""
-    return None if value is None else f"{grams(value['mid'])} ({grams(value['low'])} to {grams(value['high'])})"
 
 
 def _show_sites(sites: list[Answer]) -> None:

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def zones(
+    zone: Annotated[str | None, typer.Argument(metavar="ZONE", help="One of them: its months, and how good its forecasts were.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every zone with a bundled yearly mean; needs no daemon.")] = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonFlag = False,
@@ -32,6 +33,9 @@ def zones(
     """The grid zones of your sites, how clean they are now and where that value comes from."""
     if everything:
         _bundled_zones(as_json)
+        return
+    if zone is not None:
+        _one_zone(url, zone, as_json)
         return
     sites = client.get(url, "/v1/sites")
     if as_json:
@@ -60,6 +64,16 @@ def zones(
         )
     )
     say(*(f"{site['name']}: {site['reason']}" for site in sites if site["reason"] is not None))
+
+
+def _one_zone(url: str, zone: str, as_json: bool) -> None:
+    from daemon.cli.zone import show_zone
+
+    seasons, forecast = client.get(url, f"/v1/zones/{zone}/seasons"), client.get(url, f"/v1/zones/{zone}/forecast")
+    if as_json:
+        print_json({"zone": zone, "seasons": seasons, "skill": forecast["skill"]})
+    else:
+        show_zone(seasons, forecast["skill"])
 
 
 def _age(seconds: float | None) -> str | None:

@@ -97,6 +97,11 @@ def grams(value: float | None) -> str | None:
     return number(value, "g")
 
 
+def band(value: dict[str, Any] | None) -> str | None:
+    """gCO2e with its central 80 % interval; None stays None."""
+    return None if value is None else f"{grams(value['mid'])} ({grams(value['low'])} to {grams(value['high'])})"
+
+
 def per_sample(figures: dict[str, Any]) -> str | None:
     """gCO2e of one sample and of 1,000; None for what makes no samples."""
     one = figures["g_per_sample"]

@@ -12,6 +12,7 @@ from daemon.domain.job import Job
 from daemon.domain.plan import Placement, PlanJob, SiteOption, Unplaced
 from daemon.domain.power_hungry import comparison_line
 from daemon.domain.site import Site
+from daemon.service.almanac import AlmanacOf, almanac_view
 from daemon.service.bands import difference, product, relative, scaled, spared, stretched
 from daemon.service.board import Board
 from daemon.service.costs import Costs
@@ -20,7 +21,7 @@ from daemon.service.levers import Lever, levers
 from daemon.service.policy import Workplaces
 from daemon.service.render import band_view, per_1000
 from daemon.service.snapshot import OutlookOf
-from daemon.service.views import BandView
+from daemon.service.views import AlmanacView, BandView
 from forecast.clock import Clock
 from forecast.intensity import PeriodMean, Rung
 from forecast.timeline import HOUR, Interval, floor_to
@@ -34,9 +35,19 @@ LONGEST_MONTH = timedelta(days=32)
 class Adviser:
     """Answers for one job at a time. Reads the outlook and the board, changes nothing."""
 
-    def __init__(self, workplaces: Workplaces, costs: Costs, board: Board, outlook: OutlookOf, means_of: MeansOf, clock: Clock) -> None:
+    def __init__(
+        self,
+        workplaces: Workplaces,
+        costs: Costs,
+        board: Board,
+        outlook: OutlookOf,
+        means_of: MeansOf,
+        almanac_of: AlmanacOf,
+        clock: Clock,
+    ) -> None:
         self._sites = {name: place.site for name, place in workplaces.items()}
-        self._costs, self._board, self._outlook, self._means_of, self._clock = costs, board, outlook, means_of, clock
+        self._costs, self._board, self._outlook, self._clock = costs, board, outlook, clock
+        self._means_of, self._almanac_of = means_of, almanac_of
 
     def advise(self, job: Job, planned: PlanJob, preview: Placement | Unplaced) -> AdviceView:
         """`planned` is the job as the planner sees it, `preview` what it would get now."""
@@ -49,6 +60,7 @@ class Adviser:
             best_g=_view(best),
             by_site=[self._site(job, planned, option) for option in planned.options],
             by_month=self._months(job, home),
+            almanac=self._almanac(job, home),
             spend_later=self._later(job, at_once, planned, preview),
             spend_less=[self._less(job, lever, best or now, preview) for lever in levers(job.workload)],
             comparison=self._comparison(job, best),
@@ -128,6 +140,13 @@ class Adviser:
             )
             for mean in newest_months(self._means_of(home.zone))
         ]
+
+    def _almanac(self, job: Job, home: Site) -> AlmanacView | None:
+        """The months of the home's zone with the whole job at home in each."""
+        almanac = self._almanac_of(home.zone)
+        if almanac is None:
+            return None
+        return almanac_view(almanac, self._clock.now(), scaled(self._costs.estimate(job.request, home.hardware).energy_kwh, home.pue))
 
     def _later(self, job: Job, at_once: Band | None, planned: PlanJob, window: Placement | Unplaced) -> LeverView | None:
         """Waiting for (and moving to) the previewed window, against starting as soon as it may at home; None if that is the window.

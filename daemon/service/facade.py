@@ -16,7 +16,7 @@ from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
 from daemon.service.ledger_views import LedgerView, ReportView
 from daemon.service.query import Queries
-from daemon.service.views import ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
+from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 from daemon.service.zones import Zones
 from daemon.store import StaleWrite, Store
 from forecast.clock import Clock
@@ -106,6 +106,9 @@ class Service:
 
     def forecast(self, zone: str) -> ForecastView:
         return self._zones.forecast(zone)
+
+    def seasons(self, zone: str) -> AlmanacView:
+        return self._zones.seasons(zone)
 
     def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
         return self._queries.report(start, end, project)

@@ -42,6 +42,32 @@ class WindowView(View):
     gpus: int
 
 
+class CalendarMonthView(View):
+    """One month of the year at its next coming; null spread: one year is recorded. `g`: a whole job at home at that mean."""
+
+    month: str
+    g_per_kwh: float = Field(description="mean over the recorded years")
+    cleanest_year_g_per_kwh: float | None
+    dirtiest_year_g_per_kwh: float | None
+    years: list[int]
+    cleanest_hour_utc: int | None = Field(description="hour of day with the lowest mean; null where only monthly values are known")
+    g: BandView | None = None
+
+
+class AlmanacView(View):
+    """This month, next month and the best month of a zone. All from one `basis`: releases and kinds are never mixed."""
+
+    zone: str
+    kind: str
+    basis: str | None
+    this_month: CalendarMonthView | None
+    next_month: CalendarMonthView | None
+    best_month: CalendarMonthView | None
+    months: list[CalendarMonthView]
+    sentence: str
+    left_out: list[str] = Field(description="what was recorded and not used, and why")
+
+
 class PlacementView(View):
     job_id: str
     name: str

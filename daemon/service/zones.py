@@ -10,10 +10,21 @@ import numpy as np
 
 from daemon.domain.errors import NotFound, Rejected
 from daemon.feed import IntensityFeed
+from daemon.service.almanac import almanac_view, nothing_known
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.reach import NOT_IN_SETTINGS, Reach
-from daemon.service.views import ForecastSkillView, ForecastView, IntensityNow, IntensityPoint, IntensityView, LeadSkillView, SiteView
+from daemon.service.views import (
+    AlmanacView,
+    ForecastSkillView,
+    ForecastView,
+    IntensityNow,
+    IntensityPoint,
+    IntensityView,
+    LeadSkillView,
+    SiteView,
+)
 from daemon.store import Store
+from daemon.zone_almanac import ZoneAlmanacs
 from daemon.zone_skill import ZoneSkills
 from forecast.clock import Clock
 from forecast.intensity import Rung, ZoneOutlook
@@ -32,11 +43,13 @@ class Zones:
         workplaces: Workplaces,
         feed: IntensityFeed,
         skills: ZoneSkills,
+        almanacs: ZoneAlmanacs,
         clock: Clock,
         policy: Policy,
         reach: Reach,
     ) -> None:
-        self._store, self._feed, self._skills, self._clock, self._policy, self._reach = store, feed, skills, clock, policy, reach
+        self._store, self._feed, self._skills, self._almanacs = store, feed, skills, almanacs
+        self._clock, self._policy, self._reach = clock, policy, reach
         self._sites = [place.site for place in workplaces.values()]
 
     @property
@@ -115,6 +128,12 @@ class Zones:
         outlook = self._feed.outlook(zone, start, HOUR, int(self._policy.horizon / HOUR), now)
         skill = [_skill_view(rung, skill) for rung, skill in sorted(self._skills.of(zone).items())]
         return ForecastView(zone=zone, kind=self._policy.kind.label, points=list(_points(outlook)), skill=skill)
+
+    def seasons(self, zone: str) -> AlmanacView:
+        """This month, next month and the best month, from recorded months; a zone without any is told so."""
+        self._known(zone)
+        almanac = self._almanacs.of(zone)
+        return nothing_known(zone, self._policy.kind.label) if almanac is None else almanac_view(almanac, self._clock.now())
 
     def _known(self, zone: str) -> None:
         if zone not in self.names:

@@ -1,0 +1,32 @@
+"""Each zone's almanac from everything that is recorded, made when it is asked for and kept for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from daemon.intensity_store import IntensityStore
+from forecast.almanac import Almanac, almanac_of
+from forecast.intensity import IntensityKind
+
+LOOK_BACK = timedelta(days=10 * 366)
+REUSE = timedelta(hours=6)
+
+
+class ZoneAlmanacs:
+    """Reads the store, writes nothing; what an importer adds is seen after REUSE of grid time at the latest."""
+
+    def __init__(self, store: IntensityStore, kind: IntensityKind, clock: Callable[[], datetime]) -> None:
+        self._store, self._kind, self._clock = store, kind, clock
+        self._kept: dict[str, tuple[datetime, Almanac | None]] = {}
+
+    def of(self, zone: str) -> Almanac | None:
+        """None where no whole month of the zone is recorded."""
+        now = self._clock()
+        kept = self._kept.get(zone)
+        if kept is not None and timedelta(0) <= now - kept[0] < REUSE:
+            return kept[1]
+        readings = self._store.readings(zone, self._kind, now - LOOK_BACK, now)
+        made = almanac_of(zone, self._kind, readings, self._store.period_means(zone, self._kind), now)
+        self._kept[zone] = (now, made)
+        return made
