@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 from daemon.domain.job import JobRequest
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.explanation_view import ExplanationView
-from daemon.service.views import BandView, PerSample, View, WindowView
+from daemon.service.views import AlmanacView, BandView, PerSample, View, WindowView
 
 
 class EstimateView(PerSample):
@@ -134,6 +134,7 @@ class AdviceView(View):
     best_g: BandView | None
     by_site: list[SiteEstimateView]
     by_month: list[MonthView]
+    almanac: AlmanacView | None = Field(default=None, description="at home: for work that may wait weeks")
     spend_later: LeverView | None
     spend_less: list[LeverView]
     comparison: str | None = Field(description="beside published tasks (Power Hungry Processing)")
