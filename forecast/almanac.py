@@ -6,7 +6,7 @@ made of one of them alone: the one that tells of most months. What was left out 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,18 +26,27 @@ SHORTEST_MONTH, LONGEST_MONTH = timedelta(days=28), timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class CalendarMonth:
-    """One month of the year in gCO2e/kWh: the mean of its years, and the least and the greatest of them.
-
-    `low` and `high` are None with a single year: its spread is unknown, not zero. `cleanest_hour_utc` is the hour of day with the
-    lowest mean, None where only monthly values are known.
-    """
+    """One month of the year: its mean in gCO2e/kWh by year. `cleanest_hour_utc` is the hour of day with the lowest mean, None where
+    only monthly values are known."""
 
     month: int
-    mean: float
-    low: float | None
-    high: float | None
-    years: tuple[int, ...]
+    by_year: Mapping[int, float]
     cleanest_hour_utc: int | None = None
+
+    @property
+    def mean(self) -> float:
+        """Of all years."""
+        return float(np.mean(list(self.by_year.values())))
+
+    @property
+    def low(self) -> float | None:
+        """The cleanest year; None with a single one: its spread is unknown, not zero."""
+        return min(self.by_year.values()) if len(self.by_year) > 1 else None
+
+    @property
+    def high(self) -> float | None:
+        """The dirtiest year; None with a single one."""
+        return max(self.by_year.values()) if len(self.by_year) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +69,13 @@ class Almanac:
         return min(self.months, key=lambda each: each.mean)
 
 
-def is_clear(best: CalendarMonth, other: CalendarMonth) -> bool | None:
-    """Whether every known year of `best` was cleaner than every one of `other`; None where either has one year only."""
-    if best.high is None or other.low is None:
-        return None
-    return best.high < other.low
+def years_cleaner(one: CalendarMonth, other: CalendarMonth) -> tuple[int, int]:
+    """In how many of the years that both months are known for `one` was the cleaner, and of how many.
+
+    Compared within years: what moves a whole year (a drought, a crisis) tells nothing about its months.
+    """
+    both = one.by_year.keys() & other.by_year.keys()
+    return sum(one.by_year[year] < other.by_year[year] for year in both), len(both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +165,7 @@ def _calendar(basis: _Basis) -> Iterable[CalendarMonth]:
     for number in range(1, 13):
         by_year = {year: mean for (year, month), mean in sorted(basis.means.items()) if month == number}
         if by_year:
-            values = list(by_year.values())
-            low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
-            yield CalendarMonth(number, float(np.mean(values)), low, high, tuple(by_year), basis.cleanest.get(number))
+            yield CalendarMonth(number, by_year, basis.cleanest.get(number))
 
 
 def _end_of(year: int, month: int) -> datetime:

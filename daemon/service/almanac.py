@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from daemon.service.bands import scaled
 from daemon.service.render import band_view
 from daemon.service.views import AlmanacView, CalendarMonthView
-from forecast.almanac import Almanac, CalendarMonth, is_clear
+from forecast.almanac import Almanac, CalendarMonth, years_cleaner
 from jobs.energy.model import Band
 
 AlmanacOf = Callable[[str], Almanac | None]
@@ -47,7 +47,7 @@ def _view(month: CalendarMonth | None, now: datetime, energy_kwh: Band | None) -
         g_per_kwh=month.mean,
         cleanest_year_g_per_kwh=month.low,
         dirtiest_year_g_per_kwh=month.high,
-        years=list(month.years),
+        years=list(month.by_year),
         cleanest_hour_utc=month.cleanest_hour_utc,
         g=None if energy_kwh is None else band_view(scaled(energy_kwh, month.mean)),
     )
@@ -66,13 +66,14 @@ def _sentence(almanac: Almanac, now: datetime) -> str:
     if best.month == this.month:
         return f"No known month is cleaner than this one, {name}, with {_text(best)}."
     less = f"{name} is the cleanest known month: {_text(best)}, {1 - best.mean / this.mean:.0%} below this month's {this.mean:.0f}"
-    clear = is_clear(best, this)
-    if clear is None:
-        return f"{less}; how much years differ is unknown, as one year is recorded."
-    return f"{less}; {'even its dirtiest year was cleaner' if clear else 'within the spread of years, so it may not be'}."
+    cleaner, years = years_cleaner(best, this)
+    if years < 2:
+        return f"{less}; how far years differ in that is unknown, as {years or 'no'} {'year has' if years == 1 else 'years have'} both."
+    return f"{less}; it was the cleaner of the two in {cleaner} of {years} years."
 
 
 def _text(month: CalendarMonth) -> str:
+    first, last = min(month.by_year), max(month.by_year)
     if month.low is None:
-        return f"{month.mean:.0f} g/kWh in {month.years[0]}"
-    return f"{month.mean:.0f} g/kWh ({month.low:.0f} to {month.high:.0f} in {month.years[0]}-{month.years[-1]})"
+        return f"{month.mean:.0f} g/kWh in {first}"
+    return f"{month.mean:.0f} g/kWh ({month.low:.0f} to {month.high:.0f} in {first}-{last})"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from forecast.almanac import Almanac, almanac_of, is_clear
+from forecast.almanac import Almanac, almanac_of, years_cleaner
 from forecast.csv_rows import PORTAL
 from forecast.intensity import LIFECYCLE_AVERAGE, PeriodMean, Reading
 from forecast.timeline import HOUR, Interval
@@ -43,8 +43,8 @@ def made(readings: list[Reading], means: list[PeriodMean], now: datetime = NOW) 
 def test_a_month_is_the_mean_of_its_years_with_the_least_and_the_greatest_beside_it() -> None:
     almanac = made([], [monthly(2023, 1, 400.0), monthly(2024, 1, 500.0), monthly(2025, 1, 480.0), monthly(2024, 7, 300.0)])
     january, july = almanac.months
-    assert (january.mean, january.low, january.high, january.years) == (460.0, 400.0, 500.0, (2023, 2024, 2025))
-    assert (july.mean, july.low, july.high, july.years) == (300.0, None, None, (2024,)), "one year has no spread: unknown, not zero"
+    assert (january.mean, january.low, january.high, list(january.by_year)) == (460.0, 400.0, 500.0, [2023, 2024, 2025])
+    assert (july.mean, july.low, july.high, list(july.by_year)) == (300.0, None, None, [2024]), "one year has no spread: unknown, not zero"
     assert almanac.best is july
     assert almanac.month(3) is None
 
@@ -66,7 +66,7 @@ def test_releases_are_never_mixed_and_what_was_left_out_is_said() -> None:
     almanac = made([], newer + older)
     january = almanac.month(1)
     assert january is not None
-    assert (january.mean, january.years) == (417.4, (2024,))
+    assert january.by_year == {2024: 417.4}
     assert almanac.left_out == ("1 month of monthly values, Electricity Maps data portal, release 2024-01-17 left out",)
 
 
@@ -86,7 +86,7 @@ def test_values_of_another_kind_or_zone_are_left_out_and_counted() -> None:
 def test_a_month_that_is_not_over_or_has_too_many_gaps_does_not_count() -> None:
     assert almanac_of("DE", LIFECYCLE_AVERAGE, hours(2025, 1, nights_clean(300), days=27), [], NOW) is None
     assert almanac_of("DE", LIFECYCLE_AVERAGE, hours(2026, 1, nights_clean(300)), [], NOW - timedelta(days=1)) is None
-    assert made(hours(2026, 1, nights_clean(300)), []).months[0].years == (2026,)
+    assert made(hours(2026, 1, nights_clean(300)), []).months[0].by_year.keys() == {2026}
     assert almanac_of("DE", LIFECYCLE_AVERAGE, [], [monthly(2026, 2, 300.0)], NOW) is None
 
 
@@ -102,11 +102,11 @@ def test_an_api_that_stamps_every_hour_anew_is_one_source() -> None:
     assert made(told, []).basis == "hourly values, Electricity Maps API"
 
 
-def test_a_best_month_is_clear_only_if_even_its_worst_year_beats_the_other() -> None:
-    almanac = made(
-        [], [monthly(2023, 1, 400.0), monthly(2024, 1, 500.0), monthly(2023, 7, 300.0), monthly(2024, 7, 390.0), monthly(2024, 8, 1.0)]
-    )
+def test_months_are_compared_within_years_because_whole_years_differ() -> None:
+    dirty_year, clean_year = [monthly(2022, 1, 500.0), monthly(2022, 7, 450.0)], [monthly(2023, 1, 400.0), monthly(2023, 7, 380.0)]
+    almanac = made([], [*dirty_year, *clean_year, monthly(2024, 8, 1.0), monthly(2024, 1, 300.0)])
     january, july, august = almanac.months
-    assert is_clear(july, january) is True
-    assert is_clear(january, july) is False
-    assert is_clear(august, january) is None
+    assert years_cleaner(july, january) == (2, 2)
+    assert years_cleaner(january, july) == (0, 2)
+    assert years_cleaner(august, january) == (1, 1)
+    assert years_cleaner(august, july) == (0, 0)

@@ -17,8 +17,8 @@ from forecast.intensity import LIFECYCLE_AVERAGE, PeriodMean
 from forecast.timeline import Interval
 from tests.daemon.service.world import HEIDELBERG, NOON, UMEA, World, open_world, synthesis
 
-MARCH = CalendarMonth(3, 400.0, 390.0, 410.0, (2022, 2023))
-APRIL = CalendarMonth(4, 380.0, 350.0, 430.0, (2022, 2023))
+MARCH = CalendarMonth(3, {2022: 390.0, 2023: 410.0})
+APRIL = CalendarMonth(4, {2022: 350.0, 2023: 420.0})
 
 
 def month(year: int, number: int, g_per_kwh: float, release: str = "2025-01-27") -> PeriodMean:
@@ -48,7 +48,7 @@ def test_a_zone_tells_this_month_next_month_and_the_best_with_the_spread_of_year
     assert answer.best_month.years == [2022, 2023]
     assert answer.sentence == (
         "July 2024 is the cleanest known month: 300 g/kWh (300 to 301 in 2022-2023), 25% below this month's 400; "
-        "even its dirtiest year was cleaner."
+        "it was the cleaner of the two in 2 of 2 years."
     )
 
 
@@ -81,10 +81,13 @@ def test_an_estimate_tells_the_whole_job_at_home_in_each_of_them(world: World) -
 @pytest.mark.parametrize(
     ("months", "sentence"),
     [
-        ((MARCH, APRIL), "April 2024 is the cleanest known month: 380 g/kWh (350 to 430 in 2022-2023), 5% below this month's 400; within"),
+        (
+            (MARCH, APRIL),
+            "April 2024 is the cleanest known month: 385 g/kWh (350 to 420 in 2022-2023), 4% below this month's 400; it was",
+        ),
         ((MARCH,), "No known month is cleaner than this one, March 2024, with 400 g/kWh (390 to 410 in 2022-2023)."),
-        ((CalendarMonth(2, 300.0, None, None, (2023,)), MARCH), "February 2025 is the cleanest known month: 300 g/kWh in 2023, 25% below"),
-        ((APRIL,), "The cleanest known month is April 2024 with 380 g/kWh (350 to 430 in 2022-2023); of this month nothing is recorded."),
+        ((CalendarMonth(2, {2023: 300.0}), MARCH), "February 2025 is the cleanest known month: 300 g/kWh in 2023, 25% below"),
+        ((APRIL,), "The cleanest known month is April 2024 with 385 g/kWh (350 to 420 in 2022-2023); of this month nothing is recorded."),
     ],
 )
 def test_the_sentence_says_when_and_how_sure(months: tuple[CalendarMonth, ...], sentence: str) -> None:
@@ -92,7 +95,7 @@ def test_the_sentence_says_when_and_how_sure(months: tuple[CalendarMonth, ...], 
 
 
 def test_with_one_year_the_spread_is_unknown_and_the_sentence_says_that() -> None:
-    months = (CalendarMonth(2, 300.0, None, None, (2023,)), MARCH)
+    months = (CalendarMonth(2, {2023: 300.0}), MARCH)
     assert almanac_view(Almanac("DE", LIFECYCLE_AVERAGE, "somebody", months), NOON).sentence.endswith(
-        "how much years differ is unknown, as one year is recorded."
+        "how far years differ in that is unknown, as 1 year has both."
     )
