@@ -1,6 +1,6 @@
 """What each freedom of a job brings, on recorded traces with exact intensity: pausing, chunks, width; time, place, both.
 
-`python -m tests.bench.levers [--year 2023] [--jobs 1000] [--arrivals 120]`, with LOWTIDE_TRACES set to the folder of traces.
+`python -m tests.bench.levers [--year 2023] [--jobs 1000] [--arrivals 120] [--forecast own]`; LOWTIDE_TRACES is the folder of traces.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--year", type=int, default=2023)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--arrivals", type=int, default=120)
+    parser.add_argument("--forecast", default="oracle", help="of the second table: oracle, persistence, own, noise:SHARE:SEED")
     options = parser.parse_args(arguments)
     folder = traces_folder() / "electricitymaps-lca-hourly"
     if not folder.is_dir():
@@ -57,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for line in lever_table(records, year, options.arrivals):
         print(line)
-    print(f"\n{options.jobs} jobs in {options.year}, half of them pinned to DE, half free in {', '.join(TOGETHER)}")
-    for line in place_table(records, year_of_jobs(year, options.jobs)):
+    print(f"\n{options.jobs} jobs in {options.year}, half of them pinned to DE, half free in {', '.join(TOGETHER)}, {options.forecast}")
+    for line in place_table(records, year_of_jobs(year, options.jobs), options.forecast):
         print(line)
     return 0
 
@@ -142,22 +143,22 @@ def _deadline(earliest: datetime) -> datetime:
     return day
 
 
-def place_table(records: Mapping[str, Series], jobs: Sequence[TraceJob]) -> Iterator[str]:
+def place_table(records: Mapping[str, Series], jobs: Sequence[TraceJob], forecast: str) -> Iterator[str]:
     at_once = [replace(job, deadline=job.arrival + job.duration) for job in jobs]
     at_home = [replace(job, sites=(HOME.name,)) for job in jobs]
     cases = [("by place, at once", at_once, None), ("by time, at home", at_home, None), ("by both", jobs, None)]
-    scores = [(name, _replayed(records, some, gpus)) for name, some, gpus in cases]
-    home_peak = _replayed(records, at_home, None, policy="run-now").peak_gpus
-    scores.append((f"by both, {home_peak} GPUs at each site", _replayed(records, jobs, home_peak)))
+    scores = [(name, _replayed(records, some, gpus, forecast)) for name, some, gpus in cases]
+    home_peak = _replayed(records, at_home, None, "oracle", policy="run-now").peak_gpus
+    scores.append((f"by both, {home_peak} GPUs at each site", _replayed(records, jobs, home_peak, forecast)))
     yield "| what may change | saving in % | late jobs | transfer in kg | emitted in kg |"
     yield "| --- | --- | --- | --- | --- |"
     for name, score in scores:
         yield f"| {name} | {score.savings_percent:.1f} | {score.late_jobs} | {score.transfer_kg:.1f} | {score.emissions_kg:,.0f} |"
 
 
-def _replayed(records: Mapping[str, Series], jobs: Sequence[TraceJob], gpus: int | None, policy: str = "planner") -> Score:
+def _replayed(records: Mapping[str, Series], jobs: Sequence[TraceJob], gpus: int | None, forecast: str, policy: str = "planner") -> Score:
     sites = [replace(site, gpus=gpus) for site in (HOME, *AWAY)]
-    return backtest(jobs, sites, dict(records), policy, "oracle", HOUR).score
+    return backtest(jobs, sites, dict(records), policy, forecast, HOUR).score
 
 
 if __name__ == "__main__":
