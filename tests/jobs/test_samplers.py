@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from jobs.energy.configuration import network_evaluations
 from jobs.ldm.networks import Backend
 from jobs.ldm.noise import add_noise, training_schedule
 from jobs.ldm.randomness import normal
@@ -131,6 +132,12 @@ def test_stopped_and_resumed_anywhere_is_as_if_never_stopped(sampler: Sampler, s
 def test_pndm_costs_nine_evaluations_more_than_its_steps() -> None:
     assert start("pndm", 50).evaluations == 59
     assert start("ddim", 50).evaluations == 50
+
+
+@settings(max_examples=20, deadline=None)
+@given(sampler=st.sampled_from(["ddim", "pndm"]), steps=st.integers(5, 1000))
+def test_the_energy_model_counts_the_evaluations_that_are_made(sampler: Sampler, steps: int) -> None:
+    assert network_evaluations(sampler, steps) == start(sampler, steps, side=4).evaluations
 
 
 def test_added_noise_keeps_unit_variance_at_every_level() -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 import timeit
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -102,6 +103,38 @@ def test_gpus_that_share_each_training_batch_pay_the_overhead_of_a_step_each() -
 
     assert four.step_seconds < one.step_seconds
     assert four.step_joules == pytest.approx(one.step_joules + 3 * 2.0)
+
+
+def test_gpus_with_a_batch_each_take_as_long_as_one_and_twice_the_energy() -> None:
+    model = EnergyModel(profile())
+    one = model.estimate(training(batch_size=4))
+    two = model.estimate(training(batch_size=4, batch_size_per="device"), gpus=2)
+
+    assert two.step_seconds == pytest.approx(one.step_seconds)
+    assert two.step_joules == pytest.approx(2 * one.step_joules)
+
+
+def test_gradient_checkpointing_costs_its_recomputation_and_the_moving_average_nothing() -> None:
+    model = EnergyModel(profile())
+    plain, recomputing = (
+        model.cost(training_configuration(training(gradient_checkpointing=on, ema_decay=0.99), "train")) for on in (False, True)
+    )
+    more = sample_flops(TINY_2D, "train", gradient_checkpointing=True) - sample_flops(TINY_2D, "train")
+
+    assert more > 0
+    assert recomputing.joules - plain.joules == pytest.approx(2e-10 * 4 * more)
+    assert recomputing.sigma == plain.sigma, "its work is counted, so nothing is less sure"
+
+
+@pytest.mark.parametrize("setting", [{"compile": True}, {"channels_last": True}, {"flash_attention": True, "backend": "monai"}], ids=str)
+def test_ways_to_compute_that_were_not_measured_widen_the_interval(setting: dict[str, Any]) -> None:
+    model = EnergyModel(profile())
+    for plain, changed in [
+        (training_configuration(training(), "train"), training_configuration(training(**setting), "train")),
+        (synthesis_configuration(synthesis()), synthesis_configuration(synthesis(**setting))),
+    ]:
+        assert model.cost(changed).joules == model.cost(plain).joules
+        assert model.cost(changed).sigma > 2 * model.cost(plain).sigma
 
 
 def test_the_interval_widens_with_the_distance_from_what_was_measured() -> None:

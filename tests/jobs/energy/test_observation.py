@@ -33,6 +33,19 @@ def training_spec() -> RunSpec:
     return RunSpec(job_id="j", run_id="r", workload=training(iterations=40, autoencoder_iterations=20))
 
 
+def test_of_processes_that_train_together_it_learns_what_one_does_on_its_share() -> None:
+    tape = Tape()
+    tape.add("work", 0, 20, joules=100)
+    tape.add("work", 20, 60, seconds=2, joules=400)
+    spec = training_spec().model_copy(update={"processes": 2})
+
+    vqgan, unet = observe_run(spec, tape.records, progress(60, 60), "hw")
+
+    assert (vqgan.configuration.batch_size, unet.configuration.batch_size) == (2, 2), "half of the batch of 4"
+    assert (vqgan.joules, unet.joules) == (50, 200)
+    assert unet.seconds == 2
+
+
 def synthesis_spec(count: int = 12, **changes: Any) -> RunSpec:
     return RunSpec(
         job_id="j", run_id="r", workload=synthesis(samples=count, **changes), samples=SampleRange(first=0, count=count), weights_path="w"
