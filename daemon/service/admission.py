@@ -46,11 +46,16 @@ def check_threads(job: Job, sites: Mapping[str, Site]) -> None:
 
 
 def check_sharing(job: Job) -> None:
-    """Raises Rejected where a training's batch cannot be shared by the GPUs it asks for."""
+    """Raises Rejected where the GPUs that a job asks for would not all work."""
+    gpus = job.request.constraints.gpus
     if isinstance(job.workload, TrainingWorkload):
-        error = job.workload.sharing_error(job.request.constraints.gpus)
+        error = job.workload.sharing_error(gpus)
         if error is not None:
             raise Rejected("workload.batch_size", error)
+    elif gpus > 1:
+        raise Rejected(
+            "constraints.gpus", f"{gpus} GPUs for a synthesis, whose runs work on one each: ask for 1; its chunks may use several sites"
+        )
 
 
 def allowed_names(request: JobRequest, home: str, sites: Mapping[str, Site]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ CASES = {
 IMAGES = 8
 BATCH = 4
 EPOCHS = 100  # over which our one encoding of each image is shared out; the paper trains 1,250
-SAMPLING_STEPS = 50
+SAMPLING_STEPS = 10  # each costs the same
 Images = NDArray[np.float32]
 
 

@@ -11,7 +11,7 @@ from daemon.domain.errors import Rejected
 from daemon.domain.states import JobState
 from jobs.rundir import RunDirectory
 from tests.daemon.service.node import ScriptedNode
-from tests.daemon.service.world import HEIDELBERG, NOON, UMEA, as_estimated, open_world, training
+from tests.daemon.service.world import HEIDELBERG, NOON, UMEA, as_estimated, open_world, synthesis, training
 
 
 def nodes_with_cores(**cores: int | None) -> dict[str, ScriptedNode]:
@@ -46,11 +46,15 @@ def test_where_the_cores_are_not_known_any_number_of_threads_is_taken_in(tmp_pat
 
 def test_a_batch_that_the_gpus_cannot_share_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with open_world(tmp_path, HEIDELBERG | {"gpus": 4}) as world:
-        refused = (
-            r"workload\.batch_size: batch_size 3 cannot be shared equally by 2 devices: make it a multiple of 2"
-        )
+        refused = r"workload\.batch_size: batch_size 3 cannot be shared equally by 2 devices: make it a multiple of 2"
         with pytest.raises(Rejected, match=refused):
             world.submit(training(1, batch_size=3), gpus=2)
+
+
+def test_a_synthesis_of_several_gpus_is_refused_as_it_is_cut_over_them_anyway(tmp_path: Path) -> None:
+    refused = r"constraints\.gpus: 2 GPUs for a synthesis, whose runs work on one each: ask for 1; its chunks may use several sites"
+    with open_world(tmp_path, HEIDELBERG | {"gpus": 4}) as world, pytest.raises(Rejected, match=refused):
+        world.submit(synthesis(8, {"path": "weights.pt"}), gpus=2)
 
 
 def test_a_training_gets_a_process_for_each_of_its_gpus(tmp_path: Path) -> None:
