@@ -34,6 +34,7 @@ from daemon.service.query import Queries
 from daemon.service.reach import Reach
 from daemon.service.seasons import Seasons
 from daemon.service.settle import Settler
+from daemon.service.share_view import Standings
 from daemon.service.snapshot import Photographer
 from daemon.service.telling import Teller
 from daemon.service.tick import Tick, TickReport, nothing
@@ -166,8 +167,9 @@ def _wired(parts: _Parts, after_step: Callable[[str], None]) -> Daemon:
     adviser = Adviser(parts.places, parts.costs, parts.board, parts.feed.outlook, means_of, almanacs.of, clock)
     acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser)
     queries = Queries(store, clock, Explainer(parts.board, parts.photographer))
+    standings = Standings(store, _share_rule(parts.settings), clock)
     approvals = Approvals(store, parts.budgets, clock)
-    service = Service(store, acceptance, queries, zones, approvals, clock, ticker.problems)
+    service = Service(store, acceptance, queries, zones, approvals, standings, clock, ticker.problems)
     return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker, parts.board)
 
 

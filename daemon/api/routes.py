@@ -18,6 +18,7 @@ from daemon.service.arrival import Arrival
 from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
 from daemon.service.ledger_views import LedgerView, ReportView
+from daemon.service.share_view import ShareView
 from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, SiteView
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
@@ -135,6 +136,11 @@ def _add_budgets(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     def budgets() -> list[BudgetView]:
         """The carbon budget of each project that has one: spent and left in this month."""
         return service.budgets()
+
+    @router.get("/shares", dependencies=[Depends(guard.needs("read"))], response_model=list[ShareView])
+    def shares() -> list[ShareView]:
+        """Where users stand in fair shares, whose turn comes first; empty where shares are not looked at."""
+        return service.shares()
 
     @router.post(
         "/jobs/{job_id}/approve", dependencies=[Depends(guard.needs("admin"))], response_model=JobView, responses=problems(404, 409)

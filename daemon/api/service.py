@@ -12,6 +12,7 @@ from daemon.service.arrival import Arrival, Outcome
 from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView
 from daemon.service.ledger_views import LedgerView, ReportView
+from daemon.service.share_view import ShareView
 from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 
 
@@ -36,6 +37,8 @@ class ServiceApi(Protocol):
     def approve(self, job_id: str) -> JobView: ...
 
     def budgets(self) -> list[BudgetView]: ...
+
+    def shares(self) -> list[ShareView]: ...
 
     def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]: ...
 

@@ -1,4 +1,4 @@
-"""Commands about carbon budgets: budgets, approve."""
+"""Commands about what projects and users are entitled to: budgets, approve, shares."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import typer
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
 from daemon.cli.jobs import JobId, segment
-from daemon.cli.output import JsonFlag, grams, instant, print_json, say, table
+from daemon.cli.output import JsonFlag, grams, instant, number, print_json, say, table
 
 
 def register(app: typer.Typer) -> None:
     app.command()(budgets)
     app.command()(approve)
+    app.command()(shares)
 
 
 def budgets(url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
@@ -47,3 +48,17 @@ def approve(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = Fal
         print_json(answer)
     else:
         say(f"{answer['id']} may run over the budget of project {answer['project']}: the next plan places it")
+
+
+def shares(url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
+    """Where users stand in fair shares: of equal jobs, those of the lowest standing choose first."""
+    found = client.get(url, "/v1/shares")
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        say("Fair shares are not looked at: set shares.weights.")
+        return
+    rows = [(item["user"], number(item["weight"]), number(item["gpu_hours"], "h"), number(item["standing"], "h")) for item in found]
+    columns = ("user", "weight", "GPU-hours", "standing")
+    say(table("Fair shares", columns, rows, right=columns[1:]))

@@ -16,6 +16,7 @@ from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
 from daemon.service.ledger_views import LedgerView, ReportView
 from daemon.service.query import Queries
+from daemon.service.share_view import ShareView, Standings
 from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 from daemon.service.zones import Zones
 from daemon.store import StaleWrite, Store
@@ -32,11 +33,12 @@ class Service:
         queries: Queries,
         zones: Zones,
         approvals: Approvals,
+        standings: Standings,
         clock: Clock,
         problems: Callable[[], list[str]],
     ) -> None:
         self._store, self._acceptance, self._queries, self._zones = store, acceptance, queries, zones
-        self._approvals, self._clock, self._problems = approvals, clock, problems
+        self._approvals, self._standings, self._clock, self._problems = approvals, standings, clock, problems
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
         return self._acceptance.submit(request, idempotency_key, digest)
@@ -82,6 +84,9 @@ class Service:
 
     def budgets(self) -> list[BudgetView]:
         return self._approvals.budgets()
+
+    def shares(self) -> list[ShareView]:
+        return self._standings.shares()
 
     def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
         return self._queries.jobs(states, project, cursor, limit)

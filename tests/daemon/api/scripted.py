@@ -27,6 +27,7 @@ from daemon.service.job_views import (
     Submission,
 )
 from daemon.service.ledger_views import LedgerView, ReportTotals, ReportView
+from daemon.service.share_view import ShareView
 from daemon.service.views import (
     AlmanacView,
     BandView,
@@ -76,9 +77,9 @@ ADVICE = AdviceView(
 )  # fmt: skip
 PREVIEW = PreviewView(segments=[WINDOW], expected_g=31.0, run_now_g=402.0, reason="cleaner window tonight in SE: 31 g instead of 402 g")
 EXPLANATION = ExplanationView(
-    planned_at=NOW, sentence="12:00-15:00 UTC at umea: 31 g, 371 g (92 %) less than running at once at home", chosen_g=31.0, run_now_g=402.0,
-    saved_g=371.0, saved_percent=92.3, bound_by=[Binding.CAPACITY, Binding.RESIDENCY], alone_g=20.0, held_by=["j7"], day_more_saves_g=0.0,
-    other_sites=[OtherSiteView(site="lyon", saves_g=12.0)], nearest_deadline=None,
+    planned_at=NOW, sentence="12:00-15:00 UTC at umea: 31 g, 371 g (92 %) less than running at once at home",
+    chosen_g=31.0, run_now_g=402.0, saved_g=371.0, saved_percent=92.3, bound_by=[Binding.CAPACITY, Binding.RESIDENCY],
+    alone_g=20.0, held_by=["j7"], day_more_saves_g=0.0, other_sites=[OtherSiteView(site="lyon", saves_g=12.0)], nearest_deadline=None,
 )  # fmt: skip
 BUDGET = BudgetView(
     project="ct", month_start=datetime(2026, 11, 1, tzinfo=UTC), month_end=datetime(2026, 12, 1, tzinfo=UTC), budget_g=20_000.0,
@@ -151,6 +152,9 @@ class ScriptedService:
 
     def budgets(self) -> list[BudgetView]:
         return [BUDGET]
+
+    def shares(self) -> list[ShareView]:
+        return [ShareView(user="ada", weight=2.0, gpu_hours=30.0, standing=15.0)]
 
     def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
         self._view(job_id)

@@ -61,7 +61,7 @@ def test_every_documented_path_answers(api: httpx.Client) -> None:
     assert set(document["paths"]) == {
         "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/cancel", "/v1/jobs/{job_id}/events", "/v1/jobs/{job_id}/ledger",
         "/v1/estimates", "/v1/plan", "/v1/sites", "/v1/zones/{zone}/intensity", "/v1/zones/{zone}/forecast", "/v1/report",
-        "/v1/zones/{zone}/seasons", "/v1/budgets", "/v1/jobs/{job_id}/approve", "/metrics", "/healthz", "/readyz",
+        "/v1/zones/{zone}/seasons", "/v1/budgets", "/v1/shares", "/v1/jobs/{job_id}/approve", "/metrics", "/healthz", "/readyz",
     }  # fmt: skip
 
 

@@ -94,6 +94,7 @@ def test_a_missing_file_ends_with_2_and_its_name(lowtide: Lowtide) -> None:
         ["cancel", "j0"],
         ["approve", "j0"],
         ["budgets"],
+        ["shares"],
         ["plan"],
         ["report"],
         ["zones"],
@@ -141,6 +142,12 @@ def test_zones_shows_which_site_is_out_of_reach_and_why(lowtide: Lowtide) -> Non
 def test_budgets_are_shown_with_what_is_spent_and_when_they_open_again(lowtide: Lowtide) -> None:
     result = lowtide("budgets")
     for words in ("ct", "20.0 kg", "17.5 kg", "500 g", "2.00 kg", "2026-12-01 00:00 UTC", "ask"):
+        assert words in result.stdout
+
+
+def test_shares_are_shown_with_use_weight_and_standing(lowtide: Lowtide) -> None:
+    result = lowtide("shares")
+    for words in ("ada", "2.00", "30.0 h", "15.0 h"):
         assert words in result.stdout
 
 

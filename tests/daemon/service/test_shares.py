@@ -37,6 +37,13 @@ def test_use_is_counted_by_token_and_by_project_without_one(shared: World) -> No
     standings = shared.tick().snapshot.standings
     assert set(standings) == {"ada", "ct"}
     assert all(0.4 < hours < 1.1 for hours in standings.values())
+    shown = shared.daemon.service.shares()
+    assert {view.user: view.standing for view in shown} == pytest.approx(standings)
+    assert [view.standing for view in shown] == sorted(view.standing for view in shown)
+
+
+def test_who_has_a_weight_and_used_nothing_stands_first(shared: World) -> None:
+    assert [(view.user, view.standing) for view in shared.daemon.service.shares()] == [("ada", 0.0)]
 
 
 def test_whoever_had_little_gets_the_clean_hours_before_whoever_had_much(shared: World) -> None:
@@ -52,3 +59,4 @@ def test_without_weights_shares_are_not_looked_at(world: World) -> None:
     submit(world, "ada", 1, 1.5)
     world.pass_time(2)
     assert world.tick().snapshot.standings == {}
+    assert world.daemon.service.shares() == []
