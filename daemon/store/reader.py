@@ -163,10 +163,12 @@ class Reader:
         other = entry.alias()
         newest = select(func.max(other.c.sequence)).where(other.c.job_id == job.c.id).correlate(job).scalar_subquery()
         is_newest = and_(entry.c.job_id == job.c.id, entry.c.sequence == newest)
-        query = select(job.c.id, entry.c.actual_g).join_from(job, entry, is_newest, isouter=True).order_by(job.c.id)
-        query = query.where(job.c.project == project, job.c.ended_at >= start, job.c.started_at.is_not(None))
-        rows = list(self._connection.execute(query))
-        return sum(row.actual_g for row in rows if row.actual_g is not None), [row.id for row in rows if row.actual_g is None]
+        ended = (job.c.project == project, job.c.ended_at >= start, job.c.started_at.is_not(None))
+        known = select(func.sum(entry.c.actual_g)).join_from(job, entry, is_newest).where(*ended)
+        unknown = (
+            select(job.c.id).join_from(job, entry, is_newest, isouter=True).where(*ended, entry.c.actual_g.is_(None)).order_by(job.c.id)
+        )
+        return self._connection.scalar(known) or 0.0, list(self._connection.scalars(unknown))
 
     def last_plan(self) -> Plan | None:
         data = self._connection.scalar(select(schema.plan.c.document).order_by(schema.plan.c.id.desc()).limit(1))
