@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from daemon.intensity_store import IntensityStore
 from forecast.climatology import Climatology, climatology_of
+from forecast.combining import LEARNT_FROM, Combination, combine, learn_combination
 from forecast.forecasters import Forecaster, InsufficientHistory
 from forecast.hourly import hourly_series
 from forecast.intensity import IntensityKind, Rung, Series, Vintage
@@ -24,6 +27,9 @@ FROZEN_CONTEXT, FROZEN_REACH = timedelta(days=14), timedelta(hours=36)
 """How far before and after a question to read: a frozen stretch is recognised by its length and by what varied before it."""
 
 
+Told = TypeVar("Told")
+
+
 @dataclass(frozen=True, slots=True)
 class KnowledgeSettings:
     """How far back to look and for how long an answer may be reused, all in grid time."""
@@ -32,7 +38,8 @@ class KnowledgeSettings:
     climatology_history: timedelta = timedelta(days=3 * 366)
     forecast_horizon: timedelta = timedelta(days=7)
     reuse: timedelta = timedelta(minutes=15)
-    reuse_climatology: timedelta = timedelta(hours=6)
+    reuse_slow: timedelta = timedelta(hours=6)
+    """For the climatology and for what archived forecasts teach: both need weeks of record and change little in hours."""
 
 
 class Knowledge:
@@ -41,7 +48,8 @@ class Knowledge:
     def __init__(self, store: IntensityStore, kind: IntensityKind, forecaster: Forecaster, settings: KnowledgeSettings) -> None:
         self._store, self._kind, self._forecaster, self._settings = store, kind, forecaster, settings
         self._kept: dict[str, tuple[datetime, ZoneKnowledge]] = {}
-        self._climatologies: dict[str, tuple[datetime, Climatology | None]] = {}
+        self._climatologies = _Kept[Climatology | None](settings.reuse_slow)
+        self._combinations = _Kept[Combination | None](settings.reuse_slow)
 
     def of(self, zone: str, now: datetime) -> ZoneKnowledge:
         """Everything known about `zone` at `now`."""
@@ -49,12 +57,13 @@ class Knowledge:
         if kept is not None and timedelta(0) <= now - kept[0] < self._settings.reuse and floor_to(kept[0], HOUR) == floor_to(now, HOUR):
             return kept[1]
         history = self.history(zone, now - self._settings.history, now + HOUR)
+        vendor, own = self._forecasts(zone, history, now)
         means = self._store.period_means(zone, self._kind)
         yearly = [mean for mean in means if mean.interval.duration > timedelta(days=360)]
         knowledge = ZoneKnowledge(
             history=history,
-            vendor=self._store.latest_vintage(zone, self._kind, Rung.VENDOR_FORECAST, now),
-            own=self._own(zone, history, now),
+            vendor=vendor,
+            own=own,
             climatology=self._climatology(zone, now),
             monthly=tuple(mean for mean in means if mean not in yearly),
             yearly=(*yearly, *yearly_means(zone, self._kind)),
@@ -105,6 +114,26 @@ class Knowledge:
         except InsufficientHistory:
             return None
 
+    def _forecasts(self, zone: str, history: Series | None, now: datetime) -> tuple[Vintage | None, Vintage | None]:
+        """The provider's forecast and ours, combined where the provider's may still be used; the archive keeps both as issued."""
+        vendor = self._store.latest_vintage(zone, self._kind, Rung.VENDOR_FORECAST, now)
+        own = self._own(zone, history, now)
+        if vendor is None or not is_fresh(vendor, now):
+            return vendor, own
+        return combine(vendor, own, self._combination(zone, now))
+
+    def _combination(self, zone: str, now: datetime) -> Combination | None:
+        """What both archives of the last weeks show of the forecasters."""
+        return self._combinations.of(zone, now, lambda: self._learn(zone, now))
+
+    def _learn(self, zone: str, now: datetime) -> Combination | None:
+        since = now - LEARNT_FROM
+        record = self.history(zone, since, now + HOUR)
+        if record is None:
+            return None
+        vendor, own = (self._store.vintages(zone, self._kind, rung, since, now) for rung in (Rung.VENDOR_FORECAST, Rung.OWN_FORECAST))
+        return learn_combination(vendor, own, record, now)
+
     def _own(self, zone: str, history: Series | None, now: datetime) -> Vintage | None:
         """The archived own forecast of this hour; made on the spot where the hourly poll has not come yet."""
         archived = self._store.latest_vintage(zone, self._kind, Rung.OWN_FORECAST, now)
@@ -114,13 +143,25 @@ class Knowledge:
         return made or archived
 
     def _climatology(self, zone: str, now: datetime) -> Climatology | None:
-        kept = self._climatologies.get(zone)
-        if kept is not None and timedelta(0) <= now - kept[0] < self._settings.reuse_climatology:
-            return kept[1]
-        history = self.history(zone, now - self._settings.climatology_history, now)
-        climatology = None if history is None else climatology_of(history)
-        self._climatologies[zone] = (now, climatology)
-        return climatology
+        def gather() -> Climatology | None:
+            history = self.history(zone, now - self._settings.climatology_history, now)
+            return None if history is None else climatology_of(history)
+
+        return self._climatologies.of(zone, now, gather)
+
+
+class _Kept(Generic[Told]):
+    """What took long to gather, by zone, for a while."""
+
+    def __init__(self, reuse: timedelta) -> None:
+        self._reuse, self._kept = reuse, dict[str, tuple[datetime, Told]]()
+
+    def of(self, zone: str, now: datetime, gather: Callable[[], Told]) -> Told:
+        """What was gathered lately, else what is gathered now."""
+        kept = self._kept.get(zone)
+        if kept is None or not timedelta(0) <= now - kept[0] < self._reuse:
+            kept = self._kept[zone] = (now, gather())
+        return kept[1]
 
 
 def on_hours(history: Series | None, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> Series:

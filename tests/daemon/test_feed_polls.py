@@ -24,7 +24,6 @@ from daemon.store.intensity import RecordedIntensity
 from forecast.electricity_maps.client import ElectricityMaps
 from forecast.forecasters import Forecaster, SevenDayMean
 from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Rung
-from forecast.model.forecaster import TrainedForecaster
 from forecast.portal_csv import read_intensity_file
 from forecast.replay import Recording, ReplayServer
 from forecast.replay.polls import KnownThen, Poll, read_polls
@@ -52,6 +51,7 @@ class Walk:
     feed: IntensityFeed
     recorded: RecordedIntensity
     store: Store
+    forecast_at: datetime
 
     def to(self, end: datetime) -> None:
         """Poll at every moment the real poller did, and every half hour while it was silent."""
@@ -61,7 +61,8 @@ class Walk:
             self.clock.now = min(following, self.clock.now + EVERY)
             self.feed.poll_latest([self.zone])
             self.feed.poll_history([self.zone])
-            if self.clock.now.minute < 30:
+            if self.clock.now - self.forecast_at >= 2 * EVERY - timedelta(minutes=5):
+                self.forecast_at = self.clock.now
                 self.feed.poll_forecast([self.zone])
 
     def told(self) -> dict[datetime, list[float]]:
@@ -97,7 +98,7 @@ def walking(folder: Path, zone: str, polls: list[Poll], start: datetime, forecas
         http = httpx.Client(timeout=5.0, verify=False)  # noqa: S501  # plain http on loopback; reading the trust store takes longer
         client = ElectricityMaps(server.base_url, "any-key", now=lambda: clock.now, http=http, budget=TokenBucket(10_000))
         feed = IntensityFeed([client], recorded, LIFECYCLE_AVERAGE, lambda: clock.now, forecaster=forecaster)
-        yield Walk(zone, polls, clock, feed, recorded, store)
+        yield Walk(zone, polls, clock, feed, recorded, store, start)
         client.close()
     store.close()
 
@@ -184,7 +185,7 @@ def test_a_real_scrape_is_recorded_without_repeats_and_its_longest_outage_bridge
     _, before, after = max(silence for silence in silences if silence[1] > hours[0] + timedelta(days=15))
     start = before - timedelta(days=6)
     lately = [poll for poll in polls if poll.at > start]
-    with walking(tmp_path, zone, lately, start, TrainedForecaster()) as walk:
+    with walking(tmp_path, zone, lately, start, SevenDayMean()) as walk:
         walk.to(after + timedelta(hours=30))
         check_the_record(walk)
         check_the_outage(walk, before + HOUR, after)
