@@ -37,9 +37,9 @@ class ZoneSkills:
         return self._skills.get(zone, {})
 
     def share_kept(self, zone: str) -> float | None:
-        """The share of promised savings that came true in the forecasts that plans stand on: those of the best rung with a record."""
-        shares = (skill.share_kept for _, skill in sorted(self.of(zone).items()))
-        return next((share for share in shares if share is not None), None)
+        """The share of promised savings that came true, None without enough record. Where there are two sources it is the better
+        one's: plans stand on a blend that leans on whichever erred less lately."""
+        return max((skill.share_kept for skill in self.of(zone).values() if skill.share_kept is not None), default=None)
 
     def _skill(self, zone: str, rung: Rung, record: Series, now: datetime) -> ForecastSkill | None:
         return skill_of(self._store.vintages(zone, self._kind, rung, now - LOOK_BACK, now), record, now)

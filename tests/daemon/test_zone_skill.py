@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Store:
     return Store.open(f"sqlite:///{tmp_path / 'lowtide.db'}")
 
 
-def test_each_source_is_scored_on_its_own_and_the_best_rung_with_a_record_is_trusted(store: Store) -> None:
+def test_each_source_is_scored_on_its_own_and_the_better_record_is_trusted(store: Store) -> None:
     archive(store, Rung.OWN_FORECAST, hours_off=0)
     skills = ZoneSkills(RecordedIntensity(store.database), LIFECYCLE_AVERAGE)
     assert (skills.of("DE"), skills.share_kept("DE")) == ({}, None), "nothing is known before the first run"
@@ -46,10 +46,11 @@ def test_each_source_is_scored_on_its_own_and_the_best_rung_with_a_record_is_tru
     assert (skills.of("SE"), skills.share_kept("SE")) == ({}, None)
     archive(store, Rung.VENDOR_FORECAST, hours_off=12)
     skills.renew(["DE"], NOON)
+    assert skills.of("DE")[Rung.VENDOR_FORECAST].share_kept == 0.0
     assert (
         skills.of("DE")[Rung.VENDOR_FORECAST].leads["1-24"].relative_mae > 1 > skills.of("DE")[Rung.OWN_FORECAST].leads["1-24"].relative_mae
     )
-    assert skills.share_kept("DE") == 0.0
+    assert skills.share_kept("DE") == pytest.approx(1.0)
     store.close()
 
 
