@@ -57,6 +57,8 @@ def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload, ranks: Ranks
     device = torch.device("cuda", ranks.rank) if torch.cuda.is_available() else torch.device("cpu")
     runtime = Runtime(device, workload.precision, _fingerprint(workload, device), _layout(workload), ranks)
     log.info("runtime: %s", runtime.fingerprint)
+    if workload.precision == "bfloat16" and device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+        log.warning("this processor has no bfloat16 instructions and imitates them: float32 would be many times faster here")
     return runtime
 
 

@@ -178,6 +178,17 @@ def test_channels_last_is_what_it_says() -> None:
     assert "layout" not in prepare_runtime(workload()).fingerprint
 
 
+def test_bfloat16_on_a_processor_that_must_imitate_it_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for supported in (True, False):
+        caplog.clear()
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda supported=supported: supported)
+        prepare_runtime(workload(precision="bfloat16"))
+        prepare_runtime(workload())
+        assert ("float32 would be many times faster" in caplog.text) is (not supported and not torch.cuda.is_available())
+
+
 # --- what weights know
 
 
