@@ -1,4 +1,7 @@
-"""What projects have spent of their carbon budgets: settled jobs from the ledger, work under way and not settled yet as estimated."""
+"""What projects have spent of their carbon budgets: settled jobs from the ledger, work under way and not settled yet as estimated.
+
+Plans count what the jobs they may move will still emit. Those that run in one piece are in no plan: the rest of them counts here.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from daemon.domain.budget import APPROVED, Budget, BudgetRule, Spending, month_start
+from daemon.domain.budget import APPROVED, Budget, BudgetRule, Spending, month_start, next_month
 from daemon.domain.job import Attempt
 from daemon.domain.site import Site
 from daemon.service.costs import Costs, WorkLeft
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Workplaces
+from daemon.service.snapshot import is_fixed
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader
 from forecast.intensity import ZoneOutlook
@@ -52,7 +56,10 @@ class Budgets:
         return Spending(budgets, frozenset(reader.jobs_with_event(asking, APPROVED)) if asking else frozenset())
 
     def spent(self, reader: Reader, project: str, live: Iterable[JobWork], now: datetime) -> Spent:
-        """Everything the project's jobs emitted that ended in this month, and what those that have begun emitted so far."""
+        """Everything the project's jobs emitted that ended in this month, and what those that have begun emitted so far.
+
+        Of those that run in one piece also what they will emit until the month ends.
+        """
         settled_g, unknown = reader.settled_grams(project, month_start(now))
         begun = [work for work in live if work.job.request.project == project and work.attempts]
         ended = works_of(reader, [reader.job(job_id) for job_id in unknown])
@@ -64,28 +71,36 @@ class Budgets:
         grams = 0.0
         for zone in sorted({span.site.zone for span in spans}):
             here = [span for span in spans if span.site.zone == zone]
-            integral = self._integral(zone, min(span.start for span in here), now)
+            integral = self._integral(zone, min(span.start for span in here), max(span.end for span in here), now)
             grams += sum(self._grams(span, integral) for span in here)
         return grams
 
     def _span(self, work: JobWork, attempt: Attempt, now: datetime) -> _Span | None:
-        """None for an attempt that has not begun; home stands in for a site that the settings no longer name."""
+        """None for an attempt that has not begun, unless no plan may move it; home stands in for a site that is not in the settings."""
         site = self._sites.get(attempt.site) or self._sites.get(work.job.home)
-        if attempt.started_at is None or site is None:
+        if site is None:
             return None
-        return _Span(work, site, attempt.started_at, attempt.ended_at or now)
+        if attempt.ended_at is None and is_fixed(work):
+            return _Span(work, site, attempt.started_at or now, now + self._rest(work, site, now))
+        return None if attempt.started_at is None else _Span(work, site, attempt.started_at, attempt.ended_at or now)
+
+    def _rest(self, work: JobWork, site: Site, now: datetime) -> timedelta:
+        """How long a job that no plan may move will go on in this month: what it emits later is not of this budget."""
+        rest_seconds = 0.0
+        with poisoned_alone("budget", job=work.job.id):  # as in `_grams`
+            rest_seconds = self._costs.option(work.job, site, WorkLeft(work.fraction_left), 0.0).work_seconds
+        return timedelta(seconds=min(rest_seconds, (next_month(now) - now).total_seconds()))
 
     def _grams(self, span: _Span, integral: Callable[[datetime, datetime], float]) -> float:
-        grams = 0.0
+        power_kw = 0.0
         with poisoned_alone("budget", job=span.work.job.id):  # one job's trouble is no reason to plan for none
-            option = self._costs.option(span.work.job, span.site, WorkLeft(1.0), 0.0)
-            grams = option.power_kw * span.site.pue * integral(span.start, span.end)
-        return grams
+            power_kw = self._costs.option(span.work.job, span.site, WorkLeft(1.0), 0.0).power_kw
+        return power_kw * span.site.pue * integral(span.start, span.end)
 
-    def _integral(self, zone: str, first: datetime, now: datetime) -> Callable[[datetime, datetime], float]:
-        """Grams per kilowatt between two moments of the zone's recorded hours from `first` to `now`."""
+    def _integral(self, zone: str, first: datetime, last: datetime, now: datetime) -> Callable[[datetime, datetime], float]:
+        """Grams per kilowatt between two moments from `first` to `last`: hours gone by as recorded, others as expected `now`."""
         start = floor_to(first, HOUR)
-        hours = int((now - start) / HOUR) + 1
+        hours = int((last - start) / HOUR) + 1
         values = np.nan_to_num(self._outlook(zone, start, HOUR, hours, now).g_per_kwh, nan=UNKNOWN_G_PER_KWH)
         edges, paid = np.arange(hours + 1) * HOUR_SECONDS, np.concatenate(([0.0], np.cumsum(values)))
 
@@ -97,7 +112,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """When an attempt held its GPUs."""
+    """When an attempt held its GPUs, or will have held them."""
 
     work: JobWork
     site: Site

@@ -68,7 +68,7 @@ class Photographer:
 
     def take(self, now: datetime, works: Mapping[str, JobWork], weights: Mapping[str, Weights], claims: Claims) -> Snapshot:
         """`works`: every live job; `weights`: by the id of the training job that made them."""
-        plannable = {job_id: work for job_id, work in works.items() if not work.job.cancel_requested and not _is_fixed(work)}
+        plannable = {job_id: work for job_id, work in works.items() if not work.job.cancel_requested and not is_fixed(work)}
         jobs: list[PlanJob] = []
         for job_id, work in plannable.items():
             with poisoned_alone("snapshot", job=job_id):
@@ -151,7 +151,7 @@ def mode_of(job: Job) -> Mode:
     return Mode.INTERRUPTIBLE if job.is_interruptible else Mode.CONTIGUOUS
 
 
-def _is_fixed(work: JobWork) -> bool:
+def is_fixed(work: JobWork) -> bool:
     """Running in one piece: nothing left to decide."""
     return bool(work.live) and mode_of(work.job) is Mode.CONTIGUOUS
 

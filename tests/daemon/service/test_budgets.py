@@ -17,7 +17,7 @@ from daemon.planner import PlannerOptions
 from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import PreviewView
 from daemon.service.telling import over_budget_jobs
-from tests.daemon.service.world import World, open_world, training
+from tests.daemon.service.world import HEIDELBERG, World, open_world, training
 
 MONTHS_END = datetime(2024, 3, 30, 12, tzinfo=UTC)
 APRIL = datetime(2024, 4, 1, tzinfo=UTC)
@@ -74,6 +74,17 @@ def test_a_job_beyond_the_budget_waits_for_the_month_that_its_reason_names(fruga
     assert frugal.job(dirty).ended_at >= APRIL  # type: ignore[operator]  # None fails the test as well
     assert frugal.job(waits).state in (JobState.WAITING, JobState.RUNNING, JobState.SUCCEEDED)
     assert budget(frugal, "ct").month_start == APRIL
+
+
+def test_the_rest_of_a_job_in_one_piece_counts_although_no_plan_speaks_of_it(tmp_path: Path) -> None:
+    with open_world(tmp_path, {**HEIDELBERG, "gpus": 3}, now=MONTHS_END, projects=FRUGAL) as world:
+        jobs = [world.submit(training(1.5), project="ct", deadline=world.deadline(1.9), interruptible=False) for _ in range(3)]
+        world.tick()
+        assert budget(world, "ct").estimated_g > 20, "launched, and not yet seen at work"
+        for _ in range(3):
+            world.later(0.05)
+        assert sorted(world.job(job_id).state for job_id in jobs) == [JobState.RUNNING, JobState.WAITING, JobState.WAITING]
+        assert 20 < budget(world, "ct").estimated_g < 40
 
 
 def test_where_the_project_asks_an_approval_lets_one_job_through(frugal: World) -> None:
