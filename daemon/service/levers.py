@@ -49,8 +49,8 @@ def _changes(workload: AnyWorkload) -> Iterator[tuple[str, dict[str, Any], str]]
         yield (
             "bfloat16 instead of float32",
             {"precision": "bfloat16"},
-            "The network computes with three significant digits: compare some images with float32 first. Not on processors without "
-            "bfloat16 instructions: they take many times longer.",
+            "The network computes with three significant digits: compare some images with float32 first, and use it only where the "
+            "device has bfloat16 instructions, as imitating them takes many times longer.",
         )
     if workload.model.latent_downsampling == 4:
         yield (
