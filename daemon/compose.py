@@ -16,7 +16,7 @@ from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
-from daemon.planner import PlannerOptions, Residual, explain, held_for_a_season, plan, plan_fairly, preview, till_behind, warned
+from daemon.planner import Planner, PlannerOptions, Residual, explain, held_for_a_season, plan, plan_fairly, preview, till_behind, warned
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
@@ -181,7 +181,7 @@ def _tick(parts: _Parts, after_step: Callable[[str], None]) -> Tick:
         Observer(store, places, clock, policy, parts.reach, after_step),
         parts.photographer,
         Seasons(
-            partial(plan_fairly, plan=partial(plan, options=parts.options)),
+            Planner(partial(plan_fairly, plan=partial(plan, options=parts.options)), parts.options),
             partial(held_for_a_season, options=parts.options),
             parts.feed.outlook,
         ),

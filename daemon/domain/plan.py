@@ -151,6 +151,7 @@ class Plan:
     cost_g: float = 0.0
     bound_g: float = 0.0
     planner_seconds: float = field(default=0.0, compare=False)
+    prices_g: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False)  # of a GPU, by site and slot from `made_at` on
 
     @property
     def gap(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemon.planner.again import Planner
 from daemon.planner.budgets import till_behind, warned
 from daemon.planner.engine import plan
 from daemon.planner.explain import explain
@@ -10,4 +11,4 @@ from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import Residual, preview
 from daemon.planner.seasons import held_for_a_season
 
-__all__ = ["PlannerOptions", "Residual", "explain", "held_for_a_season", "plan", "plan_fairly", "preview", "till_behind", "warned"]
+__all__ = ["Planner", "PlannerOptions", "Residual", "explain", "held_for_a_season", "plan", "plan_fairly", "preview", "till_behind", "warned"]

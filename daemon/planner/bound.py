@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from daemon.domain.plan import Mode
-from daemon.planner.bulk import has_room
+from daemon.planner.bulk import has_room, in_parts, rows_of
 from daemon.planner.columns import columns_of
 from daemon.planner.draft import Draft
-from daemon.planner.prices import Prices, find_prices
+from daemon.planner.prices import Market, Prices, find_prices
 from daemon.planner.task import Task
 from daemon.planner.terrain import HOUR_SECONDS, Terrain
 from forecast.intensity import FloatArray
 
 
-def bound_of(draft: Draft) -> float:
-    """A lower bound in grams (price of waiting included) on every plan that places these jobs as punctually as this one.
+def bound_of(draft: Draft) -> Prices:
+    """Prices, and the lower bound in grams (price of waiting included) on every plan as punctual as this one that they prove.
 
-    Jobs that are late in the draft may be late in the bound; precedence is left out; work in pieces pays no second start.
+    Jobs that are late in the draft may be as late in the bound; precedence is left out; work in pieces pays no second start.
     """
     terrain, placed = draft.terrain, list(draft.offers)
-    windows = {job: (draft.tasks[job].release, terrain.end if draft.is_late(job) else draft.tasks[job].due) for job in placed}
+    windows = {job: (draft.tasks[job].release, max(draft.tasks[job].due, draft.offers[job].end)) for job in placed}
     unbroken = [job for job in placed if _is_unbroken(draft, job) and has_room(draft.tasks[job], *windows[job], terrain.end)]
     prices = _prices(draft, {job: windows[job] for job in unbroken})
     bound = prices.bound_g
@@ -32,7 +32,16 @@ def bound_of(draft: Draft) -> float:
             bound += draft.offers[job].score
         elif task.job.mode is not Mode.CONTIGUOUS:
             bound += least_in_pieces(task, terrain, prices.grams, *windows[job])
-    return bound
+    return Prices(prices.grams, bound)
+
+
+def least_of(task: Task, terrain: Terrain, prices: FloatArray) -> float:
+    """What one more job adds to the bound at these prices: its least grams plus prices by its deadline; 0 where nothing fits."""
+    if task.job.mode is not Mode.CONTIGUOUS:
+        least = least_in_pieces(task, terrain, prices, task.release, task.due)
+    else:
+        least = Market(columns_of([task], terrain, [(task.release, task.due)]), terrain, terrain.free).least(prices)
+    return least if least < float("inf") else 0.0
 
 
 def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]]) -> Prices:
@@ -40,8 +49,22 @@ def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]]) -> Prices:
     quote, terrain = draft.quote, draft.terrain
     if quote is not None and quote.windows == windows and len(windows) == len(draft.offers):
         return quote.prices
+    parts = in_parts(list(windows), [rows_of(draft.tasks[job], *window, terrain) for job, window in windows.items()])
+    if len(parts) > 1:
+        return _in_parts(draft, windows, parts)
     columns = columns_of([draft.tasks[job] for job in windows], terrain, list(windows.values()))
     return find_prices(columns, terrain, terrain.free, draft.options.price_rounds)
+
+
+def _in_parts(draft: Draft, windows: Mapping[str, tuple[float, float]], parts: Sequence[Sequence[str]]) -> Prices:
+    """The bound at the last prices known, or without any, whichever is better: both hold for whatever jobs there are."""
+    terrain = draft.terrain
+    tried = [np.zeros(terrain.free.shape)] + ([] if draft.quote is None else [draft.quote.prices.grams])
+    bounds = [-float((prices * np.maximum(terrain.free, 0)).sum()) for prices in tried]
+    for part in parts:
+        market = Market(columns_of([draft.tasks[job] for job in part], terrain, [windows[job] for job in part]), terrain, terrain.free)
+        bounds = [bound + market.least(prices) for bound, prices in zip(bounds, tried, strict=True)]
+    return max((Prices(prices, bound) for prices, bound in zip(tried, bounds, strict=True)), key=lambda one: one.bound_g)
 
 
 def _is_unbroken(draft: Draft, job: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from daemon.planner.columns import Columns, columns_of
@@ -9,26 +11,61 @@ from daemon.planner.draft import Draft, Quote
 from daemon.planner.prices import Market, Prices, find_prices
 from daemon.planner.search import NOWHERE, Board, Search
 from daemon.planner.task import Task
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 
 FEWEST = 2  # a job on its own takes its best window; there is nothing to trade
 MOST_POLISH_ROUNDS = 8
 STEPS_PER_JOB = 40  # a short queue is searched through long before the steps run out
 
+MOST_ROWS = 3_000_000  # starts looked at together: about 700 MB
+
 
 def place_in_bulk(draft: Draft, jobs: list[str]) -> list[str]:
-    """Place unbroken jobs without predecessors or successors in the draft's free capacity; those that found no room."""
+    """Place unbroken jobs without predecessors or successors in the draft's free capacity; those that found no room.
+
+    A queue with more starts than fit into memory is placed in parts, in the order given, at prices that all parts share.
+    """
     windows = {job: _window(draft, job) for job in jobs}
     fitting = [job for job in jobs if has_room(draft.tasks[job], *windows[job], draft.terrain.end)]
-    if len(fitting) >= FEWEST:
-        columns = columns_of([draft.tasks[job] for job in fitting], draft.terrain, [windows[job] for job in fitting])
-        prices = find_prices(columns, draft.terrain, draft.occupancy.free, draft.options.price_rounds)
-        draft.quote = Quote({job: windows[job] for job in fitting}, prices)
-        board = _searched(draft, columns, prices)
-        for number, job in enumerate(fitting):
+    if len(fitting) < FEWEST:
+        return jobs
+    parts = in_parts(fitting, [rows_of(draft.tasks[job], *windows[job], draft.terrain) for job in fitting])
+    sample = fitting[:: len(parts)]
+    columns = _columns(draft, sample, windows)
+    # Every k-th job in a k-th of the capacity asks about the same prices as all of them in all of it.
+    prices = find_prices(columns, draft.terrain, draft.occupancy.free / len(parts), draft.options.price_rounds)
+    draft.quote = Quote({job: windows[job] for job in sample}, prices)
+    for part in parts:
+        if len(parts) > 1:
+            columns = _columns(draft, part, windows)
+        board = _searched(draft, columns, prices, draft.options.search_steps // len(parts))
+        for number, job in enumerate(part):
             if board.row[number] != NOWHERE:
                 draft.put(job, columns.offer(int(board.row[number]), draft.terrain))
     return [job for job in jobs if job not in draft.offers]
+
+
+def _columns(draft: Draft, jobs: list[str], windows: Mapping[str, tuple[float, float]]) -> Columns:
+    return columns_of([draft.tasks[job] for job in jobs], draft.terrain, [windows[job] for job in jobs])
+
+
+def rows_of(task: Task, release: float, due: float, terrain: Terrain) -> int:
+    """About how many starts columns hold for the job."""
+    slack = max(0.0, min(due, terrain.end) - release - task.shortest)
+    return len(task.choices) * (2 + 2 * int(slack / terrain.step))
+
+
+def in_parts(jobs: list[str], rows: list[int]) -> list[list[str]]:
+    """The jobs in as few runs as keep each one's rows below what memory holds."""
+    parts: list[list[str]] = []
+    room = 0
+    for job, wanted in zip(jobs, rows, strict=True):
+        if not parts or wanted > room:
+            parts.append([])
+            room = MOST_ROWS
+        parts[-1].append(job)
+        room -= wanted
+    return parts
 
 
 def has_room(task: Task, release: float, due: float, end: float) -> bool:
@@ -43,7 +80,7 @@ def _window(draft: Draft, job: str) -> tuple[float, float]:
     return release, held if has_room(draft.tasks[job], release, held, draft.terrain.end) else last
 
 
-def _searched(draft: Draft, columns: Columns, prices: Prices) -> Board:
+def _searched(draft: Draft, columns: Columns, prices: Prices, steps: int) -> Board:
     """The best assignment found. Jobs that the order by size leaves out get a second chance in order of urgency."""
     options = draft.options
     market = Market(columns, draft.terrain, draft.occupancy.free)
@@ -57,7 +94,7 @@ def _searched(draft: Draft, columns: Columns, prices: Prices) -> Board:
     for _ in range(MOST_POLISH_ROUNDS):
         if not search.polish():
             break
-    search.run(min(options.search_steps, STEPS_PER_JOB * len(columns.tasks)))
+    search.run(min(steps, STEPS_PER_JOB * len(columns.tasks)))
     return board
 
 

@@ -47,8 +47,10 @@ def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
     unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers and job not in refused]
     placements = tuple(placement_of(draft, job, notes.get(job)) for job in jobs if job in draft.offers)
     cost = draft.score
-    bound = min(bound_of(draft), cost)
-    return Plan(snapshot.now, placements, tuple(unplaced), cost, bound, perf_counter() - began), draft
+    proven = bound_of(draft)
+    prices = {site.name: tuple(row) for site, row in zip(terrain.sites, proven.grams.tolist(), strict=True)}
+    bound = min(proven.bound_g, cost)
+    return Plan(snapshot.now, placements, tuple(unplaced), cost, bound, perf_counter() - began, prices), draft
 
 
 def _reach(snapshot: Snapshot) -> float:
@@ -115,18 +117,25 @@ def _draft(terrain: Terrain, tasks: dict[str, Task], links: Links, options: Plan
     """The best start: from the previous plan, anew in deadline order, or a plain order where only that keeps the deadlines."""
     order = links.ordered(list(tasks), lambda job: (float(-tasks[job].job.priority), tasks[job].due, job))
     latest = latest_ends(tasks, links, order)
-    first = _fill(Draft(terrain, tasks, links, latest, options), order, keep=True)
+    carried = {job: offer for job in order if tasks[job].job.previous and (offer := carried_over(tasks[job], terrain)) is not None}
+
+    def empty() -> Draft:
+        return Draft(terrain, tasks, links, latest, options)
+
+    first = _fill(empty(), order, carried)
+    if any(first.offers.get(job) != offer for job, offer in carried.items()):
+        # Jobs may have followed each other within a cell: looked at by the clock, more of what was planned may hold.
+        first = min(_in_order(_filled(empty(), as_planned(terrain, tasks, carried)), order), first, key=_misses)
     if not _misses(first):
         return first
-    drafts = [_fill(Draft(terrain, tasks, links, latest, options), _by_latest(tasks, links, latest), keep=False)]
-    drafts += [_filled(Draft(terrain, tasks, links, latest, options), offers) for offers in plain_schedules(terrain, tasks, links)]
-    carried = {job: offer for job in order if (offer := carried_over(tasks[job], terrain)) is not None}
-    if not carried:
-        return min([first, *drafts], key=lambda draft: (_misses(draft), draft.score))
-    # What people saw planned is given up only for a deadline: what a change must gain is known only job by job.
-    kept = _filled(Draft(terrain, tasks, links, latest, options), as_planned(terrain, tasks, carried))
-    kept = _fill(kept, order, keep=False)
-    return min([kept, first, *sorted(drafts, key=lambda draft: draft.score)], key=_misses)
+    drafts = [_in_order(empty(), _by_latest(tasks, links, latest))]
+    drafts += [_filled(empty(), offers) for offers in plain_schedules(terrain, tasks, links)]
+    # What people saw planned is given up only for a deadline.
+    return min([first, *sorted(drafts, key=_score)] if carried else sorted([first, *drafts], key=_score), key=_misses)
+
+
+def _score(draft: Draft) -> float:
+    return draft.score
 
 
 def _filled(draft: Draft, offers: Mapping[str, Offer]) -> Draft:
@@ -144,23 +153,21 @@ def _misses(draft: Draft) -> int:
     return len(draft.late) + len(draft.tasks) - len(draft.offers)
 
 
-def _fill(draft: Draft, order: list[str], keep: bool) -> Draft:
-    """Place what runs, then what was planned before where that still holds, then unbroken jobs together, then the rest in order.
-
-    Without `keep`, every job is placed in order on its own.
-    """
+def _fill(draft: Draft, order: list[str], carried: Mapping[str, Offer]) -> Draft:
+    """Place what runs, then what was planned before where that still holds, then unbroken jobs together, then the rest in order."""
     for job in order:
-        task = draft.tasks[job]
-        if task.is_pinned and job not in draft.offers:
+        if draft.tasks[job].is_pinned:
             draft.insert(job)
-    for job in order if keep else ():
-        task = draft.tasks[job]
-        offer = carried_over(task, draft.terrain) if job not in draft.offers and task.job.previous else None
-        if offer is not None and _holds(draft, job, offer):
+    for job, offer in carried.items():
+        if job not in draft.offers and _holds(draft, job, offer):
             draft.put(job, offer)
-    if keep:
-        place_in_bulk(draft, [job for job in order if job not in draft.offers and _is_loose(draft, job)])
-    for job in order:
+    place_in_bulk(draft, [job for job in order if job not in draft.offers and _is_loose(draft, job)])
+    return _in_order(draft, order)
+
+
+def _in_order(draft: Draft, order: list[str]) -> Draft:
+    """Place each job that has no place yet on its own, those that run unmovably first."""
+    for job in sorted(order, key=lambda job: not draft.tasks[job].is_pinned):
         if job not in draft.offers:
             draft.insert(job)
     return draft

@@ -8,7 +8,7 @@ relaxation of "all of the work", exact but for the last cells, which are then tr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Lane:
     unit_g: FloatArray  # score of doing the whole job at this cell's rate
     fresh_g: FloatArray  # emissions of a start in this cell
     is_running: bool  # the job works here when the first cell begins
+
+    def until(self, due: float) -> Lane:
+        """The lane with everything after `due` closed."""
+        return replace(self, seconds=np.clip(due - self.starts, 0.0, self.seconds))
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +83,7 @@ def best_pieces(task: Task, terrain: Terrain, lanes: Sequence[Lane], width: int)
     """The cheapest way found to do all of the job in these lanes, at most `width` at a time, or None if there is no room."""
     if not lanes:
         return None
-    lanes = _narrowed(lanes, width)
+    lanes = narrowed(lanes, width)
     if all(lane.choice.startup == 0 and not lane.fresh_g.any() for lane in lanes):
         stretches = _cheapest_cells(lanes)
     else:
@@ -90,7 +94,7 @@ def best_pieces(task: Task, terrain: Terrain, lanes: Sequence[Lane], width: int)
     return offer_of(pieces, task, terrain)
 
 
-def _narrowed(lanes: Sequence[Lane], width: int) -> list[Lane]:
+def narrowed(lanes: Sequence[Lane], width: int) -> list[Lane]:
     """The lanes with all but the `width` cheapest open cells of each instant closed."""
     if len(lanes) <= width:
         return list(lanes)

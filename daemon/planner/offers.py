@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from daemon.domain.plan import IntArray, Mode
+from daemon.planner.haste import earliest_end
 from daemon.planner.hours import cheapest_hours, pauses_for_free
-from daemon.planner.lanes import best_pieces, lanes_of
+from daemon.planner.lanes import Lane, best_pieces, lanes_of
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import Terrain
 from daemon.planner.together import TIE_SHARE
 from daemon.planner.windows import best_window, soonest_window, window_offer
+
+MOMENT_SECONDS = 1e-3  # pieces that must use every open second would fail by a rounding
 
 
 def best_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
@@ -40,18 +43,20 @@ def soonest_offer(task: Task, terrain: Terrain, free: IntArray, release: float) 
     if task.job.mode is Mode.INTERRUPTIBLE and pauses_for_free(task):
         return first_hours(task, terrain, free, release, terrain.end)
     late = terrain.end if window is None else window.end
-    pieces = cheapest(_in_pieces(task, terrain, free, release, late))
-    if pieces is None:
+    pieces = cheapest(_hasty(task, terrain, lanes_of(task, terrain, free, release, late)))
+    if pieces is None or (window is not None and pieces.end >= window.end - 1.0):
         return window
-    early, best = release + task.shortest, pieces
-    while late - early > terrain.step / 2:
-        middle = (early + late) / 2
-        tried = cheapest(_in_pieces(task, terrain, free, release, middle))
-        if tried is None:
-            early = middle
-        else:
-            late, best = middle, tried
-    return best if window is None or best.end < window.end - 1.0 else window
+    return pieces
+
+
+def _hasty(task: Task, terrain: Terrain, lanes: list[Lane]) -> Iterable[Offer | None]:
+    """Placements with pauses that end as soon as any can, within a moment."""
+    sets = _lane_sets(task, lanes)
+    ends = [earliest_end(chosen, task.width) for chosen in sets]
+    soonest = min((end for end in ends if end is not None), default=None)
+    for chosen, end in zip(sets, ends, strict=True):
+        if end is not None and soonest is not None and end <= soonest + 1.0:
+            yield best_pieces(task, terrain, [lane.until(end + MOMENT_SECONDS) for lane in chosen], task.width)
 
 
 def first_hours(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
@@ -77,9 +82,12 @@ def cheapest(offers: Iterable[Offer | None]) -> Offer | None:
 
 def _in_pieces(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterable[Offer | None]:
     """Placements with pauses: on each site alone, and for divisible work on all sites together."""
-    lanes = lanes_of(task, terrain, free, release, due)
-    width = task.width
-    for choice in task.choices:
-        yield best_pieces(task, terrain, [lane for lane in lanes if lane.choice is choice], width)
-    if task.job.mode is Mode.DIVISIBLE and len(task.choices) > 1:
-        yield best_pieces(task, terrain, lanes, width)
+    for lanes in _lane_sets(task, lanes_of(task, terrain, free, release, due)):
+        if earliest_end(lanes, task.width) is not None:
+            yield best_pieces(task, terrain, lanes, task.width)
+
+
+def _lane_sets(task: Task, lanes: list[Lane]) -> list[list[Lane]]:
+    """The lanes of each site alone and, for divisible work, of all sites together."""
+    sets = [[lane for lane in lanes if lane.choice is choice] for choice in task.choices]
+    return [*sets, lanes] if task.job.mode is Mode.DIVISIBLE and len(task.choices) > 1 else sets

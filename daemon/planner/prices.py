@@ -37,7 +37,7 @@ class Prices:
 class Market:
     """The columns with what does not change while prices are sought."""
 
-    def __init__(self, columns: Columns, terrain: Terrain, free: IntArray) -> None:
+    def __init__(self, columns: Columns, terrain: Terrain, free: IntArray | FloatArray) -> None:
         self.shape = (len(terrain.sites), terrain.count + 1)
         self.capacity = np.maximum(free, 0).astype(np.float64)
         self.columns = columns
@@ -65,6 +65,12 @@ class Market:
         steps = self.enter.steps(gpus, rows, size) - self.leave.steps(gpus, rows, size)
         held: FloatArray = np.cumsum(steps.reshape(self.shape), axis=1)[:, :-1]
         return held
+
+    def least(self, prices: FloatArray) -> float:
+        """What all jobs cost together when each takes its cheapest start at these prices, capacity aside."""
+        if len(self.columns.cost) == 0:
+            return 0.0
+        return float(np.minimum.reduceat(self.charges(prices, slice(None)), self.columns.first[:-1]).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ def _position(x: FloatArray, site: IntArray, terrain: Terrain) -> _Position:
     return _Position(site * (terrain.count + 1) + cell, share, cell + share, not share.any())
 
 
-def find_prices(columns: Columns, terrain: Terrain, free: IntArray, rounds: int) -> Prices:
+def find_prices(columns: Columns, terrain: Terrain, free: IntArray | FloatArray, rounds: int) -> Prices:
     """The best prices found in `rounds` rounds, with the bound evaluated over all starts. Every task must have rows."""
     market = Market(columns, terrain, free)
     prices = np.zeros_like(market.capacity)
@@ -145,8 +151,4 @@ def _soft_use(market: Market, prices: FloatArray, temperature: float, rows: IntA
 
 
 def _bound(market: Market, prices: FloatArray) -> float:
-    columns = market.columns
-    if len(columns.cost) == 0:
-        return 0.0
-    least = np.minimum.reduceat(market.charges(prices, slice(None)), columns.first[:-1])
-    return float(least.sum() - (prices * market.capacity).sum())
+    return market.least(prices) - float((prices * market.capacity).sum())

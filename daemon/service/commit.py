@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -19,6 +19,10 @@ from daemon.store import StaleWrite, Store, Writer
 from jobs.spec import SampleRange, SynthesisWorkload
 
 log = logging.getLogger(__name__)
+
+JOBS_AT_ONCE = 50  # about a tenth of a second: submissions wait for the transaction that is under way
+
+_Asked = tuple[JobWork, tuple[PlannedSegment, ...], str]  # what the plan wants of a job, and why
 
 
 @dataclass(slots=True)
@@ -37,29 +41,36 @@ class Committer:
         self._store, self._workplaces = store, workplaces
 
     def commit(self, snapshot: Snapshot, plan: Plan, works: Mapping[str, JobWork]) -> Committed:
-        """One transaction for the whole plan; `works` is what the snapshot was made from."""
+        """A few jobs to a transaction, so that submissions need not wait for all; `works` is what the snapshot was made from."""
         answers = {item.job_id: (item.segments, item.reason) for item in plan.placements}
         answers |= {item.job_id: ((), item.reason) for item in plan.unplaced}
         done = Committed(free_gpus={name: place.site.gpus for name, place in self._workplaces.items()})
         for attempt in (attempt for work in works.values() for attempt in work.live if attempt.site in done.free_gpus):
             done.free_gpus[attempt.site] -= attempt.gpus
+        asked = []
+        for planned in snapshot.jobs:
+            segments, reason = answers.get(planned.id, ((), "the planner gave no answer"))
+            if _asks_for_something(works[planned.id], segments, reason, snapshot.now):
+                asked.append((works[planned.id], segments, reason))
+        for first in range(0, len(asked), JOBS_AT_ONCE):
+            with self._store.write() as writer:
+                self._commit_part(writer, asked[first : first + JOBS_AT_ONCE], snapshot.now, done)
         with self._store.write() as writer:
-            versions = writer.live_versions()
-            for planned in snapshot.jobs:
-                work = works[planned.id]
-                segments, reason = answers.get(planned.id, ((), "the planner gave no answer"))
-                try:
-                    if versions.get(planned.id) != work.job.version:
-                        raise StaleWrite(f"job {planned.id} changed while the plan was made")
-                    if _asks_for_something(work, segments, reason, snapshot.now):
-                        with poisoned_alone("commit", job=planned.id), writer.part():
-                            self._commit_job(writer, work, segments, reason, snapshot.now, done)
-                except StaleWrite:
-                    done.stale += 1
-                    log.info("plan-stale", extra={"job": planned.id})
             self._stop_cancelled(writer, works, snapshot.now)
             writer.save_plan(plan)
         return done
+
+    def _commit_part(self, writer: Writer, part: Sequence[_Asked], now: datetime, done: Committed) -> None:
+        versions = writer.live_versions([work.job.id for work, _, _ in part])
+        for work, segments, reason in part:
+            try:
+                if versions.get(work.job.id) != work.job.version:
+                    raise StaleWrite(f"job {work.job.id} changed while the plan was made")
+                with poisoned_alone("commit", job=work.job.id), writer.part():
+                    self._commit_job(writer, work, segments, reason, now, done)
+            except StaleWrite:
+                done.stale += 1
+                log.info("plan-stale", extra={"job": work.job.id})
 
     def _commit_job(
         self, writer: Writer, work: JobWork, segments: tuple[PlannedSegment, ...], reason: str, now: datetime, done: Committed

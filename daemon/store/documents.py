@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from functools import cache
 
 from pydantic import TypeAdapter
@@ -11,8 +12,8 @@ from daemon.domain.plan import Plan
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """JSON, compressed lightly: a plan of thousands of jobs repeats the same words."""
-    return zlib.compress(_plans().dump_json(plan), level=1)
+    """JSON, compressed lightly: a plan of thousands of jobs repeats the same words. Prices serve only the next plan."""
+    return zlib.compress(_plans().dump_json(replace(plan, prices_g={})), level=1)
 
 
 def decode_plan(data: bytes) -> Plan:

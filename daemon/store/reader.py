@@ -57,11 +57,12 @@ class Reader:
         live = [state for state in JobState if not state.is_final]
         return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.state.in_(live)).order_by(schema.job.c.id))
 
-    def live_versions(self) -> dict[str, int]:
-        """The version of every job that is not final, by id."""
+    def live_versions(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The version of each of the jobs that is not final, by id."""
         live = [state for state in JobState if not state.is_final]
         query = select(schema.job.c.id, schema.job.c.version).where(schema.job.c.state.in_(live))
-        return {row.id: row.version for row in self._connection.execute(query)}
+        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(schema.job.c.id.in_(piece))))
+        return {row.id: row.version for row in rows}
 
     def unsettled_jobs(self) -> list[Job]:
         """Ended jobs that still lack a final ledger entry, the oldest first."""

@@ -1,0 +1,113 @@
+"""Planning again after a new job: the last plan stands, the new job gets the best of what is left, the bound still holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from daemon.domain.plan import Mode, Plan, Snapshot
+from daemon.planner import Planner, PlannerOptions, plan
+from daemon.planner.again import Standing, with_new_jobs
+from tests.bench.planner_instances import Instance
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot
+from tests.daemon.planner.strategies import snapshots
+
+HILLS = [400.0] * 6 + [90.0] * 4 + [400.0] * 20
+OPTIONS = replace(BARE, price_rounds=30, search_steps=300)
+
+
+def grown(snap: Snapshot, standing: Plan) -> Snapshot:
+    """The snapshot as the next tick sees it: what was planned is known of every job that was in the plan."""
+    segments = {placement.job_id: placement.segments for placement in standing.placements}
+    return replace(snap, jobs=tuple(replace(one, previous=segments.get(one.id, ())) for one in snap.jobs))
+
+
+def test_a_new_job_leaves_all_others_where_they_are_and_costs_no_more_than_in_a_whole_plan() -> None:
+    snap = Instance(200, 96, 0.3).snapshot()
+    before = replace(snap, jobs=snap.jobs[:-1])
+    standing = plan(before, OPTIONS)
+    after = grown(snap, standing)
+    quick = with_new_jobs(Standing(before, standing), after, OPTIONS)
+    assert quick is not None
+    assert quick.plan.placements[:-1] == standing.placements
+    assert quick.plan.placements[-1].job_id == snap.jobs[-1].id
+    assert quick.plan.gap <= plan(after, OPTIONS).gap + 0.001
+
+
+def test_a_new_job_sees_what_the_others_hold() -> None:
+    first, second = job("first", hours=4, sites=("de",)), job("second", hours=4, sites=("de",))
+    alone = snapshot([first], {"DE": HILLS}, gpus=1)
+    standing = plan(alone, BARE)
+    both = with_new_jobs(Standing(alone, standing), grown(replace(alone, jobs=(first, second)), standing), BARE)
+    assert both is not None
+    assert placed(both.plan, "first").segments[0].start == MONDAY + 6 * HOUR
+    assert peak_use(both.plan, "de", MONDAY, MONDAY + 30 * HOUR) == 1
+
+
+@given(snapshots(most_jobs=6, links=False))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_bound_of_a_plan_that_has_grown_is_below_every_plan(snap: Snapshot) -> None:
+    before = replace(snap, jobs=snap.jobs[:-1])
+    standing = plan(before, BARE)
+    quick = with_new_jobs(Standing(before, standing), grown(snap, standing), BARE)
+    if quick is None:
+        return
+    whole = plan(snap, BARE)
+    assert quick.plan.bound_g <= quick.plan.cost_g * (1 + 1e-9)
+    if not whole.unplaced and not any(placement.is_late for placement in whole.placements):
+        assert quick.plan.bound_g <= whole.cost_g * (1 + 1e-9)
+    for site in snap.sites:
+        for slot in range(snap.grid.count):
+            most = max(int(site.free_gpus[slot]), peak_use(standing, site.name, snap.grid.edge(slot), snap.grid.edge(slot + 1)))
+            assert peak_use(quick.plan, site.name, snap.grid.edge(slot), snap.grid.edge(slot + 1)) <= most
+
+
+def a_standing_plan() -> tuple[Standing, Snapshot]:
+    """A plan of four jobs, and the next snapshot with a fifth."""
+    jobs = [job(f"job-{n}", hours=2, sites=("de",)) for n in range(5)]
+    snap = snapshot(jobs, {"DE": HILLS}, gpus=4)
+    before = replace(snap, jobs=snap.jobs[:-1])
+    standing = plan(before, BARE)
+    return Standing(before, standing), grown(snap, standing)
+
+
+def test_the_clock_may_have_moved_within_the_slot() -> None:
+    standing, after = a_standing_plan()
+    assert with_new_jobs(standing, replace(after, now=after.now + timedelta(minutes=7)), BARE) is not None
+
+
+@pytest.mark.parametrize("change", ["outlook", "capacity", "gone", "changed", "about to start", "late", "slot"])
+def test_a_whole_plan_is_made_where_anything_else_has_changed(change: str) -> None:
+    standing, after = a_standing_plan()
+    site, outlook, jobs = after.sites[0], after.outlooks["DE"], after.jobs
+    changed = {
+        "outlook": replace(after, outlooks={"DE": replace(outlook, g_per_kwh=outlook.g_per_kwh + 1)}),
+        "capacity": replace(after, sites=(replace(site, free_gpus=np.minimum(site.free_gpus, 3)),)),
+        "gone": replace(after, jobs=jobs[1:]),
+        "changed": replace(after, jobs=(replace(jobs[0], priority=1), *jobs[1:])),
+        "about to start": replace(after, now=after.now + 7 * HOUR, grid=replace(after.grid, start=after.now)),
+        "late": replace(after, jobs=(*jobs[:-1], replace(jobs[-1], deadline=MONDAY + HOUR))),
+        "slot": replace(after, now=after.now + HOUR),
+    }[change]
+    assert with_new_jobs(standing, changed, BARE) is None
+
+
+def test_a_whole_plan_comes_again_before_many_additions_add_up() -> None:
+    jobs = [job(f"job-{n}", hours=1, sites=("de",), mode=Mode.CONTIGUOUS) for n in range(40)]
+    snap = snapshot(jobs, {"DE": HILLS}, gpus=64)
+    whole: list[int] = []
+
+    def planned(seen: Snapshot) -> Plan:
+        whole.append(len(seen.jobs))
+        return plan(seen, BARE)
+
+    planner = Planner(planned, PlannerOptions())
+    answer = Plan(snap.now, ())
+    for count in range(1, 41):
+        answer = planner(grown(replace(snap, jobs=snap.jobs[:count]), answer))
+        assert len(answer.placements) == count
+    assert 15 <= len(whole) < 40
