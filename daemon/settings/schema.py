@@ -38,6 +38,12 @@ def _web_address(value: str, example: str) -> str:
     return value.rstrip("/")
 
 
+def _is_below(address: str, domains: tuple[str, ...]) -> bool:
+    """Whether the host of a web address is one of the domains, each written with a leading dot, or lies below one."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    return f".{host}".endswith(domains)
+
+
 SiteName = Annotated[str, AfterValidator(_site_name)]
 ZoneKey = Annotated[str, AfterValidator(_zone_key)]
 
@@ -96,8 +102,7 @@ class ElectricityMapsSettings(Section):
     @property
     def is_public(self) -> bool:
         """Whether base_url is the provider's own service, under any of its host names."""
-        host = (urlsplit(self.base_url).hostname or "").rstrip(".")
-        return f".{host}".endswith(PUBLIC_DOMAINS)
+        return _is_below(self.base_url, PUBLIC_DOMAINS)
 
     @field_validator("tokens")
     @classmethod
@@ -116,6 +121,11 @@ class NationalGBSettings(Section):
     @classmethod
     def _reachable(cls, value: str) -> str:
         return _web_address(value, "https://api.carbonintensity.org.uk")
+
+    @property
+    def is_public(self) -> bool:
+        """Whether base_url is the national service itself."""
+        return _is_below(self.base_url, (".carbonintensity.org.uk",))
 
 
 class IntensitySettings(Section):
@@ -352,12 +362,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _replays_do_not_ask_the_public_service(self) -> Self:
-        """It answers for today, which is not the replay's time, and a fast clock would ask it far more often than is polite."""
-        if self.replay.grid_start is not None and self.electricity_maps.is_public and self.electricity_maps.has_a_key:
+    def _replays_do_not_ask_public_services(self) -> Self:
+        """They answer with what is known today, not in the replay's time, and a fast clock would ask them far more often than is polite."""
+        if self.replay.grid_start is None:
+            return self
+        if self.electricity_maps.is_public and self.electricity_maps.has_a_key:
             raise ValueError(
                 f"replay: a replay cannot ask the public service {self.electricity_maps.base_url}, which only knows real time: point "
                 "electricity_maps.base_url to a replay service (`lowtide replay FILES`), or remove the token"
+            )
+        if self.gb_national.enabled and self.gb_national.is_public:
+            raise ValueError(
+                f"replay: a replay cannot ask the public service {self.gb_national.base_url}, whose forecasts are those of today: "
+                "leave gb_national off and import the record instead (`lowtide import-intensity`)"
             )
         return self
 

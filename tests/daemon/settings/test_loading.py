@@ -102,6 +102,7 @@ MISTAKES = {
         "`lowtide replay FILES`",
     ],
     REPLAY + "[electricity_maps]\ntokens = { SE = 'x' }\nbase_url = 'https://API.electricitymap.org/v3'": ["replay", "remove the token"],
+    REPLAY + "[intensity]\nkind = 'direct/average/production'\n[gb_national]\nenabled = true": ["replay", "leave gb_national off"],
     "[replay]\ngrid_start = 2023-01-01T00:00:00": ["replay.grid_start", "time zone"],
 }
 
