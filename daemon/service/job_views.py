@@ -68,7 +68,7 @@ class JobView(View):
     progress: ProgressView
     energy_kwh: float | None = Field(default=None, description="component energy metered so far")
     estimated_energy_kwh: float | None = Field(default=None, description="component energy of all of it, estimated at acceptance")
-    plan: list[WindowView] = []
+    plan: list[WindowView] = Field(default_factory=list)
 
 
 class JobDetail(JobView, PerSample):
