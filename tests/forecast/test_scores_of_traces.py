@@ -1,0 +1,51 @@
+"""Scores on real hours of 2023: the model ahead of persistence, and a regret rule that risks less and never loses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+
+import pytest
+
+from forecast.records import read_records
+from forecast.reissue import FORECASTERS, REFERENCE
+from forecast.zone_scores import ZoneScores, score_zone
+from tests.forecast.traces import traces_folder
+
+TRACES = traces_folder() / "electricitymaps-lca-hourly"
+pytestmark = [
+    pytest.mark.traces,
+    pytest.mark.skipif(not TRACES.is_dir(), reason="LOWTIDE_TRACES names no folder with electricitymaps-lca-hourly"),
+]
+
+
+@cache
+def spring(zone: str, delay_hours: int = 0) -> ZoneScores:
+    record = read_records([TRACES / f"{zone}_2021-2023_hourly_lca.csv.gz"])[zone]
+    forecasters = {name: FORECASTERS[name] for name in ("own", REFERENCE)}
+    return score_zone(record, datetime(2023, 3, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC), forecasters, delay_hours)
+
+
+@pytest.mark.parametrize("zone", ["DE", "GB", "US-TEX-ERCO"])
+def test_the_model_errs_less_and_keeps_more_than_persistence(zone: str) -> None:
+    scores = spring(zone)
+    assert scores.relative_mae("own", "1-24") < 0.9
+    assert scores.relative_winkler("own", "25-96") < 0.9
+    for own, simple in zip(scores.forecasts["own"].shifts, scores.forecasts[REFERENCE].shifts, strict=True):
+        assert own.once.kept > simple.once.kept
+        assert own.replanned.kept > simple.replanned.kept
+
+
+@pytest.mark.parametrize("zone", ["DE", "GB", "US-TEX-ERCO"])
+def test_with_the_rule_fewer_jobs_end_worse_and_no_kind_of_job_loses_to_run_now(zone: str) -> None:
+    for shift in spring(zone).forecasts["own"].shifts:
+        assert shift.ruled_replanned.worse < 0.85 * shift.replanned.worse
+        assert shift.ruled_replanned.saved > 0
+        assert shift.ruled_once.saved > 0
+
+
+def test_a_record_that_is_three_hours_late_costs_the_next_day_most() -> None:
+    on_time, late = (spring("DE", delay_hours).forecasts["own"].leads for delay_hours in (0, 3))
+    near, far = (late[bucket].point.mae / on_time[bucket].point.mae for bucket in ("1-24", "25-96"))
+    assert near > 1.05
+    assert 0.98 < far < near
