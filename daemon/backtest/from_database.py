@@ -21,6 +21,7 @@ from daemon.service.admission import admissible_sites
 from daemon.service.baseline import ready_at
 from daemon.store import Reader, Store
 from daemon.store.intensity import RecordedIntensity
+from forecast.hourly import hourly_series
 from forecast.intensity import IntensityKind, Series
 from forecast.soundness import sound
 from forecast.timeline import HOUR
@@ -111,8 +112,8 @@ def _records(recorded: RecordedIntensity, sites: Sequence[Site], kind: Intensity
     first = min(job.arrival for job in jobs) - RECORD_BEFORE
     last = max(_last_need(job) for job in jobs) + HOUR
     readings = {zone: recorded.readings(zone, kind, first, last) for zone in sorted({site.zone for site in sites})}
-    hourly = {zone: [one for one in found if one.interval.duration == HOUR] for zone, found in readings.items()}
-    return {zone: sound(Series.from_readings(found))[0] for zone, found in hourly.items() if found}
+    hourly = {zone: hourly_series(found) for zone, found in readings.items()}
+    return {zone: sound(series)[0] for zone, series in hourly.items() if series is not None}
 
 
 def _last_need(job: TraceJob) -> datetime:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner, Result
@@ -18,8 +20,10 @@ from daemon.cli import build_app
 from daemon.domain.job import DataTag
 from daemon.domain.site import Site
 from daemon.domain.states import JobState
-from daemon.store import StoreUnavailable
+from daemon.store import Store, StoreUnavailable
+from daemon.store.intensity import RecordedIntensity
 from forecast.intensity import LIFECYCLE_AVERAGE
+from forecast.timeline import HOUR, Interval
 from tests.daemon.service.world import HEIDELBERG, MODEL_3D, NOON, UMEA, World, open_world, synthesis, training
 
 SITES = [
@@ -129,6 +133,23 @@ def test_jobs_whose_window_is_not_recorded_are_left_out_and_counted(past: World)
     past.daemon.settler.settle()
     own = own_past(url(past), *EVER, SITES, LIFECYCLE_AVERAGE)
     assert own.left_out == {"the recorded intensity does not cover its window": 1}
+
+
+def test_half_hours_are_a_record_as_good_as_hours(past: World, tmp_path: Path) -> None:
+    copy = tmp_path / "halves.db"
+    with create_engine(url(past)).connect() as connection:
+        connection.execute(text("VACUUM INTO :copy"), {"copy": str(copy)})
+    store = Store.look_into(f"sqlite:///{copy}")
+    recorded = RecordedIntensity(store.database)
+    hours = [reading for zone in ("DE", "SE") for reading in recorded.readings(zone, LIFECYCLE_AVERAGE, *EVER)]
+    with create_engine(f"sqlite:///{copy}").begin() as connection:
+        connection.execute(text("DELETE FROM reading"))
+    halves = [(reading, reading.interval.start + half * HOUR / 2) for reading in hours for half in range(2)]
+    recorded.put_readings([replace(reading, interval=Interval(start, start + HOUR / 2)) for reading, start in halves], past.now)
+    store.close()
+    before, after = (own_past(each, *EVER, SITES, LIFECYCLE_AVERAGE) for each in (url(past), f"sqlite:///{copy}"))
+    assert [job.id for job in after.jobs] == [job.id for job in before.jobs]
+    np.testing.assert_allclose(after.records["DE"].values, before.records["DE"].values)
 
 
 def test_a_site_that_is_no_more_leaves_its_jobs_out(past: World) -> None:
