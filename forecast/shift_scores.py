@@ -84,10 +84,10 @@ class ShiftScorer:
         self._shares = trailing_shares(reference.promised, came, REFERENCE_SHIFT.window_hours + delay_hours)
         self._reference = reference
 
-    def scores(self, shift: Shift, *, in_chunks: bool, confidence: float = WAIT_CONFIDENCE) -> ShiftScores:
+    def scores(self, shift: Shift, *, in_chunks: bool) -> ShiftScores:
         """Raises ValueError if no submission has all hours of its window measured."""
         outcomes = self._chunked(shift) if in_chunks else self._in_one_piece(shift)
-        waits = self._waits(outcomes, confidence)
+        waits = self._waits(outcomes, WAIT_CONFIDENCE)
         everywhere = np.ones(len(waits), dtype=np.bool_)
         by_rule = [self._scored(outcomes, cost, gate) for gate in (everywhere, waits) for cost in (outcomes.once, outcomes.replanned)]
         return ShiftScores(shift, in_chunks, *by_rule)
