@@ -1,4 +1,4 @@
-"""Our model beside CarbonCast's published 96 h forecasts: the same regions, hours and targets, July to December 2021.
+"""Our model beside CarbonCast's published 96 h forecasts, and both combined: the same regions, hours and targets, July to December 2021.
 
 `python -m tests.bench.carboncast [--traces DIR]`. CarbonCast knows weather forecasts; ours knows the record only. It is
 trained here from scratch on the seven regions' records before July 2021, so it has not seen a single hour it is scored on.
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from forecast.intensity import FloatArray, IntensityKind, Series
+from forecast.combining import combine, learn_combination
+from forecast.intensity import FloatArray, IntensityKind, Rung, Series, Vintage
 from forecast.model.backtest import reissue
 from forecast.model.forecaster import epoch_hours
-from forecast.model.network import Network
-from forecast.model.train import train_member
+from forecast.model.train import train_network
 from forecast.scoring import IntArray, persistence
 from forecast.timeline import HOUR
 from tests.forecast.traces import traces_folder
@@ -48,24 +48,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     records = {region: read_record(folder, region) for region in REGIONS}
     before = [Series(one.zone, one.kind, one.start, one.values[: hours_before(one)]) for one in records.values()]
-    network = trained_on(before)
-    print("| region | " + " | ".join(f"{who} day {day}" for day in range(1, 5) for who in ("CarbonCast", "ours", "24 h ago")) + " |")
-    print("|---" * 13 + "|")
+    network = train_network(before, warm_members=2, seed=0)
+    columns = [f"{who} day {day}" for day in range(1, 5) for who in ("CarbonCast", "ours", "together", "24 h ago")]
+    print(f"| region | {' | '.join(columns)} |")
+    print("|---" * 17 + "|")
     for region, record in records.items():
         issued, actual, theirs = read_forecasts(folder, region)
         first = hours_before(record)
-        ours = reissue(network, record.zone, record.values, epoch_hours(record.start), np.arange(first, len(record.values)))[issued, 1]
+        ours = reissue(network, record.zone, record.values, epoch_hours(record.start), np.arange(first, len(record.values)))[issued]
         naive = persistence(record.values, issued + first, BLOCK_HOURS)
-        cells = [100 * mape(actual, each, day) for day in range(4) for each in (theirs, ours, naive)]
+        blend = together(record, issued, theirs, ours)
+        cells = [100 * mape(actual, each, day) for day in range(4) for each in (theirs, ours[:, 1], blend, naive)]
         print(f"| {region} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |", flush=True)
     return 0
 
 
-def trained_on(records: Sequence[Series]) -> Network:
-    """A network of two members for records of four weeks and more, as all are here: none is trained for shorter ones."""
-    zones = tuple(sorted(record.zone for record in records))
-    members = tuple(train_member(records, zones, cold=False, seed=seed) for seed in range(2))
-    return Network(members, members[0], zones)
+def together(record: Series, issued: IntArray, theirs: FloatArray, ours: FloatArray) -> FloatArray:
+    """What the daemon would make of both, learning at each issue from those of the four weeks before it: (blocks, 96)."""
+    starts = [SCORED_FROM + int(hours) * HOUR for hours in issued]
+
+    def vintage(rung: Rung, start: datetime, middle: FloatArray, *bounds: FloatArray) -> Vintage:
+        return Vintage(record.zone, record.kind, rung.label, rung, start, start, start, HOUR, middle, *bounds)
+
+    vendor = [vintage(Rung.VENDOR_FORECAST, start, values) for start, values in zip(starts, theirs, strict=True)]
+    own = [vintage(Rung.OWN_FORECAST, start, band[1], band[0], band[2]) for start, band in zip(starts, ours, strict=True)]
+    blended = []
+    for index, now in enumerate(starts):
+        how = learn_combination(vendor[:index], own[:index], record, now)
+        blended.append(combine(vendor[index], own[index], how)[0].g_per_kwh)
+    return np.array(blended)
 
 
 def hours_before(record: Series) -> int:

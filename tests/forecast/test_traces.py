@@ -14,9 +14,11 @@ from forecast.csv_rows import CsvProblem
 from forecast.forecasters import SevenDayMean
 from forecast.intensity import LIFECYCLE_AVERAGE
 from forecast.portal_csv import read_intensity_file
+from forecast.scoring import same_hour_mean
 from forecast.soundness import sound
 from forecast.timeline import HOUR
 from forecast.yearly import yearly_means
+from tests.bench.carboncast import BLOCK_HOURS, REGIONS, hours_before, mape, read_forecasts, read_record, together
 from tests.forecast.grids import DIRECT
 
 TRACES = Path(os.environ.get("LOWTIDE_TRACES", "no-traces"))
@@ -86,3 +88,17 @@ def test_the_seven_day_mean_errs_as_published_for_2023(zone: str, published_mae:
         count += 24
     assert np.mean(misses) == pytest.approx(published_mae, abs=0.06)
     assert 0.72 <= held / count <= 0.88
+
+
+def test_combined_with_a_plain_daily_mean_published_forecasts_err_less_from_the_second_day_on() -> None:
+    """CarbonCast's 96 h forecasts, July to December 2021, and the mean of the same hour on seven days: seven regions, four days."""
+    errors = []
+    for region in REGIONS:
+        record = read_record(TRACES / "carboncast", region)
+        issued, actual, theirs = read_forecasts(TRACES / "carboncast", region)
+        mean = same_hour_mean(record.values, issued + hours_before(record), BLOCK_HOURS)
+        blend = together(record, issued, theirs, np.stack([0.85 * mean, mean, 1.15 * mean], axis=1))
+        errors.append([[mape(actual, each, day) for day in range(4)] for each in (theirs, blend)])
+    published, combined = np.array(errors).transpose(1, 0, 2)
+    assert (combined.mean(axis=0)[1:] < 0.95 * published.mean(axis=0)[1:]).all()
+    assert (combined <= published + 0.01).all(), "nowhere more than one point behind"
