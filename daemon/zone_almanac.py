@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -14,19 +15,25 @@ REUSE = timedelta(hours=6)
 
 
 class ZoneAlmanacs:
-    """Reads the store, writes nothing; what an importer adds is seen after REUSE of grid time at the latest."""
+    """Reads the store, writes nothing; what an importer adds is seen after REUSE of grid time at the latest. Safe from several threads.
+
+    One almanac is made at a time: years of readings take a second and tens of megabytes, which many callers at once must not multiply.
+    """
 
     def __init__(self, store: IntensityStore, kind: IntensityKind, clock: Callable[[], datetime]) -> None:
         self._store, self._kind, self._clock = store, kind, clock
+        self._making = threading.Lock()
         self._kept: dict[str, tuple[datetime, Almanac | None]] = {}
 
     def of(self, zone: str) -> Almanac | None:
         """None where no whole month of the zone is recorded."""
-        now = self._clock()
-        kept = self._kept.get(zone)
-        if kept is not None and timedelta(0) <= now - kept[0] < REUSE:
+        with self._making:
+            now = self._clock()
+            kept = self._kept.get(zone)
+            if kept is None or not timedelta(0) <= now - kept[0] < REUSE:
+                kept = self._kept[zone] = now, self._made(zone, now)
             return kept[1]
+
+    def _made(self, zone: str, now: datetime) -> Almanac | None:
         readings = self._store.readings(zone, self._kind, now - LOOK_BACK, now)
-        made = almanac_of(zone, self._kind, readings, self._store.period_means(zone, self._kind), now)
-        self._kept[zone] = (now, made)
-        return made
+        return almanac_of(zone, self._kind, readings, self._store.period_means(zone, self._kind), now)
