@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from daemon.cli.moments import moment_or_fail
 from daemon.cli.output import USAGE, JsonFlag, fail, print_json
+from forecast.timeline import HOUR, floor_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,15 +76,8 @@ def _delays(text: str) -> list[int]:
 
 
 def _instant(text: str | None, option: str) -> datetime | None:
-    """A date or an instant; one without an offset is UTC, like everything here."""
-    if text is None:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{option} {text}: this is not a date, write it like 2023-01-01 or 2023-01-01T06:00Z", USAGE)
-    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return value.replace(minute=0, second=0, microsecond=0)
+    """The hour of a date or time."""
+    return None if text is None else floor_to(moment_or_fail(text, option), HOUR)
 
 
 def _records(files: list[Path], zones: str | None, kind: str) -> dict[str, Series]:

@@ -10,6 +10,7 @@ import typer
 
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
+from daemon.cli.jobs import segment
 from daemon.cli.output import JsonFlag, fail, number, print_json, say, table
 from daemon.cli.serve import ending_with_a_sentence
 from daemon.cli.settings import ConfigOption, load_or_fail
@@ -69,7 +70,8 @@ def zones(
 def _one_zone(url: str, zone: str, as_json: bool) -> None:
     from daemon.cli.zone import show_zone
 
-    seasons, forecast = client.get(url, f"/v1/zones/{zone}/seasons"), client.get(url, f"/v1/zones/{zone}/forecast")
+    path = f"/v1/zones/{segment(zone)}"
+    seasons, forecast = client.get(url, f"{path}/seasons"), client.get(url, f"{path}/forecast")
     if as_json:
         print_json({"zone": zone, "seasons": seasons, "skill": forecast["skill"]})
     else:

@@ -126,11 +126,11 @@ def _no_constant(word: str) -> float:
     raise ValueError(f"{word} is not a number that a job can hold: write a finite one")
 
 
-def segment(job_id: str) -> str:
-    """The id as one segment of a path."""
+def segment(name: str) -> str:
+    """An id or the name of a zone as one segment of a path."""
     from urllib.parse import quote
 
-    return quote(job_id, safe="")
+    return quote(name, safe="")
 
 
 def _forecast_facts(answer: dict[str, Any]) -> Any:

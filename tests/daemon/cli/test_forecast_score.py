@@ -63,7 +63,7 @@ def test_it_prints_tables_for_people_and_draws_pictures(folder: Path, tmp_path: 
     [
         (["--forecasters", "own,stars"], "--forecasters: there is no 'stars', choose of own, persistence", 2),
         (["--delay", "9"], "--delay 9: give whole hours from 0 to 8", 2),
-        (["--from", "01/02/2023"], "--from 01/02/2023: this is not a date, write it like 2023-01-01", 2),
+        (["--from", "01/02/2023"], "--from '01/02/2023' is not a time: write it like 2026-07-01", 2),
         (["--zones", "SE"], "no file is of zone SE", 1),
         (["--from", "2023-01-15"], "DE: scores from 2023-01-15 need record since 2022-11-13", 1),
         (["--to", "2023-02-01"], "leave less than the 120 hours that scores need", 1),
