@@ -56,12 +56,13 @@ class Knowledge:
         kept = self._kept.get(zone)
         if kept is not None and timedelta(0) <= now - kept[0] < self._settings.reuse and floor_to(kept[0], HOUR) == floor_to(now, HOUR):
             return kept[1]
-        history = self.history(zone, now - self._settings.history, now + HOUR)
+        history, doubts = self._sound(zone, now - self._settings.history, now + HOUR)
         vendor, own = self._forecasts(zone, history, now)
         means = self._store.period_means(zone, self._kind)
         yearly = [mean for mean in means if mean.interval.duration > timedelta(days=360)]
         knowledge = ZoneKnowledge(
             history=history,
+            doubts=doubts,
             vendor=vendor,
             own=own,
             climatology=self._climatology(zone, now),
@@ -77,9 +78,13 @@ class Knowledge:
 
     def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
         """The sound recorded hours that touch [start, end), None where there are none at all."""
+        return self._sound(zone, start, end)[0]
+
+    def _sound(self, zone: str, start: datetime, end: datetime) -> tuple[Series | None, tuple[str, ...]]:
+        """The same, and what was left out because it must not be believed."""
         first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_REACH
         hourly = hourly_series(self._store.readings(zone, self._kind, first, last))
-        return None if hourly is None else sound(hourly)[0]
+        return (None, ()) if hourly is None else sound(hourly)
 
     def of_the_past(self, zone: str, start: datetime, now: datetime) -> ZoneKnowledge:
         """Everything known about `zone` at `now`, with the record since `start` and what was forecast for its missing hours."""

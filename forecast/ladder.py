@@ -43,6 +43,8 @@ class ZoneKnowledge:
     climatology: Climatology | None = None
     monthly: Sequence[PeriodMean] = ()
     yearly: Sequence[PeriodMean] = ()
+    doubts: Sequence[str] = ()
+    """What was taken out of `history` because it must not be believed, a sentence each."""
     bridges: Sequence[Vintage] = ()
     """What was forecast for hours that went by unrecorded, the best first; used for the past only."""
 
@@ -85,7 +87,7 @@ def _layers(zone: str, kind: IntensityKind, knowledge: ZoneKnowledge, grid: Grid
     """The sources of this zone and kind that may be used at `now`, best first; evaluated only as far as the caller reads."""
     fits = (zone, kind)
     if knowledge.history is not None and (knowledge.history.zone, knowledge.history.kind) == fits:
-        yield _observed(knowledge.history, grid, now)
+        yield _observed(knowledge.history, knowledge.doubts, grid, now)
     for vintage in (knowledge.vendor, knowledge.own):
         if vintage is not None and (vintage.zone, vintage.kind) == fits and is_fresh(vintage, now):
             yield _forecast(vintage, grid)
@@ -112,14 +114,14 @@ def known_at(history: Series, now: datetime) -> Series:
     return replace(history, values=history.values[:count], estimated=estimated)
 
 
-def _observed(history: Series, grid: Grid, now: datetime) -> _Layer:
+def _observed(history: Series, doubts: Sequence[str], grid: Grid, now: datetime) -> _Layer:
     recorded, notes = sound(known_at(history, now))
     mean = regrid(recorded.values, recorded.start, recorded.step, grid)
     low, high = mean, mean
     if recorded.estimated is not None:
         share = regrid(recorded.estimated.astype(np.float64), recorded.start, recorded.step, grid)
         low, high = mean * (1 - share * (1 - _ESTIMATED_HOUR[0])), mean * (1 + share * (_ESTIMATED_HOUR[1] - 1))
-    return _Layer(Rung.OBSERVED, "; ".join(("recorded", *notes)), mean, low, high)
+    return _Layer(Rung.OBSERVED, "; ".join(("recorded", *doubts, *notes)), mean, low, high)
 
 
 def _forecast(vintage: Vintage, grid: Grid) -> _Layer:

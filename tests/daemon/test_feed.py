@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from daemon.store.migrate import migrate
 from forecast.electricity_maps.client import ElectricityMaps
 from forecast.intensity import LIFECYCLE_AVERAGE, Rung
 from forecast.ladder import FORECAST_MAX_AGE
+from forecast.model.forecaster import TrainedForecaster
 from forecast.portal_csv import read_intensity_file
 from forecast.replay import Fault, Recording, ReplayServer
 from forecast.source.budget import TokenBucket
@@ -319,7 +321,55 @@ def test_a_frozen_feed_is_found_out_and_no_longer_believed(house: House) -> None
     age = house.feed.status("DE", house.clock.now).newest_value_age
     assert age is not None
     assert age >= 48 * HOUR
+    frozen_at = house.clock.now - age - HOUR
+    assert f"DE: frozen from {frozen_at:%Y-%m-%dT%H}" in house.feed.outlook("DE", THIS_HOUR - HOUR, HOUR, 3, house.clock.now).sources[0]
     assert np.isnan(house.feed.observed("DE", house.clock.now - 10 * HOUR, house.clock.now).values).all()
+
+
+def test_a_feed_that_hangs_for_six_hours_is_doubted_and_forecasts_start_before_it(house: House) -> None:
+    house.poll_everything()
+    house.server.set_faults(Fault("frozen"))
+    house.clock.now += 7 * HOUR
+    house.feed.poll_history(["DE"])
+    assert np.isnan(house.feed.observed("DE", THIS_HOUR + HOUR, house.clock.now).values[1:]).all()
+    own = house.new_feed().outlook("DE", THIS_HOUR + 2 * HOUR, HOUR, 8, house.clock.now)
+    assert set(own.rung) == {Rung.OWN_FORECAST}
+
+
+def test_zeros_of_a_failed_collector_never_win_a_minimum(house: House) -> None:
+    house.poll_everything()
+    told = [
+        replace(one, g_per_kwh=0.0, known_at=house.clock.now)
+        for one in house.store.readings("DE", LIFECYCLE_AVERAGE, THIS_HOUR, THIS_HOUR + HOUR)
+    ]
+    house.store.put_readings(told, house.clock.now)
+    outlook = house.new_feed().outlook("DE", THIS_HOUR, HOUR, 2, house.clock.now)
+    assert (outlook.g_per_kwh > 50).all()
+    assert outlook.rung[0] == Rung.VENDOR_FORECAST
+
+
+def test_the_estimated_tail_has_width_and_settled_hours_have_none(house: House) -> None:
+    house.poll_everything()
+    outlook = house.feed.outlook("DE", THIS_HOUR - 4 * HOUR, HOUR, 5, START)
+    width = outlook.high - outlook.low
+    assert (width[:3] == 0).all()
+    assert (width[3:] > 0.1 * outlook.g_per_kwh[3:]).all()
+
+
+def test_our_forecast_starts_from_the_newest_settled_hour_and_not_from_its_estimates(house: House) -> None:
+    house.server.set_faults(Fault("restated"))
+    house.feed.poll_history(["DE"])
+    estimated = house.store.readings("DE", LIFECYCLE_AVERAGE, THIS_HOUR - HOUR, THIS_HOUR + HOUR)
+    assert [one.estimated for one in estimated] == [True, True]
+    forecaster = TrainedForecaster()
+    feed = IntensityFeed([house.client] if house.client else [], house.store, LIFECYCLE_AVERAGE, lambda: START, forecaster=forecaster)
+    feed.poll_forecast(["DE"])
+    before = house.store.latest_vintage("DE", LIFECYCLE_AVERAGE, Rung.OWN_FORECAST, START)
+    house.store.put_readings([replace(one, g_per_kwh=one.g_per_kwh * 3, known_at=START + MINUTE) for one in estimated], START)
+    history = feed.observed("DE", START - timedelta(days=20), START + HOUR)
+    assert before is not None
+    assert before.start == THIS_HOUR - HOUR
+    np.testing.assert_array_equal(forecaster.forecast(history, START, timedelta(days=1)).g_per_kwh[:24], before.g_per_kwh[:24])
 
 
 def test_what_the_record_has_not_is_missing_and_not_filled(house: House) -> None:
