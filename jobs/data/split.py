@@ -44,9 +44,13 @@ def _as_said(images: list[ImageFiles], share: float | None, source: Path) -> tup
             raise BadInput(f"{source}: {image.files[0].name} has no 'split' while others do: say train or validation for each entry")
     training = [image for image in images if image.split == "train"]
     validation = [image for image in images if image.split == "validation"]
-    both = sorted({image.patient for image in training} & {image.patient for image in validation})
-    if both:
-        raise BadInput(f"{source}: patient {both[0]!r} is in training and in validation: put all images of a patient on one side")
+    seen = {image.patient: image.files[0].name for image in training}
+    for image in validation:
+        if image.patient in seen:  # named by files: reasons are read by people who may not know patients by their names
+            raise BadInput(
+                f"{source}: {seen[image.patient]} and {image.files[0].name} are of one patient, the first in training, the second in "
+                "validation: put all images of a patient on one side"
+            )
     if not training:
         raise BadInput(f"{source}: the manifest leaves no patient to train on: give some entries the split 'train'")
     return training, validation

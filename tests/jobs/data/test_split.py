@@ -83,7 +83,7 @@ def test_the_manifests_own_split_is_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "share", "words"),
     [
-        ([("a.png", "P1", "train"), ("b.png", "P1", "validation")], None, "patient 'P1' is in training and in validation"),
+        ([("a.png", "P1", "train"), ("b.png", "P1", "validation")], None, r"a\.png and b\.png are of one patient"),
         ([("a.png", "P1", "train"), ("b.png", "P2", None)], None, r"b\.png has no 'split' while others do"),
         ([("a.png", "P1", "validation")], None, "leaves no patient to train on"),
         ([("a.png", "P1", "train"), ("b.png", "P2", "validation")], 0.5, "the manifest splits the patients itself"),
