@@ -9,7 +9,7 @@ import pytest
 from daemon.domain.plan import Mode, Plan, Snapshot
 from daemon.planner import PlannerOptions, bulk, plan
 from tests.bench.planner_instances import Instance
-from tests.daemon.planner.builders import BARE, HOUR, MONDAY, end_hour, job, peak_use, placed, snapshot, start_hour
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, end_hour, job, peak_use, snapshot, start_hour
 
 HILLS = [400.0] * 6 + [90.0] * 4 + [400.0] * 20
 LITTLE = replace(BARE, price_rounds=30, search_steps=100)
