@@ -5,6 +5,7 @@ Plain data like `jobs.spec`, which is made of it; never imports torch.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +16,7 @@ Backend = Literal["monai-generative", "monai"]
 ScheduleKind = Literal["linear", "scaled-linear", "cosine"]
 
 _PINAYA_BETAS = (0.0015, 0.0195)  # Pinaya et al. 2022 (arXiv 2209.07162)
+_LARGEST_MEAN_BETA = 0.0138  # leaves a millionth of the signal after 1000 levels; samplers divide by its root, and 0 makes NaN
 
 
 class StrictModel(BaseModel):
@@ -42,6 +44,11 @@ class NoiseSchedule(StrictModel):
         start, end = self.betas
         if start >= end:
             raise ValueError(f"beta_start {start} must be less than beta_end {end}: noise grows from level to level")
+        if self._mean_beta > _LARGEST_MEAN_BETA:
+            raise ValueError(
+                f"betas from {start} to {end} leave no signal at the last level, from which nothing can be sampled: choose smaller "
+                "ones, for example 0.0001 to 0.02 with 'linear'"
+            )
         return self
 
     @property
@@ -49,6 +56,13 @@ class NoiseSchedule(StrictModel):
         """First and last beta; those of the Pinaya configuration where none are given."""
         start, end = _PINAYA_BETAS
         return start if self.beta_start is None else self.beta_start, end if self.beta_end is None else self.beta_end
+
+    @property
+    def _mean_beta(self) -> float:
+        """Over all levels; 0 where the kind has no betas to choose."""
+        start, end = self.betas
+        means = {"linear": (start + end) / 2, "scaled-linear": (start + math.sqrt(start * end) + end) / 3, "cosine": 0.0}
+        return means[self.kind]
 
 
 class EngineOptions(StrictModel):

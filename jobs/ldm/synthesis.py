@@ -116,6 +116,10 @@ class _SynthesisRun:
             self._session.advance(self._session.step, stage)
             self._session.checkpoint_if_due(lambda: self._save(batch, denoising))
         images = self._decode(denoising.latents)
+        if not images.isfinite().all():
+            raise BadInput(
+                f"weights {self._session.spec.weights_path} make samples that are no numbers: train them again with other settings"
+            )
         for row, index in enumerate(self._members(batch)):
             if index in wanted:
                 self._write(index, images[row, 0])

@@ -61,6 +61,8 @@ def losses(steps: int = 3, **changes: Any) -> tuple[list[float], list[float]]:
         ({"noise_schedule": {"kind": "cosine", "beta_start": 0.1}, "prediction": "v"}, "the cosine schedule has no betas"),
         ({"noise_schedule": {"beta_start": 0.03}}, "beta_start 0.03 must be less than beta_end 0.0195"),
         ({"noise_schedule": {"beta_end": 1.5}}, "less than 1"),
+        ({"noise_schedule": {"kind": "linear", "beta_end": 0.2}}, "leave no signal at the last level"),
+        ({"noise_schedule": {"beta_start": 0.01, "beta_end": 0.03}}, "leave no signal at the last level"),
         ({"flash_attention": True}, "ask for backend 'monai' or leave it out"),
         ({"ema_decay": 1.0}, "less than 1"),
         ({"prediction": "x0"}, "'epsilon' or 'v'"),

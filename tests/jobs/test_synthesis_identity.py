@@ -11,6 +11,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from jobs.outcome import OutcomeKind
@@ -127,6 +128,18 @@ def test_missing_and_broken_weights_are_named(tmp_path: Path, weights: str) -> N
     broken = tmp_path / "broken.pt"
     broken.write_bytes(Path(weights).read_bytes()[:5000])
     assert f"weights {broken} cannot be read" in failure_of(prepare_range(tmp_path / "two", str(broken), 0, 4))[0]
+
+
+def test_weights_that_make_no_images_are_named_and_nothing_is_delivered(tmp_path: Path, weights: str) -> None:
+    content = torch.load(weights, weights_only=True)
+    next(iter(content["unet"].values())).fill_(float("nan"))
+    spoilt = tmp_path / "spoilt.pt"
+    torch.save(content, spoilt)
+    directory = prepare_range(tmp_path / "run", str(spoilt), 0, 4)
+    reason, retryable = failure_of(directory)
+    assert f"weights {spoilt} make samples that are no numbers" in reason
+    assert not retryable
+    assert directory.sample_records() == []
 
 
 @pytest.mark.parametrize(
