@@ -99,7 +99,8 @@ def line(zone: str, year: int, weeks: int, seed: int, mix: str, folder: Path, fo
     optimum = least_kg(jobs, unlimited, peak)
     best = 100 * (1 - optimum / score.run_now_kg)
     return (
-        f"{zone:<14} {year} {mix:<6} {forecast:<12} {len(jobs):>6} {peak:>5} {score.late_jobs:>5} {score.savings_percent:>8.2f} {best:>8.2f} "
+        f"{zone:<14} {year} {mix:<6} {forecast:<12} {len(jobs):>6} {peak:>5} {score.late_jobs:>5} "
+        f"{score.savings_percent:>8.2f} {best:>8.2f} "
         f"{best - score.savings_percent:>6.2f} {score.worse_than_run_now_percent:>7.1f} {score.planner_seconds:>8.2f}"
     )
 
