@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +26,7 @@ from forecast.timeline import HOUR
 from tests.forecast.gb_national.server import NationalServer
 
 NOW = datetime(2024, 3, 1, 10, 40, tzinfo=UTC)
+TRACES = Path(os.environ.get("LOWTIDE_TRACES", "no-traces"))
 
 
 class Moving:
@@ -115,3 +119,28 @@ def test_a_daemon_asks_it_where_the_settings_say_so(server: NationalServer, tmp_
         daemon.feed.poll_history(["GB"])
         assert daemon.feed.status("GB", NOW).rung is Rung.OWN_FORECAST
     assert any("/intensity/2024-02-29T10:30Z/" in path for path in server.asked)
+
+
+@pytest.mark.traces
+@pytest.mark.skipif(not TRACES.is_dir(), reason="LOWTIDE_TRACES does not name a folder of intensity traces")
+def test_the_recorded_half_hours_of_2024_become_its_hours_and_the_lost_leap_day_stays_lost(tmp_path: Path) -> None:
+    (path,) = (TRACES / "neso-gb").glob("*.csv.gz")
+    with gzip.open(path, "rt") as text:
+        rows = list(csv.DictReader(text))
+    actual = {datetime.fromisoformat(row["Datetime (UTC)"]): float(row["Actual Carbon Intensity (gCO2/kWh)"]) for row in rows}
+    store = Store.open(f"sqlite:///{tmp_path / 'grid.db'}")
+    recorded = RecordedIntensity(store.database)
+    with NationalServer(lambda: NOW, lambda start: actual.get(start, float("nan"))).serving() as server:
+        client = NationalGB(server.base_url, now=lambda: NOW, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501
+        feed = IntensityFeed([client], recorded, KIND, lambda: NOW)
+        feed.poll_history(["GB"])
+        client.close()
+    leap_day = datetime(2024, 2, 29, tzinfo=UTC)
+    assert np.isnan(feed.observed("GB", leap_day, leap_day + 24 * HOUR).values).all()
+    before = feed.observed("GB", leap_day - timedelta(days=20), leap_day)
+    halves = [actual[before.start + index * HOUR / 2] for index in range(2 * len(before.values))]
+    np.testing.assert_array_equal(before.values, np.mean(np.reshape(halves, (-1, 2)), axis=1))
+    outlook = feed.outlook("GB", leap_day, HOUR, 24, NOW)
+    assert not np.isnan(outlook.g_per_kwh).any()
+    assert Rung.OBSERVED not in outlook.rung
+    store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ LONGEST_RANGE = timedelta(days=14)
 
 
 class NationalServer(ThreadingHTTPServer):
-    """Measured values are `truth` of the half hour's start, known when it is over; forecasts are one tenth above it.
+    """Measured values are `truth` of the half hour's start, known when it is over (NaN: never); forecasts are one tenth above it.
 
     A range begins with the half hour that ENDS at `from`, as the real one's does. `status` other than 200 is answered to everything.
     """
@@ -57,10 +58,11 @@ class NationalServer(ThreadingHTTPServer):
         return 200, {"data": [self.row(floor_to(first, HALF_HOUR) + (index - 1) * HALF_HOUR) for index in range(count)]}
 
     def row(self, start: datetime) -> dict[str, Any]:
-        is_over = start + HALF_HOUR <= self.now()
+        value = self.truth(start)
+        is_measured = start + HALF_HOUR <= self.now() and not math.isnan(value)
         intensity = {
-            "forecast": round(1.1 * self.truth(start)),
-            "actual": round(self.truth(start)) if is_over else None,
+            "forecast": None if math.isnan(value) else round(1.1 * value),
+            "actual": round(value) if is_measured else None,
             "index": "moderate",
         }
         return {"from": f"{start:%Y-%m-%dT%H:%MZ}", "to": f"{start + HALF_HOUR:%Y-%m-%dT%H:%MZ}", "intensity": intensity}
