@@ -35,18 +35,18 @@ class Examples:
         return len(self.inputs)
 
 
-def examples(records: Sequence[Series], zones: tuple[str, ...], cold: bool, seed: int) -> Examples:
+def examples(records: Sequence[Series], zones: tuple[str, ...], cold: bool, seed: int, stride_hours: int = STRIDE_HOURS) -> Examples:
     """Examples from gap-free hourly `records`. `cold` cuts each window to between one and 25 days of known hours.
 
     Raises ValueError on a record shorter than a window and a horizon.
     """
     random = np.random.default_rng(seed)
-    return _joined([_from_record(record, zones, cold, random) for record in records])
+    return _joined([_from_record(record, zones, cold, random, stride_hours) for record in records])
 
 
-def _from_record(record: Series, zones: tuple[str, ...], cold: bool, random: np.random.Generator) -> Examples:
+def _from_record(record: Series, zones: tuple[str, ...], cold: bool, random: np.random.Generator, stride_hours: int) -> Examples:
     values = record.values
-    origins = np.arange(WINDOW_HOURS + int(random.integers(STRIDE_HOURS)), len(values) - HORIZON_HOURS + 1, STRIDE_HOURS)
+    origins = np.arange(WINDOW_HOURS + int(random.integers(stride_hours)), len(values) - HORIZON_HOURS + 1, stride_hours)
     if not len(origins) or np.isnan(values).any():
         raise ValueError(
             f"{record.zone}: training needs at least {WINDOW_HOURS + HORIZON_HOURS + STRIDE_HOURS} hours without a gap, got {len(values)}"

@@ -136,6 +136,12 @@ def calendar(first_hours: IntArray, place: Place) -> FloatArray:
     return np.concatenate([np.stack(smooth, axis=1), np.eye(7)[weekday]], axis=1)
 
 
+def local_hours(inputs: SingleArray) -> IntArray:
+    """The local hour of day, 0 to 23, of the first hour forecast; where clocks differ by half hours, the one that has begun."""
+    hour = np.arctan2(inputs[:, -CALENDAR_COLUMNS + 1], inputs[:, -CALENDAR_COLUMNS]) * (DAY_HOURS / (2 * np.pi)) % DAY_HOURS
+    return (hour + 1e-3).astype(np.int64) % DAY_HOURS
+
+
 def by_lead(inputs: SingleArray, leads: IntArray) -> SingleArray:
     """What `inputs` say about single hours ahead: (windows, leads, LEAD_COLUMNS); `leads` count from 0.
 

@@ -1,8 +1,9 @@
-"""The trained network, evaluated in plain numpy so that the daemon needs no learning library.
+"""The trained model, evaluated in plain numpy so that the daemon needs no learning library.
 
-Two roads lead to each hour ahead. A linear map takes the whole record to all hours. A small network looks at one hour at a
-time: at the same hour of the last days and weeks, at the calendar of that hour, and at a summary of the whole record made by
-an encoder. Known zones have small corrections of their own; any other zone goes without.
+Two families forecast beside each other, and their mean errs less than either. The networks: a linear map takes the whole record
+to all hours, and a small network looks at one hour at a time: at the same hour of the last days and weeks, at the calendar of
+that hour, and at a summary of the whole record made by an encoder. The second opinion: a linear forecast for each local hour of
+day, corrected by boosted trees. Known zones have small corrections of their own; any other zone goes without.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ from typing import IO
 import numpy as np
 
 from forecast.model.features import HORIZON_HOURS, BoolArray, SingleArray, by_lead
+from forecast.model.linear import Linear
+from forecast.model.tree_columns import tree_columns
+from forecast.model.trees import Trees
 
 QUANTILES = (0.1, 0.5, 0.9)
 BUNDLED_FILE = "model.npz"
 WARM_HOURS = 240
 """Known hours of the four weeks from which the networks for longer records know better than the one for short ones."""
+
+SECOND_SHARE = 0.6
+"""Of the second opinion in the median; from a third to two thirds made little difference (second half of 2022)."""
 
 BATCH = 512
 """Windows evaluated at a time: the hidden layer of one batch (27 MB) stays small beside the daemon."""
@@ -50,11 +57,27 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    """Says the median only, and only of longer records: a linear forecast, corrected by trees."""
+
+    linear: Linear
+    trees: Trees
+
+    def medians(self, inputs: SingleArray, zone_row: int) -> SingleArray:
+        """(windows, HORIZON_HOURS) in scaled units."""
+        ahead = self.linear.forecast(inputs, zone_row)
+        columns = tree_columns(inputs, ahead, _LEADS, np.full(len(inputs), zone_row))
+        return ahead + self.trees.sums(columns).reshape(ahead.shape)
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
-    """Members trained from different beginnings, whose mean counts, one `cold` member for short records, and the zones known."""
+    """Members trained from different beginnings, whose mean counts, one `cold` member for short records, the second opinion, and
+    the zones known."""
 
     members: tuple[Member, ...]
     cold: Member
+    second: SecondOpinion
     zones: tuple[str, ...]
 
     def quantiles(self, inputs: SingleArray, short: BoolArray, zone: str) -> SingleArray:
@@ -63,14 +86,21 @@ class Network:
         `short` marks the windows with less than WARM_HOURS known.
         """
         row = self.zones.index(zone) + 1 if zone in self.zones else 0
-        result = np.empty((len(inputs), HORIZON_HOURS, len(QUANTILES)), dtype=np.float32)
-        for chosen, members in ((np.flatnonzero(~short), self.members), (np.flatnonzero(short), (self.cold,))):
+        result = np.empty((len(inputs), len(QUANTILES), HORIZON_HOURS), dtype=np.float32)
+        for chosen, forecast in ((np.flatnonzero(~short), self._of_long_records), (np.flatnonzero(short), self._of_short_records)):
             for first in range(0, len(chosen), BATCH):
                 rows = chosen[first : first + BATCH]
-                aligned = by_lead(inputs[rows], _LEADS)
-                result[rows] = np.mean([member.quantiles(inputs[rows], aligned, row) for member in members], axis=0)
-        ordered: SingleArray = np.sort(result, axis=2).transpose(0, 2, 1)
-        return ordered
+                result[rows] = forecast(inputs[rows], row)
+        return result
+
+    def _of_short_records(self, inputs: SingleArray, zone_row: int) -> SingleArray:
+        return _means((self.cold,), inputs, zone_row)
+
+    def _of_long_records(self, inputs: SingleArray, zone_row: int) -> SingleArray:
+        """The networks' quantiles, moved as a whole towards the second opinion."""
+        quantiles = _means(self.members, inputs, zone_row)
+        moved: SingleArray = quantiles + SECOND_SHARE * (self.second.medians(inputs, zone_row) - quantiles[:, 1])[:, None]
+        return moved
 
     @staticmethod
     @cache
@@ -78,6 +108,14 @@ class Network:
         """The network that comes with Lowtide."""
         with files("forecast.model").joinpath(BUNDLED_FILE).open("rb") as file:
             return load(file)
+
+
+def _means(members: tuple[Member, ...], inputs: SingleArray, zone_row: int) -> SingleArray:
+    """The mean quantiles of `members` in order: (windows, 3, HORIZON_HOURS)."""
+    aligned = by_lead(inputs, _LEADS)
+    mean = np.mean([member.quantiles(inputs, aligned, zone_row) for member in members], axis=0)
+    ordered: SingleArray = np.sort(mean, axis=2).transpose(0, 2, 1)
+    return ordered
 
 
 def _linear(weights: Mapping[str, SingleArray], name: str, inputs: SingleArray) -> SingleArray:
@@ -92,21 +130,28 @@ def _relu(values: SingleArray) -> SingleArray:
 def load(file: IO[bytes]) -> Network:
     """A network as `save` wrote it. Raises ValueError on a file that is not one."""
     with np.load(file, allow_pickle=False) as archive:
-        if "zones" not in archive or "members" not in archive:
+        if "zones" not in archive or "members" not in archive or "trees/leaves" not in archive:
             raise ValueError("this file holds no Lowtide model: train one with `python -m forecast.model.train`")
         zones = tuple(str(zone) for zone in archive["zones"])
-        members = [_member(archive, f"{index}/") for index in range(int(archive["members"]))]
-    return Network(tuple(members[1:]), members[0], zones)
+        members = [Member(_group(archive, f"{index}/")) for index in range(int(archive["members"]))]
+        second = SecondOpinion(Linear(**_group(archive, "linear/")), Trees.unpacked(_group(archive, "trees/")))
+    return Network(tuple(members[1:]), members[0], second, zones)
 
 
-def _member(archive: Mapping[str, np.ndarray], prefix: str) -> Member:
-    return Member({key.removeprefix(prefix): archive[key].astype(np.float32) for key in archive if key.startswith(prefix)})
+def _group(archive: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with `prefix`; those written in half precision come back in single."""
+    arrays = {key.removeprefix(prefix): archive[key] for key in archive if key.startswith(prefix)}
+    return {key: array.astype(np.float32) if array.dtype == np.float16 else array for key, array in arrays.items()}
 
 
 def save(file: IO[bytes], network: Network) -> None:
     """Write the network, its weights in half precision."""
-    members = (network.cold, *network.members)
-    arrays: dict[str, np.ndarray] = {"zones": np.array(network.zones), "members": np.array(len(members))}
-    for index, member in enumerate(members):
-        arrays |= {f"{index}/{name}": weight.astype(np.float16) for name, weight in member.weights.items()}
+    linear = network.second.linear
+    groups: dict[str, Mapping[str, np.ndarray]] = {
+        "linear/": {"maps": linear.maps, "zone_maps": linear.zone_maps, "directions": linear.directions},
+        **{f"{index}/": member.weights for index, member in enumerate((network.cold, *network.members))},
+    }
+    arrays: dict[str, np.ndarray] = {"zones": np.array(network.zones), "members": np.array(1 + len(network.members))}
+    arrays |= {f"{prefix}{name}": weight.astype(np.float16) for prefix, group in groups.items() for name, weight in group.items()}
+    arrays |= {f"trees/{name}": array for name, array in network.second.trees.packed().items()}
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes the names of arrays for its own options

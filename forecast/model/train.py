@@ -1,6 +1,7 @@
 """Train the bundled model: `python -m forecast.model.train FILES --until 2023-01-01 --output forecast/model/model.npz`.
 
-FILES are hourly CSVs as `lowtide import-intensity` reads them. Takes minutes on two cores and needs PyTorch (extra `ldm`).
+FILES are hourly CSVs as `lowtide import-intensity` reads them. Takes minutes on two cores; needs PyTorch (extra `ldm`) and LightGBM
+(extra `train`).
 """
 
 from __future__ import annotations
@@ -8,20 +9,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from forecast.csv_rows import CsvProblem
 from forecast.grid import Grid, regrid
 from forecast.intensity import Series
-from forecast.model.dataset import examples
+from forecast.model.dataset import Examples, examples
 from forecast.model.mixtures import mixtures
-from forecast.model.network import Member, Network, save
+from forecast.model.network import Member, Network, SecondOpinion, save
+from forecast.model.ridge import train_linear
 from forecast.portal_csv import read_intensity_file
 from forecast.timeline import HOUR
 
 MIXTURES_PER_RECORD = 3
+TREE_STRIDE_HOURS = 7  # between the moments that trees learn from; it shares no factor with 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,10 +67,21 @@ def read_record(path: Path, since: datetime, until: datetime) -> Series:
 
 
 def train_network(records: Sequence[Series], warm_members: int, seed: int) -> Network:
-    """A network of `warm_members` for zones with weeks of record and one member for zones with less."""
+    """A network of `warm_members` and a second opinion for zones with weeks of record, and one member for zones with less."""
     zones = tuple(sorted(record.zone for record in records))
     members = tuple(train_member(records, zones, cold=False, seed=seed + index) for index in range(warm_members))
-    return Network(members, train_member(records, zones, cold=True, seed=seed), zones)
+    return Network(members, train_member(records, zones, cold=True, seed=seed), train_second(records, zones, seed), zones)
+
+
+def train_second(records: Sequence[Series], zones: tuple[str, ...], seed: int) -> SecondOpinion:
+    """The linear forecast, from every hour of every record, and the trees that correct it."""
+    from forecast.model.boosting import train_trees  # lightgbm is only needed here
+
+    def each(stride_hours: int) -> Iterator[Examples]:
+        return (examples([record], zones, cold=False, seed=seed, stride_hours=stride_hours) for record in records)
+
+    linear = train_linear(each(1), len(zones))
+    return SecondOpinion(linear, train_trees(each(TREE_STRIDE_HOURS), linear, seed))
 
 
 def train_member(records: Sequence[Series], zones: tuple[str, ...], cold: bool, seed: int) -> Member:

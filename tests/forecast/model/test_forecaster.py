@@ -162,5 +162,7 @@ def test_a_backtest_refuses_a_record_that_is_too_short() -> None:
 
 
 def test_forecasting_needs_no_learning_library() -> None:
-    code = "import sys, forecast.model.forecaster; print([name for name in ('torch', 'pandas', 'scipy') if name in sys.modules])"
+    code = (
+        "import sys, forecast.model.forecaster; print([name for name in ('torch', 'lightgbm', 'pandas', 'scipy') if name in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

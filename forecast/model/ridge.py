@@ -1,0 +1,80 @@
+"""Training of the linear forecast by ridge regression: pooled over zones for each local hour, then shrunk towards that per zone.
+
+Solved from sums of squares per zone and local hour, so that the whole archive at every hour takes seconds. Neighbouring hours
+lend each other evidence. Rows count by the square root of their share in what persistence misses, which is what least squares
+must weigh by to err least in absolute terms where errors grow with a zone's spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecast.intensity import FloatArray
+from forecast.model.dataset import Examples
+from forecast.model.features import DAY_HOURS, INPUT_COLUMNS, local_hours
+from forecast.model.linear import Linear, with_constant
+
+POOLED_PENALTY = 300.0
+ZONE_PENALTY = 5000.0
+NEIGHBOUR_SHARE, ALL_HOURS_SHARE = 0.5, 0.05
+"""How much the hours before and after, and all hours together, count in the map of one local hour."""
+
+LARGEST_TARGET = 5.0
+"""Outcomes further than this many spreads from the level are drawn in: least squares must not chase an outage of the meters."""
+
+DIRECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums over one zone's rows for each local hour: (DAY_HOURS, columns, columns) and (DAY_HOURS, columns, HORIZON_HOURS)."""
+
+    squares: FloatArray
+    products: FloatArray
+
+
+def train_linear(data: Iterable[Examples], zones: int) -> Linear:
+    """The linear forecast learnt from one set of examples per zone; their zone rows count from 1 to `zones`."""
+    sums = {int(examples.zone_rows[0]): _sums(examples) for examples in data}
+    squares = sum((own.squares for own in sums.values()), np.zeros(()))
+    products = sum((own.products for own in sums.values()), np.zeros(()))
+    maps = np.stack([_solved(_lent(squares, hour), _lent(products, hour), POOLED_PENALTY) for hour in range(DAY_HOURS)])
+    zone_maps = np.zeros((zones + 1, *maps.shape[1:]))
+    for row, own in sums.items():
+        left = np.sum(own.products - own.squares @ maps, axis=0)
+        zone_maps[row] = _solved(own.squares.sum(axis=0), left, ZONE_PENALTY)
+    directions = _directions(squares, maps)
+    reduced, zones_reduced = ((each @ directions.T).astype(np.float32) for each in (maps, zone_maps))
+    return Linear(reduced, zones_reduced, directions.astype(np.float32))
+
+
+def _sums(examples: Examples) -> _Sums:
+    weights = np.sqrt(examples.far_weight)[:, None]
+    inputs = with_constant(examples.inputs) * weights
+    outcomes = np.clip(examples.targets, -LARGEST_TARGET, LARGEST_TARGET) * weights
+    hours = local_hours(examples.inputs)
+    by_hour = [(inputs[hours == hour], outcomes[hours == hour]) for hour in range(DAY_HOURS)]
+    return _Sums(np.stack([rows.T @ rows for rows, _ in by_hour]), np.stack([rows.T @ ahead for rows, ahead in by_hour]))
+
+
+def _lent(sums: FloatArray, hour: int) -> FloatArray:
+    """The sums of one local hour with what the others lend it."""
+    neighbours = sums[hour - 1] + sums[(hour + 1) % DAY_HOURS]
+    lent: FloatArray = sums[hour] + NEIGHBOUR_SHARE * neighbours + ALL_HOURS_SHARE * sums.sum(axis=0)
+    return lent
+
+
+def _solved(squares: FloatArray, products: FloatArray, penalty: float) -> FloatArray:
+    penalised = squares.astype(np.float64) + penalty * np.eye(INPUT_COLUMNS + 1)
+    return np.asarray(np.linalg.solve(penalised, products.astype(np.float64)), dtype=np.float64)
+
+
+def _directions(squares: FloatArray, maps: FloatArray) -> FloatArray:
+    """The (DIRECTIONS, HORIZON_HOURS) in which the forecasts of `maps` vary most."""
+    varied = np.sum(maps.transpose(0, 2, 1) @ squares @ maps, axis=0)
+    _, vectors = np.linalg.eigh(varied)
+    leading: FloatArray = vectors[:, : -DIRECTIONS - 1 : -1].T
+    return leading
