@@ -55,9 +55,11 @@ class Combination:
 def learn_combination(vendor: Sequence[Vintage], own: Sequence[Vintage], record: Series, now: datetime) -> Combination | None:
     """What the archives of LEARNT_FROM show, by an hourly record; None where fewer than FEWEST_DAYS have known outcomes.
 
-    Only what was issued, and has come, before `now` is looked at. Where we issued nothing, weights stay equal and bounds ours.
+    Only what was issued, and has come, before `now` is looked at, and of each archive only the source that issued last. Where we
+    issued nothing, weights stay equal and bounds ours.
     """
-    issued = _thinned([vintage for vintage in vendor if now - LEARNT_FROM <= vintage.issued_at <= now])
+    issued = _thinned(_of_the_newest_source([vintage for vintage in vendor if now - LEARNT_FROM <= vintage.issued_at <= now]))
+    own = _of_the_newest_source(own)
     if not issued:
         return None
     starts = [floor_to(vintage.issued_at, HOUR) for vintage in issued]
@@ -87,6 +89,14 @@ def combine(vendor: Vintage, own: Vintage | None, how: Combination | None) -> tu
     source = vendor.source if how is None else f"{vendor.source}, corrected and blended with {own.source}"
     blended = replace(vendor, source=source, g_per_kwh=blend, low=low, high=high)
     return blended, _joined(blended, own)
+
+
+def _of_the_newest_source(vintages: Sequence[Vintage]) -> list[Vintage]:
+    """Without the forecasts of a source that another took the place of: its record says nothing about the other."""
+    if not vintages:
+        return []
+    source = max(vintages, key=lambda each: each.issued_at).source
+    return [vintage for vintage in vintages if vintage.source == source]
 
 
 def _thinned(vintages: Sequence[Vintage]) -> list[Vintage]:

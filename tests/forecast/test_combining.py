@@ -173,6 +173,17 @@ def test_without_ours_only_the_bias_is_corrected() -> None:
     assert blended.source == "vendor, corrected"
 
 
+def test_a_source_that_another_took_the_place_of_is_not_learnt_from() -> None:
+    def exact(day: int) -> FloatArray:
+        return noise(day, 1)
+
+    former = [replace(vintage, source="former") for vintage in vendor_archive(lambda day: noise(day, 1) + 90.0)[:20]]
+    how = learn_combination([*former, *vendor_archive(exact)[20:]], own_archive(exact), RECORD, NOON)
+    assert how is not None
+    assert how.days <= 8
+    assert np.abs(how.bias).max() < 2
+
+
 def test_nothing_that_came_after_now_is_learnt_from() -> None:
     def theirs(day: int) -> FloatArray:
         return noise(day, 10)
