@@ -1,7 +1,7 @@
 """Planning again when only a few jobs have come: the last plan stands, and what is new goes to the best of what it left.
 
-A whole plan is made where anything else has changed, where a new job would be late, and every so often, so that many small
-steps do not add up to a bad plan.
+A whole plan is made where anything else has changed, where a new job would be late or has a budget to keep, and every so often,
+so that many small steps do not add up to a bad plan.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def _new_jobs(standing: Standing, snapshot: Snapshot) -> Sequence[PlanJob] | Non
         return None
     if any(job.price_of_waiting_g_per_hour or any(name not in placed for name in job.after) for job in new):
         return None
+    if any(job.project in snapshot.spending.budgets for job in new):
+        return None  # whether it may run at all, a whole plan knows
     for job in snapshot.jobs:
         if job.id in old and not _stands(old[job.id], job, placed[job.id], standing.snapshot, snapshot):
             return None

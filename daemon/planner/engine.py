@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from time import perf_counter
 
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
@@ -27,11 +28,26 @@ def plan(snapshot: Snapshot, options: PlannerOptions | None = None) -> Plan:
 
     Raises ValueError for a snapshot that contradicts itself (an outlook off the grid, two jobs with one id).
     """
-    return planned(snapshot, options or PlannerOptions())[0]
+    options = options or PlannerOptions()
+    answer = _planned(snapshot, options)
+    waiting = _waiting_for_budgets(snapshot, answer)
+    if not waiting or len(waiting) == len(snapshot.jobs):
+        return answer
+    # What may not run must not hold a place that others need, so these are planned without it.
+    others = _planned(replace(snapshot, jobs=tuple(job for job in snapshot.jobs if job.id not in waiting)), options)
+    refused = tuple(unplaced for unplaced in answer.unplaced if unplaced.job_id in waiting)
+    return replace(others, unplaced=(*others.unplaced, *refused), planner_seconds=answer.planner_seconds + others.planner_seconds)
 
 
-def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
-    """The plan and the draft it was read from, for previews against what is left."""
+def _waiting_for_budgets(snapshot: Snapshot, answer: Plan) -> set[str]:
+    """The jobs that the plan left out for their budgets, and all that wait for one of them."""
+    waiting = {unplaced.job_id for unplaced in answer.unplaced if unplaced.is_over_budget}
+    while more := {job.id for job in snapshot.jobs if job.id not in waiting and waiting.intersection(job.after)}:
+        waiting |= more
+    return waiting
+
+
+def _planned(snapshot: Snapshot, options: PlannerOptions) -> Plan:
     began = perf_counter()
     jobs = {job.id: job for job in snapshot.jobs}
     if len(jobs) < len(snapshot.jobs):
@@ -50,7 +66,7 @@ def planned(snapshot: Snapshot, options: PlannerOptions) -> tuple[Plan, Draft]:
     proven = bound_of(draft)
     prices = {site.name: tuple(row) for site, row in zip(terrain.sites, proven.grams.tolist(), strict=True)}
     bound = min(proven.bound_g, cost)
-    return Plan(snapshot.now, placements, tuple(unplaced), cost, bound, perf_counter() - began, prices), draft
+    return Plan(snapshot.now, placements, tuple(unplaced), cost, bound, perf_counter() - began, prices)
 
 
 def _reach(snapshot: Snapshot) -> float:

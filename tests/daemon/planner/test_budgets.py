@@ -53,6 +53,21 @@ def test_a_spent_budget_stops_jobs_that_do_not_run_yet_and_what_waits_for_them()
     assert why.bound_by == (Binding.BUDGET,)
 
 
+def test_what_waits_for_its_budget_takes_no_place_from_others() -> None:
+    spent = [job(f"spent-{number}", hours=4, priority=9, project="ct", deadline_hours=4 * number + 4.5) for number in range(5)]
+    heir = job("heir", hours=1, priority=9, after=("spent-0",), project="mr", deadline_hours=6)
+    others = [
+        job("other", hours=3, project="mr", deadline_hours=8),
+        job("next", hours=1, after=("other",), project="mr", deadline_hours=10),
+    ]
+    answer = plan(with_budget([*spent, heir, *others], spending(50.0)), BARE)
+    alone = plan(with_budget(others, spending(50.0)), BARE)
+    assert answer.placements == alone.placements
+    assert {placement.job_id: placement.is_late for placement in answer.placements} == {"other": False, "next": False}
+    assert set(reasons(answer)) == {"heir", *(each.id for each in spent)}
+    assert (answer.cost_g, answer.bound_g) == (alone.cost_g, alone.bound_g)
+
+
 def test_where_a_project_asks_the_reason_names_the_command_and_an_approved_job_runs() -> None:
     jobs = [job("asked", hours=3, project="ct"), job("allowed", hours=3, project="ct", deadline_hours=9.5)]
     answer = plan(with_budget(jobs, spending(0.0, asks=True, approved=["allowed"])), BARE)

@@ -87,6 +87,15 @@ def test_the_rest_of_a_job_in_one_piece_counts_although_no_plan_speaks_of_it(tmp
         assert 20 < budget(world, "ct").estimated_g < 40
 
 
+def test_a_job_that_comes_alone_after_an_idle_hour_keeps_the_budget_too(frugal: World) -> None:
+    frugal.tick()
+    frugal.tick()
+    large = frugal.submit(training(8), project="ct", deadline=frugal.deadline(9))
+    frugal.tick()
+    assert frugal.job(large).state is JobState.WAITING
+    assert "may emit 40 g a month" in frugal.job(large).reason
+
+
 def test_where_the_project_asks_an_approval_lets_one_job_through(frugal: World) -> None:
     spend(frugal, "mr")
     asked, other = (frugal.submit(training(1.5), project="mr", deadline=frugal.deadline(2.5)) for _ in range(2))
@@ -119,10 +128,10 @@ def test_the_preview_of_a_job_beyond_the_budget_warns_and_keeps_its_numbers(frug
         body = {"workload": training(1.5), "constraints": {"deadline": frugal.deadline(1.9)}, "project": project}
         return frugal.daemon.service.estimate(JobRequest.model_validate(body)).preview
 
-    assert preview("ct").reason.startswith("project ct has ")
-    assert "otherwise: runs now at heidelberg" in preview("ct").reason
-    assert preview("ct").expected_g == preview("pet").expected_g
-    assert preview("pet").reason.startswith("runs now")
+    warned, free = preview("ct"), preview("pet")
+    assert warned.reason.startswith("project ct has ")
+    assert warned.reason.endswith(f"; otherwise: {free.reason}")
+    assert (warned.expected_g, warned.segments) == (free.expected_g, free.segments)
 
 
 def test_metrics_show_the_budget_what_is_spent_and_who_waits(frugal: World) -> None:
