@@ -1,1 +1,1 @@
-"""Electricity Maps over HTTP: its client, its errors, and what a key turns out to be allowed to read."""
+"""Electricity Maps over HTTP: its client, its answers, and what its refusals mean."""
