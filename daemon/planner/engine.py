@@ -144,8 +144,10 @@ def _draft(terrain: Terrain, tasks: dict[str, Task], links: Links, options: Plan
         first = min(_in_order(_filled(empty(), as_planned(terrain, tasks, carried)), order), first, key=_misses)
     if not _misses(first):
         return first
-    drafts = [_in_order(empty(), _by_latest(tasks, links, latest))]
-    drafts += [_filled(empty(), offers) for offers in plain_schedules(terrain, tasks, links)]
+    drafts = [_filled(empty(), offers) for offers in plain_schedules(terrain, tasks, links)]
+    if not all(job in carried and carried[job].end > tasks[job].due for job in tasks if job not in first.offers or first.is_late(job)):
+        # By far the dearest try; where all of these were late in the last plan already, it was made then.
+        drafts.append(_in_order(empty(), _by_latest(tasks, links, latest)))
     # What people saw planned is given up only for a deadline.
     return min([first, *sorted(drafts, key=_score)] if carried else sorted([first, *drafts], key=_score), key=_misses)
 
