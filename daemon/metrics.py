@@ -19,6 +19,7 @@ from daemon.domain.plan import Plan
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.ledger_views import ReportTotals
 from daemon.service.views import SiteView
+from daemon.zone_skill import FORECAST_RUNGS
 from forecast.intensity import Rung
 from forecast.skill import ForecastSkill
 from forecast.zone_scores import BUCKETS
@@ -26,7 +27,6 @@ from forecast.zone_scores import BUCKETS
 JOB_KINDS = ("training", "synthesis")
 CHORES = ("tick", "latest", "forecast", "score", "monthly", "settle", "retention")
 ENDPOINTS = ("latest", "history", "forecast", "past-range")
-FORECAST_RUNGS = (Rung.VENDOR_FORECAST, Rung.OWN_FORECAST)
 JOULES_PER_KWH = 3.6e6
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside every counter, which nobody reads
 _RUNGS = {rung.label: int(rung) for rung in Rung}

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, cast
 
-from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
+from forecast.intensity import HIGHEST_PLAUSIBLE, LIFECYCLE_AVERAGE, IntensityKind
 
 PORTAL = "Electricity Maps data portal"
 _FACTOR_WORDS = {"lifecycle": ("(lca)", "(life cycle)"), "direct": ("(direct)",)}
@@ -28,8 +28,6 @@ LONGEST_LINE = 64 * 1024
 MOST_LINES = 600_000
 """Five years of five-minute values: what is longer is no file of one zone, and must not fill the memory."""
 
-HIGHEST_PLAUSIBLE = 10_000.0
-"""gCO2e/kWh; the dirtiest plants emit about 1,700."""
 LOWEST_LIFECYCLE = 1.0
 """gCO2e/kWh; no source has less over its life (hydro and nuclear power from about 4 on): such a value is in kg, or tons per MWh."""
 

@@ -19,6 +19,9 @@ from forecast.timeline import HOUR, Interval, as_utc
 
 FloatArray = NDArray[np.float64]
 
+HIGHEST_PLAUSIBLE = 10_000.0
+"""gCO2e/kWh; the dirtiest plants emit about 1,700, so anything above this is not an intensity."""
+
 
 class MixedKinds(ValueError):
     """Two different kinds of carbon intensity were about to be put into one series, plan or ledger line."""

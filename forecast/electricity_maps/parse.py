@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from forecast.intensity import IntensityKind, PeriodMean, Reading, Rung, Vintage
+from forecast.intensity import HIGHEST_PLAUSIBLE, IntensityKind, PeriodMean, Reading, Rung, Vintage
 from forecast.source.answers import JsonObject
 from forecast.source.errors import Malformed, SandboxData, WrongKind, WrongZone
 from forecast.timeline import HOUR, Interval, floor_to
 
 SOURCE = "Electricity Maps API"
-HIGHEST_PLAUSIBLE = 10_000.0
-"""gCO2e/kWh; the dirtiest plants emit about 1,700, so anything above this is not an intensity."""
-
 LONGEST_FORECAST_STEPS = 2_000
 
 _STEPS = {"5_minutes": timedelta(minutes=5), "15_minutes": timedelta(minutes=15), "hourly": HOUR}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from forecast.intensity import IntensityKind, Reading, Rung, Vintage
+from forecast.intensity import HIGHEST_PLAUSIBLE, IntensityKind, Reading, Rung, Vintage
 from forecast.source.answers import JsonObject
 from forecast.source.errors import BadRequest, Malformed, RateLimited, SourceError, Transient, WrongHost
 from forecast.timeline import Interval, floor_to
@@ -24,7 +24,6 @@ KIND = IntensityKind("direct", "average", flow_traced=False)
 """Direct emissions of generation in Great Britain and of imports at fixed factors: neither life cycle nor flow-traced."""
 
 HALF_HOUR = timedelta(minutes=30)
-HIGHEST_PLAUSIBLE = 10_000.0
 LONGEST_FORECAST_STEPS = 200
 
 
