@@ -11,4 +11,15 @@ from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import Residual, preview
 from daemon.planner.seasons import held_for_a_season
 
-__all__ = ["Planner", "PlannerOptions", "Residual", "explain", "held_for_a_season", "plan", "plan_fairly", "preview", "till_behind", "warned"]
+__all__ = [
+    "Planner",
+    "PlannerOptions",
+    "Residual",
+    "explain",
+    "held_for_a_season",
+    "plan",
+    "plan_fairly",
+    "preview",
+    "till_behind",
+    "warned",
+]
