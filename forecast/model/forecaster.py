@@ -7,7 +7,6 @@ four months. Nothing that starts after `now` is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -35,11 +34,11 @@ MIDDLE_WEIGHTS = (0.15, 0.7, 0.15)
 (0.3, 0.4, 0.3). The median errs least, the mean picks the better hours; half way gives each up little (second half of 2022)."""
 
 
-@dataclass(frozen=True, slots=True)
 class TrainedForecaster:
-    """Forecasts with central 80 % bounds, hourly, or finer where the record is."""
+    """Forecasts with central 80 % bounds, hourly, or finer where the record is.
 
-    network: Network = field(default_factory=Network.bundled)
+    The bundled model is read at the first forecast, so that a daemon starts without waiting for it.
+    """
 
     def forecast(self, history: Series, now: datetime, horizon: timedelta) -> Vintage:
         """A forecast issued at `now` covering [the hour of now, now + horizon), or more.
@@ -56,7 +55,7 @@ class TrainedForecaster:
         delay = min(WINDOW_HOURS - 1 - int(known[-1]), MAXIMUM_DELAY_HOURS)
         start = this_hour - delay * HOUR
         values = values[: len(values) - delay]
-        quantiles = forecast_hours(self.network, history.zone, values, epoch_hours(start))
+        quantiles = forecast_hours(Network.bundled(), history.zone, values, epoch_hours(start))
         quantiles = _extended(quantiles, -((start - now - horizon) // HOUR))
         pieces = HOUR // history.step if history.step < HOUR and not HOUR % history.step else 1
         low, middle, high = _refined(quantiles, pieces)

@@ -16,6 +16,7 @@ from forecast.forecasters import InsufficientHistory
 from forecast.intensity import Rung, Series, Vintage
 from forecast.model.backtest import reissue
 from forecast.model.forecaster import MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours
+from forecast.model.network import Network
 from forecast.timeline import HOUR
 from tests.forecast.model.records import NOW, record
 
@@ -151,14 +152,14 @@ def test_beyond_the_models_reach_its_last_day_repeats() -> None:
 def test_a_backtest_says_what_the_daemon_would_have_said() -> None:
     history = record(24 * 130)
     origins = np.arange(24 * 129, 24 * 130 + 1)
-    again = reissue(FORECASTER.network, "DE", history.values, epoch_hours(history.start), origins)
+    again = reissue(Network.bundled(), "DE", history.values, epoch_hours(history.start), origins)
     live = FORECASTER.forecast(history, NOW, FOUR_DAYS)
     np.testing.assert_allclose(again[-1], bounds(live), rtol=1e-5)
 
 
 def test_a_backtest_refuses_a_record_that_is_too_short() -> None:
     with pytest.raises(ValueError, match="DE: scoring needs 675 recorded hours"):
-        reissue(FORECASTER.network, "DE", record(700).values, 0, np.arange(600, 610), delay_hours=3)
+        reissue(Network.bundled(), "DE", record(700).values, 0, np.arange(600, 610), delay_hours=3)
 
 
 def test_forecasting_needs_no_learning_library() -> None:
