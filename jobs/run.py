@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from jobs.energy.metering import RunMeter
 from jobs.errors import BadInput, Busy, RunError, StopRequested, explain
-from jobs.host import check_threads
+from jobs.host import check_threads, usable_cores
 from jobs.outcome import FAILED_EXIT_CODE, Outcome, OutcomeKind, exit_code
 from jobs.rundir import AttemptFile, RunDirectory
 from jobs.session import Session, log
@@ -109,7 +109,7 @@ def _attempt(directory: RunDirectory, attempt: AttemptFile, stop: StopRequest) -
     try:
         directory.remove_remains()
         spec = _read_spec(directory)
-        check_threads(spec.workload.threads, os.cpu_count())
+        check_threads(spec.workload.threads, usable_cores())
         with RunMeter(directory, spec.metering, attempt.attempt_id) as meter:
             session = Session(directory, spec, attempt, meter, stop)
             try:

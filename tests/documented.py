@@ -42,7 +42,7 @@ def limits_table() -> list[str]:
         ("body", f"{BODY_LIMIT_BYTES:,} bytes", "413, the rest is not read"),
         ("sites a job names; jobs in `after`", f"{MOST_NAMES} each", "422"),
         ("instants a job names", f"the years {years}", "422"),
-        ("CPU threads of a job", "the cores of the largest allowed site", "422"),
+        ("CPU threads of a job, in all its processes", "the cores of the largest allowed site", "422"),
         ("hours of `/v1/zones/{zone}/intensity` in one answer", f"{days} days", "422"),
         ("rights on files that the daemon and its jobs make", f"umask {OTHERS:03o} at least", "nobody but owner and group reads them"),
     ]

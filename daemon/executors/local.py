@@ -17,6 +17,7 @@ from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
 from daemon.domain.states import AttemptState
 from daemon.executors.processes import attempts_on_this_host, is_alive, processes_of, send_signals
 from daemon.executors.supervisor import REFUSED, STARTED, Files, job_process, read_json, supervisor_process
+from jobs.host import usable_cores
 from jobs.outcome import CHECKPOINTED_EXIT_CODE, OutcomeKind
 from jobs.rundir import RunDirectory
 
@@ -59,7 +60,7 @@ class LocalExecutor:
 
     @property
     def cores(self) -> int | None:
-        return os.cpu_count()
+        return usable_cores()
 
     def launch(self, launch: Launch) -> str:
         """Start the attempt or adopt it; the native id. Raises LaunchRefused, or ExecutorError if it is worth trying again."""

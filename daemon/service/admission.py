@@ -32,17 +32,25 @@ def admissible_sites(job: Job, sites: Mapping[str, Site]) -> list[Site]:
 
 def has_room(job: Job, site: Site) -> bool:
     """Whether the site is large enough: GPUs, and cores for the threads where they are known."""
-    return site.gpus >= job.request.constraints.gpus and (site.cores is None or site.cores >= job.workload.threads)
+    return site.gpus >= job.request.constraints.gpus and (site.cores is None or site.cores >= _processes(job) * job.workload.threads)
 
 
 def check_threads(job: Job, sites: Mapping[str, Site]) -> None:
     """Raises Rejected for more threads than any allowed site has cores: they would only starve its host."""
     allowed = [sites[name] for name in allowed_names(job.request, job.home, sites)]
     most = max((site.cores for site in allowed if site.cores is not None), default=0)
-    if allowed and all(site.cores is not None for site in allowed) and most < job.workload.threads:
-        raise Rejected(
-            "workload.threads", f"{job.workload.threads} threads are more than any allowed site has cores ({most}): ask for {most} or fewer"
-        )
+    threads, processes = job.workload.threads, _processes(job)
+    if not allowed or any(site.cores is None for site in allowed) or most >= threads * processes:
+        return
+    fitting = most // processes
+    remedy = f"ask for {fitting} or fewer" if fitting else f"ask for {most} GPUs or fewer"
+    asked = f"{threads} threads" if processes == 1 else f"{threads} threads in each of {processes} processes"
+    raise Rejected("workload.threads", f"{asked} are more than any allowed site has cores ({most}): {remedy}")
+
+
+def _processes(job: Job) -> int:
+    """How many one attempt starts on its host: a training's devices have one each, all with the threads it asks for."""
+    return job.request.constraints.gpus if isinstance(job.workload, TrainingWorkload) else 1
 
 
 def check_sharing(job: Job) -> None:

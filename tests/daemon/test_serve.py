@@ -20,6 +20,7 @@ import httpx
 import psutil
 import pytest
 
+from jobs.host import usable_cores
 from tests.daemon.api.test_problems import check_problem, job, synthesis, training
 from tests.processes import RunningDaemon, daemon_process, stop, wait_for
 
@@ -153,7 +154,7 @@ def within(hours: float) -> str:
     return (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
 
 
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 BIG = {"dimensions": 3, "size": "large", "image_shape": [128, 128, 128]}
 BAD_JOBS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown site": (job(training(), constraints={"sites": ["atlantis"]}), "constraints.sites"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import BadInput, explain
+from jobs.host import usable_cores
 from jobs.outcome import OutcomeKind
 from jobs.rundir import RunDirectory
 from tests.jobs.processes import Worker, new_attempt, prepare, training, work
@@ -102,9 +103,9 @@ def test_a_spec_that_cannot_be_understood_is_a_failure_not_worth_repeating(tmp_p
     assert "iterations" in reason
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) >= 256, reason="this host has a core for every thread a spec may ask for")
+@pytest.mark.skipif(usable_cores() >= 256, reason="this host has a core for every thread a spec may ask for")
 def test_more_threads_than_the_host_has_cores_are_a_failure_that_says_how_many_there_are(tmp_path: Path) -> None:
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     directory = prepare(tmp_path / "run", training(threads=cores + 1))
     assert work(directory) == 1
     kind, reason, retryable = outcome_of(directory)

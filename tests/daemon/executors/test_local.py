@@ -319,3 +319,8 @@ def test_a_disk_that_fills_up_under_a_job_cannot_hide_its_end(workshop: LocalWor
     workshop.executor().kill(bench.handle("only"))
     workshop.await_end(bench, "only")
     assert observe(workshop.executor(), bench, "only").signal == signal.SIGKILL
+
+
+def test_cores_that_this_process_may_not_use_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 512)
+    assert LocalExecutor().cores == len(os.sched_getaffinity(0))

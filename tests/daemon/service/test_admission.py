@@ -30,6 +30,21 @@ def test_more_threads_than_any_allowed_site_has_cores_are_refused_with_the_remed
             world.submit(with_threads(8), sites=["heidelberg"])
 
 
+def test_the_threads_of_all_processes_of_a_training_need_cores(tmp_path: Path) -> None:
+    four_slots = HEIDELBERG | {"gpus": 4}
+    with open_world(tmp_path, four_slots, nodes=nodes_with_cores(heidelberg=4)) as world:
+        refused = r"2 threads in each of 4 processes are more than any allowed site has cores \(4\): ask for 1 or fewer"
+        with pytest.raises(Rejected, match=refused):
+            world.submit(with_threads(2) | {"batch_size": 4}, gpus=4)
+        assert world.submit(with_threads(2) | {"batch_size": 4}, gpus=2, deadline=world.deadline(8))
+
+
+def test_where_not_even_one_thread_a_process_has_a_core_fewer_gpus_are_the_remedy(tmp_path: Path) -> None:
+    refused = pytest.raises(Rejected, match=r"has cores \(2\): ask for 2 GPUs or fewer")
+    with open_world(tmp_path, HEIDELBERG | {"gpus": 4}, nodes=nodes_with_cores(heidelberg=2)) as world, refused:
+        world.submit(with_threads(1) | {"batch_size": 4}, gpus=4)
+
+
 def test_a_job_runs_only_where_its_threads_have_cores(tmp_path: Path) -> None:
     with open_world(tmp_path, HEIDELBERG, UMEA, nodes=nodes_with_cores(heidelberg=8, umea=2)) as world:
         job_id = world.submit(with_threads(4), deadline=world.deadline(8))
