@@ -33,6 +33,14 @@ def stay_within_budgets(draft: Draft, spending: Spending) -> list[Unplaced]:
     return refused + _followers(draft, [answer.job_id for answer in refused])
 
 
+def waiting_for_budgets(snapshot: Snapshot, answer: Plan) -> set[str]:
+    """The jobs that the plan left out for their budgets, and all that wait for one of them."""
+    waiting = {unplaced.job_id for unplaced in answer.unplaced if unplaced.is_over_budget}
+    while more := {job.id for job in snapshot.jobs if job.id not in waiting and waiting.intersection(job.after)}:
+        waiting |= more
+    return waiting
+
+
 class Till:
     """Grams left by project and month; only for projects that have a budget."""
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.answer import placement_of
 from daemon.planner.bound import bound_of
-from daemon.planner.budgets import stay_within_budgets
+from daemon.planner.budgets import stay_within_budgets, waiting_for_budgets
 from daemon.planner.bulk import place_in_bulk
 from daemon.planner.draft import Draft
 from daemon.planner.improve import improve, settle_waits
@@ -30,21 +30,13 @@ def plan(snapshot: Snapshot, options: PlannerOptions | None = None) -> Plan:
     """
     options = options or PlannerOptions()
     answer = _planned(snapshot, options)
-    waiting = _waiting_for_budgets(snapshot, answer)
+    waiting = waiting_for_budgets(snapshot, answer)
     if not waiting or len(waiting) == len(snapshot.jobs):
         return answer
     # What may not run must not hold a place that others need, so these are planned without it.
     others = _planned(replace(snapshot, jobs=tuple(job for job in snapshot.jobs if job.id not in waiting)), options)
     refused = tuple(unplaced for unplaced in answer.unplaced if unplaced.job_id in waiting)
     return replace(others, unplaced=(*others.unplaced, *refused), planner_seconds=answer.planner_seconds + others.planner_seconds)
-
-
-def _waiting_for_budgets(snapshot: Snapshot, answer: Plan) -> set[str]:
-    """The jobs that the plan left out for their budgets, and all that wait for one of them."""
-    waiting = {unplaced.job_id for unplaced in answer.unplaced if unplaced.is_over_budget}
-    while more := {job.id for job in snapshot.jobs if job.id not in waiting and waiting.intersection(job.after)}:
-        waiting |= more
-    return waiting
 
 
 def _planned(snapshot: Snapshot, options: PlannerOptions) -> Plan:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.domain.plan import Plan, PlanJob, Snapshot
+from daemon.planner.budgets import waiting_for_budgets
 
 
 def plan_fairly(snapshot: Snapshot, plan: Callable[[Snapshot], Plan]) -> Plan:
@@ -14,11 +15,11 @@ def plan_fairly(snapshot: Snapshot, plan: Callable[[Snapshot], Plan]) -> Plan:
     if ordered is snapshot:
         return plan(snapshot)
     fair = plan(ordered)
-    missed = _missed(fair)
+    missed = _missed(ordered, fair)
     if not missed:
         return fair
     plain = plan(snapshot)
-    chosen = fair if missed <= _missed(plain) else plain
+    chosen = fair if missed <= _missed(snapshot, plain) else plain
     return replace(chosen, planner_seconds=fair.planner_seconds + plain.planner_seconds)
 
 
@@ -37,5 +38,7 @@ def _in_turn(job: PlanJob, turn: int, turns: int) -> PlanJob:
     return replace(job, priority=job.priority * turns - turn)
 
 
-def _missed(plan: Plan) -> set[str]:
-    return {placement.job_id for placement in plan.placements if placement.is_late} | {answer.job_id for answer in plan.unplaced}
+def _missed(snapshot: Snapshot, plan: Plan) -> set[str]:
+    """Jobs that are late or without a place, but for those that a budget keeps waiting: it would in any order."""
+    late = {placement.job_id for placement in plan.placements if placement.is_late}
+    return (late | {answer.job_id for answer in plan.unplaced}) - waiting_for_budgets(snapshot, plan)

@@ -8,6 +8,7 @@ from functools import partial
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemon.domain.budget import Budget, BudgetRule, Spending
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
 from daemon.planner import plan, plan_fairly
 from tests.daemon.planner.builders import BARE, job, placed, snapshot
@@ -49,6 +50,21 @@ def test_where_everybody_stands_equal_nothing_is_planned_anew() -> None:
     snap = with_standings(snapshot(rivals(Mode.CONTIGUOUS), {"DE": VALLEY}, gpus=1), ada=5.0, bob=5.0)
     plan_fairly(snap, watched)
     assert seen == [snap]
+
+
+def test_a_job_that_waits_for_its_budget_and_its_heir_are_no_reason_to_plan_without_shares() -> None:
+    seen: list[Snapshot] = []
+
+    def watched(snap: Snapshot) -> Plan:
+        seen.append(snap)
+        return plan_bare(snap)
+
+    spent = [job("spent", hours=3, project="ct", user="ada"), job("heir", hours=1, after=("spent",), user="ada")]
+    snap = with_standings(snapshot([*rivals(Mode.INTERRUPTIBLE), *spent], {"DE": VALLEY}, gpus=1), ada=90.0, bob=1.0)
+    answer = plan_fairly(replace(snap, spending=Spending({"ct": Budget(BudgetRule(2000.0), 0.0)})), watched)
+    assert missed(answer) == {"spent", "heir"}
+    assert placed(answer, "patient").expected_g == 300
+    assert len(seen) == 1
 
 
 def missed(answer: Plan) -> set[str]:
