@@ -18,7 +18,7 @@ from forecast.model.tree_columns import tree_columns
 from forecast.model.trees import ALL_LEAVES, LEAVES, Trees
 
 TREES = 150
-"""90 more err 0.1 % less and take as long again."""
+"""240 err 0.1 % less than 120 over the first day and take twice the time (second half of 2022)."""
 
 EDGES = 62  # per column
 FIRST_HOURS = 8
