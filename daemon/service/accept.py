@@ -146,7 +146,7 @@ class Acceptance:
         if key is None:
             return None
         with self._store.read() as reader:
-            known = reader.idempotent(key)
+            known = reader.idempotent(key, arrival.owner)
             if known is None:
                 return None
             job_id, old_digest = known

@@ -10,7 +10,8 @@ from daemon.service.job_views import Submission
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request to queue a job. The same `idempotency_key` with the same `digest` of the request gives the same job, once."""
+    """A request to queue a job. The same `idempotency_key` of the same owner with the same `digest` of the
+    request gives the same job, once."""
 
     request: JobRequest
     idempotency_key: str | None

@@ -52,6 +52,14 @@ class Reader:
             query = query.where(schema.job.c.id < before)
         return self._jobs(query)
 
+    def jobs_named(self, job_ids: Sequence[str]) -> list[Job]:
+        """The jobs with these ids, in their order. Raises NotFound."""
+        pieces = (self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id.in_(piece))) for piece in _pieces(job_ids))
+        found = {job.id: job for piece in pieces for job in piece}
+        for missing in (job_id for job_id in job_ids if job_id not in found):
+            raise NotFound("job", missing)
+        return [found[job_id] for job_id in job_ids]
+
     def live_jobs(self) -> list[Job]:
         """Jobs that are not final, the oldest first."""
         live = [state for state in JobState if not state.is_final]
@@ -147,8 +155,7 @@ class Reader:
         if end is not None:
             query = query.where(job.c.ended_at < end)
         entries = [LedgerEntry(**row._mapping) for row in self._connection.execute(query)]
-        jobs = self._jobs_by_id([entry.job_id for entry in entries])
-        return [(jobs[entry.job_id], entry) for entry in entries]
+        return list(zip(self.jobs_named([entry.job_id for entry in entries]), entries, strict=True))
 
     def held_since(self, instant: datetime) -> list[Held]:
         """Every stretch for which an attempt held GPUs at `instant` or later; one that is not over has no end."""
@@ -182,10 +189,11 @@ class Reader:
             query = query.where(schema.run_observation.c.hardware == hardware)
         return list(self._connection.scalars(query))
 
-    def idempotent(self, key: str) -> tuple[str, str] | None:
-        """The job id and the request digest an Idempotency-Key was first used with, or None."""
-        table = schema.idempotency_key
-        row = self._connection.execute(select(table.c.job_id, table.c.digest).where(table.c.key == key)).one_or_none()
+    def idempotent(self, key: str, owner: str | None) -> tuple[str, str] | None:
+        """The job id and the request digest that the owner first used an Idempotency-Key with, or None: another's keys are not told."""
+        table = schema.submission_key
+        query = select(table.c.job_id, table.c.digest).where(table.c.owner == (owner or ""), table.c.key == key)
+        row = self._connection.execute(query).one_or_none()
         return None if row is None else (row.job_id, row.digest)
 
     def counts(self) -> dict[tuple[JobState, str], int]:
@@ -196,10 +204,6 @@ class Reader:
 
     def _jobs(self, query: Select[Any]) -> list[Job]:
         return [Job(**row._mapping) for row in self._connection.execute(query)]
-
-    def _jobs_by_id(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        jobs = (job for piece in _pieces(job_ids) for job in self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id.in_(piece))))
-        return {job.id: job for job in jobs}
 
     def _by_job(self, table: Table, kind: Any, job_ids: Sequence[str]) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}

@@ -80,7 +80,7 @@ attempt = Table(
     Column("stop_wish", Word(StopWish)),
     Column("stop_wished_at", Instant),
     Column("started_at", Instant),
-    Column("ended_at", Instant),
+    Column("ended_at", Instant, index=True),
     Column("reason", Text, nullable=False),
 )
 
@@ -136,9 +136,10 @@ plan = Table(
     Column("document", LargeBinary, nullable=False),  # the Plan as compressed JSON
 )
 
-idempotency_key = Table(
-    "idempotency_key",
+submission_key = Table(
+    "submission_key",
     metadata,
+    Column("owner", String(100), primary_key=True),  # whose key it is: the name of the token it came with; empty without tokens
     Column("key", text_id(255), primary_key=True),
     Column("job_id", text_id(), ForeignKey("job.id"), nullable=False),
     Column("digest", String(128), nullable=False),

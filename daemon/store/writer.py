@@ -26,7 +26,7 @@ from jobs.energy.observation import RunObservation
 _KEPT_PLANS = 50
 
 # Made once: what a statement compiles to is remembered with it.
-_ADD_JOB, _ADD_EVENT, _ADD_KEY = insert(schema.job), insert(schema.event), insert(schema.idempotency_key)
+_ADD_JOB, _ADD_EVENT, _ADD_KEY = insert(schema.job), insert(schema.event), insert(schema.submission_key)
 
 
 class Writer(Reader):
@@ -41,7 +41,7 @@ class Writer(Reader):
     def add_job(self, job: Job, event: Event, idempotency: tuple[str, str] | None = None) -> None:
         """Record an accepted job with its first event; `idempotency` is the key and the digest of the request.
 
-        Raises StaleWrite if the id or the key is already in use.
+        Raises StaleWrite if the id, or the key of the job's owner, is already in use.
         """
         self.add_jobs([(job, event, idempotency)])
 
@@ -50,7 +50,11 @@ class Writer(Reader):
 
         Raises StaleWrite if an id or a key is already in use.
         """
-        keys = [{"key": known[0], "job_id": job.id, "digest": known[1]} for job, _, known in accepted if known is not None]
+        keys = [
+            {"owner": job.owner or "", "key": known[0], "job_id": job.id, "digest": known[1]}
+            for job, _, known in accepted
+            if known is not None
+        ]
         try:
             self._connection.execute(_ADD_JOB, [_job_values(job) for job, _, _ in accepted])
             self._connection.execute(_ADD_EVENT, [_event_values(event) for _, event, _ in accepted])

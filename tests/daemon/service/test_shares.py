@@ -60,3 +60,18 @@ def test_without_weights_shares_are_not_looked_at(world: World) -> None:
     world.pass_time(2)
     assert world.tick().snapshot.standings == {}
     assert world.daemon.service.shares() == []
+
+
+def test_a_key_that_another_owner_used_neither_conflicts_nor_leads_to_that_job(world: World) -> None:
+    def send(owner: str | None, hours: float) -> tuple[str, bool]:
+        body = {"workload": training(hours), "constraints": {"deadline": world.deadline(9)}}
+        (outcome,) = world.daemon.service.submit_all([Arrival(JobRequest.model_validate(body), "guessed", f"digest-{hours}", owner)])
+        assert isinstance(outcome, tuple), outcome
+        return outcome[0].job.id, outcome[1]
+
+    adas, is_new = send("ada", 1)
+    assert is_new
+    assert send("ada", 1) == (adas, False)
+    others = [send("bob", 1), send("eve", 2), send(None, 2)]
+    assert [is_new for _, is_new in others] == [True] * 3
+    assert len({adas, *(job_id for job_id, _ in others)}) == 4

@@ -155,9 +155,19 @@ def test_events_are_numbered_in_order_and_read_on_from_a_number(store: Store) ->
 
 def test_an_idempotency_key_leads_to_its_job(store: Store) -> None:
     with store.write() as writer:
-        assert writer.idempotent("key") is None
+        assert writer.idempotent("key", None) is None
         writer.add_job(job(), event(), idempotency=("key", "digest"))
-        assert writer.idempotent("key") == ("job-1", "digest")
+        assert writer.idempotent("key", None) == ("job-1", "digest")
+
+
+def test_an_idempotency_key_is_its_owner_s_alone(store: Store) -> None:
+    with store.write() as writer:
+        for owner in ("ada", "bob", None):
+            name = f"job-of-{owner}"
+            writer.add_job(job(name, owner=owner), event(name), idempotency=("key", f"digest-{owner}"))
+        for owner in ("ada", "bob", None):
+            assert writer.idempotent("key", owner) == (f"job-of-{owner}", f"digest-{owner}")
+        assert writer.idempotent("key", "eve") is None
 
 
 def test_a_key_or_an_id_used_twice_is_stale_and_records_nothing(store: Store) -> None:

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from daemon.store import Store, StoreUnavailable, migrate
 from daemon.store.database import Database
@@ -61,12 +61,40 @@ def test_entries_of_the_first_version_say_that_their_unmetered_time_is_unknown(f
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE ledger_entry DROP COLUMN unmetered_seconds"))
         connection.execute(text("ALTER TABLE job DROP COLUMN owner"))
+        _undo_keys_by_owner(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
     store = Store.open(file_url)
     with store.read() as reader:
         assert reader.ledger("job-1") == [replace(entry(), unmetered_seconds=None)]
     store.close()
+
+
+def test_keys_that_everybody_shared_become_those_of_the_jobs_owners(file_url: str) -> None:
+    store = Store.open(file_url)
+    with store.write() as writer:
+        writer.add_job(job("a", owner="ada"), event("a"), idempotency=("key-a", "one"))
+        writer.add_job(job("b"), event("b"), idempotency=("key-b", "two"))
+    store.close()
+    engine = create_engine(file_url)
+    with engine.begin() as connection:
+        _undo_keys_by_owner(connection)
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    engine.dispose()
+    store = Store.open(file_url)
+    with store.read() as reader:
+        assert reader.idempotent("key-a", "ada") == ("a", "one")
+        assert reader.idempotent("key-a", None) is None
+        assert reader.idempotent("key-b", None) == ("b", "two")
+    store.close()
+
+
+def _undo_keys_by_owner(connection: Connection) -> None:
+    """Take the database back to before revision 0004."""
+    connection.execute(text("CREATE TABLE idempotency_key (key VARCHAR(255) PRIMARY KEY, job_id VARCHAR(64), digest VARCHAR(128))"))
+    connection.execute(text("INSERT INTO idempotency_key SELECT key, job_id, digest FROM submission_key"))
+    connection.execute(text("DROP TABLE submission_key"))
+    connection.execute(text("DROP INDEX ix_attempt_ended_at"))
 
 
 def test_what_is_recorded_is_there_when_the_store_is_opened_again(file_url: str) -> None:

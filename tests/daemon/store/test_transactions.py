@@ -219,7 +219,7 @@ def test_a_killed_process_loses_no_accepted_job_and_leaves_no_half_one(store_url
         assert stored >= set(accepted)
         for job_id in stored:
             assert [one.kind for one in reader.events(job_id)] == ["job-accepted"]
-            assert reader.idempotent(job_id) == (job_id, "digest")
+            assert reader.idempotent(job_id, None) == (job_id, "digest")
     accept(store, "job-after-the-crash")
     store.close()
 
