@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from daemon.domain.budget import APPROVED, Budget, BudgetRule, Spending, month_start, next_month
-from daemon.domain.job import Attempt
+from daemon.domain.job import Attempt, Job
 from daemon.domain.site import Site
 from daemon.service.costs import Costs, WorkLeft
 from daemon.service.isolation import poisoned_alone
@@ -62,7 +62,7 @@ class Budgets:
         """
         settled_g, unknown = reader.settled_grams(project, month_start(now))
         begun = [work for work in live if work.job.request.project == project and work.attempts]
-        ended = works_of(reader, [reader.job(job_id) for job_id in unknown])
+        ended = works_of(reader, reader.jobs_named(unknown))
         return Spent(settled_g, self._estimated_g([*begun, *ended.values()], now))
 
     def _estimated_g(self, works: Sequence[JobWork], now: datetime) -> float:
@@ -86,13 +86,13 @@ class Budgets:
 
     def _rest(self, work: JobWork, site: Site, now: datetime) -> timedelta:
         """How long a job that no plan may move will go on in this month: what it emits later is not of this budget."""
-        rest_seconds = 0.0
+        rest_seconds = (work.job.estimated_seconds or 0.0) * work.fraction_left
         with poisoned_alone("budget", job=work.job.id):  # as in `_grams`
             rest_seconds = self._costs.option(work.job, site, WorkLeft(work.fraction_left), 0.0).work_seconds
         return timedelta(seconds=min(rest_seconds, (next_month(now) - now).total_seconds()))
 
     def _grams(self, span: _Span, integral: Callable[[datetime, datetime], float]) -> float:
-        power_kw = 0.0
+        power_kw = _power_at_acceptance_kw(span.work.job)
         with poisoned_alone("budget", job=span.work.job.id):  # one job's trouble is no reason to plan for none
             power_kw = self._costs.option(span.work.job, span.site, WorkLeft(1.0), 0.0).power_kw
         return power_kw * span.site.pue * integral(span.start, span.end)
@@ -118,6 +118,13 @@ class _Span:
     site: Site
     start: datetime
     end: datetime
+
+
+def _power_at_acceptance_kw(job: Job) -> float:
+    """Component power as estimated when the job was accepted, for one that can no longer be estimated: unknown is not zero."""
+    if not job.estimated_energy_kwh or not job.estimated_seconds:
+        return 0.0
+    return job.estimated_energy_kwh / (job.estimated_seconds / HOUR_SECONDS)
 
 
 def _sum(spent: Spent) -> float:

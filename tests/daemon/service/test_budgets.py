@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from daemon.compose import renew_board
 from daemon.domain.errors import Conflict, NotFound
 from daemon.domain.job import JobRequest
+from daemon.domain.plan import SiteOption
 from daemon.domain.states import JobState
 from daemon.metrics import Metrics
 from daemon.planner import PlannerOptions
 from daemon.service.budget_view import BudgetView
+from daemon.service.costs import Costs
 from daemon.service.job_views import PreviewView
 from daemon.service.telling import over_budget_jobs
 from tests.daemon.service.world import HEIDELBERG, World, open_world, training
@@ -61,6 +64,39 @@ def test_work_under_way_and_not_settled_counts_as_estimated_and_then_as_settled(
     assert settled.settled_g == pytest.approx(frugal.ledger(job_id)[-1].actual_g)
     assert settled.settled_g == pytest.approx(ended.estimated_g, rel=0.2)
     assert settled.left_g == pytest.approx(40 - settled.settled_g)
+
+
+def test_a_job_that_can_no_longer_be_estimated_counts_as_estimated_at_acceptance(frugal: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = frugal.submit(training(1.5), project="ct", deadline=frugal.deadline(1.9))
+    frugal.until(job_id, JobState.SUCCEEDED)
+    before = budget(frugal, "ct").estimated_g
+
+    def broken(*_: object) -> SiteOption:
+        raise ValueError("its model knows nothing of it")
+
+    monkeypatch.setattr(Costs, "option", broken)
+    assert before > 20
+    assert budget(frugal, "ct").estimated_g == pytest.approx(before, rel=0.2)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_ended_jobs_that_are_not_settled(frugal: World) -> None:
+    statements: list[str] = []
+
+    def count() -> int:
+        statements.clear()
+        budget(frugal, "ct")
+        return len(statements)
+
+    def note(*execution: object) -> None:
+        statements.append(str(execution[2]))
+
+    sqlalchemy.event.listen(frugal.daemon.store.database.read_engine, "before_cursor_execute", note)
+    counts = []
+    for _ in range(2):
+        frugal.until(frugal.submit(training(0.3), project="ct", deadline=frugal.deadline(0.6)), JobState.SUCCEEDED)
+        counts.append(count())
+    assert budget(frugal, "ct").estimated_g > 0
+    assert counts[0] == counts[1] > 0
 
 
 def test_a_job_beyond_the_budget_waits_for_the_month_that_its_reason_names(frugal: World) -> None:
