@@ -12,6 +12,7 @@ import pytest
 from forecast.model.dataset import examples
 from forecast.model.features import HORIZON_HOURS
 from forecast.model.train import main, train_second
+from tests.forecast.model.lightgbm_needed import lightgbm_or_skip
 from tests.forecast.model.records import hourly, record
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
@@ -62,7 +63,7 @@ def test_files_that_cannot_be_used_end_in_one_sentence(tmp_path: Path, capsys: p
 
 
 def test_trees_correct_what_the_linear_forecast_misses_and_repeat_themselves() -> None:
-    pytest.importorskip("lightgbm")
+    lightgbm_or_skip()
     records, zones = [record(3000, zone, seed=seed) for seed, zone in enumerate(("DE", "FR"))], ("DE", "FR")
     first, again = (train_second(records, zones, seed=0) for _ in range(2))
     seen = examples(records[1:], zones, cold=False, seed=0)
@@ -74,7 +75,7 @@ def test_trees_correct_what_the_linear_forecast_misses_and_repeat_themselves() -
 @pytest.mark.slow
 def test_training_twice_gives_the_same_file(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    pytest.importorskip("lightgbm")
+    lightgbm_or_skip()
     files = [str(write(tmp_path, zone, 6500, seed)) for seed, zone in enumerate(("DE", "FR"))]
     outputs = [tmp_path / name for name in ("one.npz", "two.npz")]
     for output in outputs:

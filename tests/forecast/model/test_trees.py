@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from forecast.model.features import HORIZON_HOURS, INPUT_COLUMNS, by_lead
 from forecast.model.network import Network
 from forecast.model.tree_columns import tree_columns
 from forecast.model.trees import ALL_LEAVES, LEAVES, Trees
+from tests.forecast.model.lightgbm_needed import lightgbm_or_skip
 
 LEADS = np.array([0, 7, 30, HORIZON_HOURS - 1])
 
@@ -62,7 +62,7 @@ def test_columns_are_those_the_bundled_trees_ask_about() -> None:
 
 
 def test_numpy_says_what_lightgbm_says() -> None:
-    lightgbm = pytest.importorskip("lightgbm")
+    lightgbm = lightgbm_or_skip()
     from forecast.model.boosting import RECIPE, exported
 
     random = np.random.default_rng(0)
