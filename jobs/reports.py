@@ -14,6 +14,7 @@ from jobs.outcome import OutcomeKind
 from jobs.rundir import Phase
 
 _MARK = "lowtide-report "  # whatever else a library prints is no report
+_LONGEST_BYTES = 4096  # PIPE_BUF of Linux: a pipe takes no more in one piece
 
 
 class _Report(BaseModel):
@@ -42,8 +43,16 @@ class _AnyReport(BaseModel):
 
 
 def tell(report: Stand | Ending, descriptor: int = 1) -> None:
-    """Write the report at once, in one piece: lines of several processes do not mix."""
-    os.write(descriptor, f"{_MARK}{report.model_dump_json()}\n".encode())
+    """Write the report at once, in one piece: lines of several processes do not mix. Too long a reason loses its end."""
+    line = _line(report)
+    while isinstance(report, Ending) and len(line) > _LONGEST_BYTES:
+        report = report.model_copy(update={"reason": f"{report.reason[: len(report.reason) * 3 // 4]}…"})
+        line = _line(report)
+    os.write(descriptor, line)
+
+
+def _line(report: Stand | Ending) -> bytes:
+    return f"{_MARK}{report.model_dump_json()}\n".encode()
 
 
 def read(line: str) -> Stand | Ending | None:

@@ -21,6 +21,7 @@ from jobs.reports import Ending, Stand, read
 from jobs.session import Session
 
 _LOOK_EVERY_SECONDS = 0.2  # for a request to stop
+_LONGEST_LINE = 65536  # bytes kept of one without an end, as progress bars print; no report is that long
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -89,4 +90,5 @@ def _lines(session: Session, agent: subprocess.Popen[bytes]) -> Iterator[str]:
             if not content:
                 return
             *lines, pending = (pending + content).split(b"\n")
+            pending = pending[:_LONGEST_LINE]
             yield from (line.decode("utf-8", errors="replace") for line in lines)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -27,7 +29,9 @@ from jobs.ldm.runtime import prepare_runtime
 from jobs.outcome import OutcomeKind
 from jobs.reports import Ending, Stand, read, tell
 from jobs.rundir import RunDirectory
+from jobs.session import Session
 from jobs.spec import TrainingWorkload
+from jobs.team import _lines
 from tests.jobs.processes import PRELOADED, new_attempt, prepare, training
 from tests.jobs.test_training_resume import assert_same_weights, newest_step, tensors
 
@@ -105,6 +109,33 @@ def test_reports_come_back_as_they_were_told(report: Stand | Ending) -> None:
     os.close(writing)
     with os.fdopen(reading) as stream:
         assert read(stream.read()) == report
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", '"', "\n"])
+def test_a_long_reason_is_cut_so_that_the_report_stays_in_one_piece(letter: str) -> None:
+    reading, writing = os.pipe()
+    tell(Ending(outcome=OutcomeKind.FAILED, reason="disk full: " + letter * 20_000, retryable=False), writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        line = stream.read()
+    assert 1000 < len(line) <= select.PIPE_BUF
+    ending = read(line.decode())
+    assert isinstance(ending, Ending)
+    assert (ending.outcome, ending.retryable) == (OutcomeKind.FAILED, False)
+    assert ending.reason.startswith("disk full: " + letter)
+    assert ending.reason.endswith("\u2026")
+
+
+def test_what_processes_print_without_an_end_of_line_is_not_kept_whole_and_hides_no_later_report() -> None:
+    printing = (
+        "import sys; from jobs.reports import Stand, tell\n"
+        "sys.stdout.write('.' * 3_000_000 + '\\n'); sys.stdout.flush(); tell(Stand(phase='work', step=7))"
+    )
+    agent = subprocess.Popen([sys.executable, "-c", printing], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    with agent:
+        printed = list(_lines(cast(Session, SimpleNamespace(stop_requested=False)), agent))
+    assert len(printed[0]) < 200_000
+    assert read(printed[1]) == Stand(phase="work", step=7)
 
 
 @pytest.mark.parametrize("line", ["", "Epoch 3", "lowtide-report {", 'lowtide-report {"kind": "other"}'])
