@@ -57,7 +57,7 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
         # Written here, the framework need not validate the view once more.
         return Response(submission.model_dump_json(), 201, headers, media_type="application/json")
 
-    @router.post("/jobs/{job_id}/cancel", dependencies=may_submit, response_model=JobView, responses=problems(404, 409))
+    @router.post("/jobs/{job_id}/cancel", dependencies=may_submit, response_model=JobView, responses=problems(404, 409, 503, 507))
     def cancel(job_id: str) -> JobView:
         """Cancel a job; running work is asked to stop. Cancelling a cancelled job changes nothing."""
         return service.cancel(job_id)
@@ -143,7 +143,10 @@ def _add_budgets(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         return service.shares()
 
     @router.post(
-        "/jobs/{job_id}/approve", dependencies=[Depends(guard.needs("admin"))], response_model=JobView, responses=problems(404, 409)
+        "/jobs/{job_id}/approve",
+        dependencies=[Depends(guard.needs("admin"))],
+        response_model=JobView,
+        responses=problems(404, 409, 503, 507),
     )
     def approve(job_id: str) -> JobView:
         """Let a job run over the budget of its project, where that asks. Approving twice changes nothing."""

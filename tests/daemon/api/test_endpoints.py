@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
+import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -101,3 +102,9 @@ def test_requests_are_counted_by_route_and_never_by_job(api: httpx.Client) -> No
     assert 'lowtide_http_requests_total{method="GET",route="unmatched",status="404"}' in text
     assert "wp-login" not in text
     assert "nobody-knows-me" not in text
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/{job_id}/cancel", "/v1/jobs/{job_id}/approve"])
+def test_whatever_writes_says_that_the_database_or_its_disk_may_be_at_an_end(api: httpx.Client, path: str) -> None:
+    responses = api.get("/openapi.json").json()["paths"][path]["post"]["responses"]
+    assert {"503", "507"} <= set(responses)
