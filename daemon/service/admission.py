@@ -36,8 +36,12 @@ def has_room(job: Job, site: Site) -> bool:
 
 
 def check_threads(job: Job, sites: Mapping[str, Site]) -> None:
-    """Raises Rejected for more threads than any allowed site has cores: they would only starve its host."""
-    allowed = [sites[name] for name in allowed_names(job.request, job.home, sites)]
+    """Raises Rejected for more threads than any allowed site has cores: they would only starve its host.
+
+    Sites with too few GPUs are not asked; where all are, it is the GPUs that must be refused.
+    """
+    named = [sites[name] for name in allowed_names(job.request, job.home, sites)]
+    allowed = [site for site in named if site.gpus >= job.request.constraints.gpus]
     most = max((site.cores for site in allowed if site.cores is not None), default=0)
     threads, processes = job.workload.threads, _processes(job)
     if not allowed or any(site.cores is None for site in allowed) or most >= threads * processes:
