@@ -22,8 +22,10 @@ def takes_equally_long(task: Task) -> bool:
 def cheapest_start(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> tuple[int, float] | None:
     """Index of the choice and the start of the cheapest window, or None where none is free.
 
-    Of equal costs the first choice wins, then the earliest start. The starts tried are those that hold the optimum: both
-    ends of the window, and every start that puts itself or the end on a cell's edge.
+    Of equal costs the first choice wins, then the earliest start. The starts tried are both ends of the window, and every
+    start that puts itself or the end on a cell's edge. They hold the optimum of what the work itself emits. What is paid
+    once (start-up, transfer) is charged at the rate of the first cell: a start a moment before an edge might dodge a
+    dearer cell on paper, and is not tried.
     """
     duration = task.choices[0].startup + task.choices[0].work
     due = min(due, terrain.end)
