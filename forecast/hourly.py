@@ -21,12 +21,12 @@ def hourly_series(readings: Iterable[Reading]) -> Series | None:
     by_step: dict[timedelta, list[Reading]] = {}
     for reading in readings:
         by_step.setdefault(reading.interval.duration, []).append(reading)
-    parts = [_in_hours(Series.from_readings(by_step[step], step)) for step in sorted(by_step) if step <= HOUR and not HOUR % step]
+    parts = [in_hours(Series.from_readings(by_step[step], step)) for step in sorted(by_step) if step <= HOUR and not HOUR % step]
     whole = [part for part in parts if np.isfinite(part.values).any()]
     return _laid_over(whole) if whole else None
 
 
-def _in_hours(series: Series) -> Series:
+def in_hours(series: Series) -> Series:
     """Means of whole hours; an hour with a part missing is missing."""
     if series.step == HOUR:
         return series

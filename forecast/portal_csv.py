@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from forecast.csv_rows import CsvProblem, CsvRow, iterate_rows
-from forecast.grid import Grid, regrid
+from forecast.hourly import in_hours
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Reading, Series
 from forecast.local_time import refuse_local_time
-from forecast.timeline import HOUR, Interval, ceil_to, floor_to
+from forecast.timeline import HOUR, Interval, floor_to
 
 _GRANULARITY = re.compile(r"_(5_minute|15_minute|30_minute|hourly|daily|monthly|yearly)(?![a-z])")
 _FIXED_STEPS = {
@@ -68,13 +68,7 @@ class IntensityFile:
         series = self.series()
         if series.step > HOUR:
             raise ValueError(f"{self.path.name} holds {self.granularity} means, hourly or finer values are needed")
-        if series.step == HOUR:
-            return series
-        start, end = floor_to(series.start, HOUR), ceil_to(series.end, HOUR)
-        grid = Grid(start, HOUR, (end - start) // HOUR)
-        flags = np.zeros(len(series.values)) if series.estimated is None else series.estimated.astype(np.float64)
-        estimated = np.nan_to_num(regrid(flags, series.start, series.step, grid)) > 0
-        return Series(self.zone, self.kind, start, regrid(series.values, series.start, series.step, grid), HOUR, estimated)
+        return in_hours(series)
 
     def readings(self, known_at: datetime) -> list[Reading]:
         """Hourly readings known since `known_at` (the time of import); none for daily, monthly and yearly files."""

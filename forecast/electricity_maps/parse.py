@@ -6,15 +6,13 @@ A null intensity is a missing value. What must not be used raises an UnusableAns
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from forecast.intensity import HIGHEST_PLAUSIBLE, IntensityKind, PeriodMean, Reading, Rung, Vintage
-from forecast.source.answers import JsonObject
+from forecast.intensity import IntensityKind, PeriodMean, Reading, Rung, Vintage
+from forecast.source.answers import JsonObject, instant_of, intensity_of
 from forecast.source.errors import Malformed, SandboxData, WrongKind, WrongZone
 from forecast.timeline import HOUR, Interval, floor_to
 
@@ -133,23 +131,11 @@ def _checked_value(row: JsonObject, zone: str, kind: IntensityKind) -> float | N
     _check_zone(row, zone)
     if row.get("emissionFactorType", kind.factors) != kind.factors or row.get("flowTraced", kind.flow_traced) != kind.flow_traced:
         raise WrongKind(f"{zone}: asked for {kind.label}, got {row.get('emissionFactorType')} with flowTraced={row.get('flowTraced')}")
-    value: Any = row.get("carbonIntensity")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= HIGHEST_PLAUSIBLE or math.isnan(value):
-        raise Malformed(f"{zone}: {str(value)[:40]!r} is not a carbon intensity in g/kWh")
-    return float(value)
+    return intensity_of(row.get("carbonIntensity"), zone)
 
 
 def _instant(row: JsonObject, zone: str) -> datetime:
-    text = row.get("datetime")
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if moment is not None and moment.tzinfo is not None and moment.year >= 2000:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise Malformed(f"{zone}: {str(text)[:40]!r} is not a time with an offset, as in 2026-08-22T17:00:00.000Z")
+    return instant_of(row.get("datetime"), zone, "with an offset, as in 2026-08-22T17:00:00.000Z")
 
 
 def _step(body: JsonObject, zone: str) -> timedelta:

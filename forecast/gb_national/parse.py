@@ -7,14 +7,13 @@ and its forecast does not stand in for it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from forecast.intensity import HIGHEST_PLAUSIBLE, IntensityKind, Reading, Rung, Vintage
-from forecast.source.answers import JsonObject
+from forecast.intensity import IntensityKind, Reading, Rung, Vintage
+from forecast.source.answers import JsonObject, instant_of, intensity_of
 from forecast.source.errors import BadRequest, Malformed, RateLimited, SourceError, Transient, WrongHost
 from forecast.timeline import Interval, floor_to
 
@@ -88,27 +87,11 @@ def _half_hour(row: JsonObject) -> HalfHour:
     intensity = row.get("intensity")
     if not isinstance(intensity, dict):
         raise Malformed(f"{ZONE}: the half hour {start:%Y-%m-%dT%H:%MZ} has no intensity")
-    return HalfHour(start, _value(intensity, "actual"), _value(intensity, "forecast"))
+    return HalfHour(start, intensity_of(intensity.get("actual"), ZONE), intensity_of(intensity.get("forecast"), ZONE))
 
 
 def _instant(row: JsonObject, key: str) -> datetime:
-    text = row.get(key)
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if moment is not None and moment.tzinfo is not None and moment.year >= 2000:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise Malformed(f"{ZONE}: {str(text)[:40]!r} is not a time like 2018-01-20T12:00Z")
-
-
-def _value(intensity: JsonObject, key: str) -> float | None:
-    value = intensity.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= HIGHEST_PLAUSIBLE or math.isnan(value):
-        raise Malformed(f"{ZONE}: {str(value)[:40]!r} is not a carbon intensity in g/kWh")
-    return float(value)
+    return instant_of(row.get(key), ZONE, "like 2018-01-20T12:00Z")
 
 
 def _words(body: JsonObject | None) -> str:
