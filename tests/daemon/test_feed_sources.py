@@ -53,7 +53,7 @@ def server(clock: Moving) -> Iterator[NationalServer]:
 
 @pytest.fixture
 def national(server: NationalServer, clock: Moving) -> Iterator[NationalGB]:
-    built = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501
+    built = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501  # plain http on loopback
     yield built
     built.close()
 
@@ -131,7 +131,7 @@ def test_the_recorded_half_hours_of_2024_become_its_hours_and_the_lost_leap_day_
     store = Store.open(f"sqlite:///{tmp_path / 'grid.db'}")
     recorded = RecordedIntensity(store.database)
     with NationalServer(lambda: NOW, lambda start: actual.get(start, float("nan"))).serving() as server:
-        client = NationalGB(server.base_url, now=lambda: NOW, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501
+        client = NationalGB(server.base_url, now=lambda: NOW, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501  # plain http on loopback
         feed = IntensityFeed([client], recorded, KIND, lambda: NOW)
         feed.poll_history(["GB"])
         client.close()

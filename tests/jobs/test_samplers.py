@@ -41,7 +41,7 @@ def nonlinear_denoiser(latents: Tensor, levels: Tensor) -> Tensor:
     return torch.tanh(latents) * (1 + levels.reshape(-1, 1, 1, 1) / 1000)
 
 
-def run(denoising: Denoising, denoiser: Denoiser = exact_denoiser(NoiseSchedule(), "epsilon")) -> Tensor:  # noqa: B008
+def run(denoising: Denoising, denoiser: Denoiser = exact_denoiser(NoiseSchedule(), "epsilon")) -> Tensor:  # noqa: B008  it never changes
     while not denoising.finished:
         denoising.advance(denoiser)
     return denoising.latents

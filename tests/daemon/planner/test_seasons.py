@@ -35,7 +35,7 @@ def seasonal(summer: float, half_width: float = 20.0, winter: float = 400.0) -> 
 
 
 def campaign(days: float = 170, **more: object) -> PlanJob:
-    return job(hours=10, deadline_hours=24 * days, mode=Mode.INTERRUPTIBLE, **more)  # type: ignore[arg-type]
+    return job(hours=10, deadline_hours=24 * days, mode=Mode.INTERRUPTIBLE, **more)  # type: ignore[arg-type]  # whatever fields a test names
 
 
 def held(one: PlanJob, months: Snapshot, soon: Snapshot, options: PlannerOptions = CAREFUL) -> Placement | None:

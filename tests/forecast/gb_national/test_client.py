@@ -43,7 +43,7 @@ def server(clock: Moving) -> Iterator[NationalServer]:
 
 @pytest.fixture
 def client(server: NationalServer, clock: Moving) -> Iterator[NationalGB]:
-    built = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501
+    built = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501  # plain http on loopback
     yield built
     built.close()
 
