@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from daemon.api.loopback import is_loopback
-from daemon.settings.schema import Scope, TokenSettings
+from daemon.settings.server import Scope, TokenSettings
 
 INCLUDED: dict[Scope, frozenset[Scope]] = {
     "read": frozenset({"read"}),

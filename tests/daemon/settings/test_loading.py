@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.settings import Settings, SettingsProblem, load_settings
-from daemon.settings.schema import ServerSettings
+from daemon.settings.server import ServerSettings
 from daemon.validation import close_match
 
 
