@@ -1,0 +1,72 @@
+"""What tick, chores and service share, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from daemon.compose.places import Surroundings, energy_model, profiles_of, workplace
+from daemon.compose.rules import budget_rules, make_policy
+from daemon.feed import IntensityFeed
+from daemon.metrics import Metrics
+from daemon.planner import PlannerOptions
+from daemon.service.board import Board
+from daemon.service.budgets import Budgets
+from daemon.service.costs import Costs
+from daemon.service.policy import Policy, Workplaces
+from daemon.service.reach import Reach
+from daemon.service.snapshot import Photographer
+from daemon.settings.schema import Settings
+from daemon.store import Store
+from daemon.store.intensity import RecordedIntensity
+from daemon.zone_knowledge import KnowledgeSettings
+from daemon.zone_skill import ZoneSkills
+from forecast.clock import Clock
+from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
+from forecast.source.port import IntensitySource
+from forecast.timeline import HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What tick, chores and service share."""
+
+    settings: Settings
+    clock: Clock
+    policy: Policy
+    places: Workplaces
+    store: Store
+    metrics: Metrics
+    recorded: RecordedIntensity
+    feed: IntensityFeed
+    skills: ZoneSkills
+    costs: Costs
+    photographer: Photographer
+    budgets: Budgets
+    board: Board
+    reach: Reach
+    options: PlannerOptions
+
+
+def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Sequence[IntensitySource]) -> Parts:
+    """Everything that is made from settings and surroundings alone; `sources` stay the caller's to close."""
+    clock, policy = around.clock, make_policy(settings)
+    places = {site.name: workplace(site, around.executors[site.name]) for site in settings.sites}
+    metrics = Metrics([(place.site.name, place.site.zone) for place in places.values()], budget_rules(settings))
+    metrics.show_clock(clock.rate)
+    recorded = RecordedIntensity(store.database)
+    known = KnowledgeSettings(history=RECORD_HOURS * HOUR)
+    feed = IntensityFeed(sources, recorded, policy.kind, clock.now, forecaster=TrainedForecaster(), settings=known, metrics=metrics)
+    with store.read() as reader:
+        observations = reader.observations()
+    hardware = {place.site.hardware for place in places.values()}
+    costs = Costs(hardware, partial(energy_model, profiles_of(settings)), observations, clock)
+    skills = ZoneSkills(recorded, policy.kind)
+    photographer = Photographer(places, costs, feed.outlook, policy, skills.share_kept)
+    planner = settings.planner
+    options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
+    budgets = Budgets(budget_rules(settings), places, costs, feed.outlook)
+    return Parts(
+        settings, clock, policy, places, store, metrics, recorded, feed, skills, costs, photographer, budgets, Board(), Reach(), options
+    )
