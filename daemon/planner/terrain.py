@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray, PlanSite, Snapshot
+from daemon.domain.unknown_intensity import UNKNOWN_G_PER_KWH
 from forecast.intensity import FloatArray, Rung, ZoneOutlook
 from forecast.regret import Z80
 
 HOUR_SECONDS = 3600.0
 EDGE_TOLERANCE_SECONDS = 1e-6  # datetimes resolve microseconds; a difference below is the same instant
-
-# What an hour costs of which nobody knows anything: the median life-cycle figure of coal power (IPCC AR5 WG3, Annex III).
-# Unknown is not zero, and a job must still meet its deadline.
-UNKNOWN_G_PER_KWH = 820.0
 
 
 @dataclass(frozen=True, slots=True)

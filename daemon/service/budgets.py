@@ -14,6 +14,7 @@ import numpy as np
 from daemon.domain.budget import APPROVED, Budget, BudgetRule, Spending, month_start, next_month
 from daemon.domain.job import Attempt, Job
 from daemon.domain.site import Site
+from daemon.domain.unknown_intensity import UNKNOWN_G_PER_KWH
 from daemon.service.costs import Costs, WorkLeft
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Workplaces
@@ -25,8 +26,6 @@ from forecast.timeline import HOUR, floor_to
 
 OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
 
-# What an hour without any value counts: the median life-cycle figure of coal power (IPCC AR5 WG3, Annex III). Unknown is not zero.
-UNKNOWN_G_PER_KWH = 820.0
 HOUR_SECONDS = 3600.0
 
 
