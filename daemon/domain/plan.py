@@ -93,6 +93,7 @@ class PlanJob:
     price_of_waiting_g_per_hour: float = 0.0
     max_width: int = 1
     running_at: str | None = None  # it holds GPUs there now; stopping it costs a restart later
+    beside: tuple[str, ...] = ()  # where further runs of it hold GPUs now, a site for each
     state_at: str | None = None  # its checkpoint lies there; None: nothing done yet, any site is as good
     previous: tuple[PlannedSegment, ...] = ()  # the last plan's answer, to be kept unless a new one is clearly better
     project: str = "default"
@@ -129,6 +130,11 @@ class Placement:
     high_g: float
     reason: str
     is_late: bool = False
+
+    @property
+    def end(self) -> datetime:
+        """When the last piece ends; pieces may lie side by side."""
+        return max(segment.end for segment in self.segments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ FEWEST_ADDED = 1  # so that a short queue does not wait for its next whole plan
 
 _FACTS = attrgetter(
     "id", "mode", "gpus", "accepted_at", "earliest", "deadline", "options", "home", "after", "priority",
-    "price_of_waiting_g_per_hour", "max_width", "running_at", "state_at", "project", "user",
+    "price_of_waiting_g_per_hour", "max_width", "running_at", "beside", "state_at", "project", "user",
 )  # fmt: skip  # all of a job but what was planned for it
 
 

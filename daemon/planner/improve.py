@@ -57,7 +57,7 @@ def settle_waits(draft: Draft) -> dict[str, Comparison]:
         return notes
     for job in list(draft.offers):
         task = draft.tasks[job]
-        if task.is_pinned or draft.is_late(job) or decided_to_wait(task, draft.terrain):
+        if task.is_pinned or task.beside or draft.is_late(job) or decided_to_wait(task, draft.terrain):
             continue
         current = draft.take_out(job)
         release = draft.release(job)

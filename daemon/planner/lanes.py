@@ -75,7 +75,7 @@ def _lane(task: Task, choice: Choice, terrain: Terrain, first: int, starts: Floa
     price = task.job.price_of_waiting_g_per_hour
     if price:
         unit = unit + (starts + seconds / 2 - task.release) * (price / HOUR_SECONDS)
-    running = layer == 0 and choice.site == task.running and first == 0 and starts[0] <= 0.0
+    running = layer < task.runs_at(choice.site) and first == 0 and starts[0] <= 0.0
     return Lane(choice, first, starts, seconds, unit, rate * max(choice.fresh_kwh, 0.0), running)
 
 
@@ -151,15 +151,16 @@ def _priced_cells(lanes: Sequence[Lane]) -> list[Stretch] | None:
     """Bisect the price of the whole job until the lanes do just enough of it, then trim."""
     dearest = max(float(lane.unit_g.max()) for lane in lanes)
     low, high = 0.0, 2.0 * dearest + sum(float(lane.fresh_g.max()) for lane in lanes) + 1.0
-    best = _at_price(lanes, high)
+    alike = _alike(lanes)
+    best = _at_price(alike, high)
     while _done(best) < FULL and high < 1e4 * (dearest + 1.0):
         high *= 8
-        best = _at_price(lanes, high)
+        best = _at_price(alike, high)
     if _done(best) < FULL:
         return None
     for _ in range(PRICE_STEPS):
         middle = (low + high) / 2
-        tried = _at_price(lanes, middle)
+        tried = _at_price(alike, middle)
         if _done(tried) < FULL:
             low = middle
         else:
@@ -172,11 +173,20 @@ def _done(stretches: Iterable[Stretch]) -> float:
     return sum(stretch.share for stretch in stretches)
 
 
-def _at_price(lanes: Sequence[Lane], mu: float) -> list[Stretch]:
+def _alike(lanes: Sequence[Lane]) -> list[list[Lane]]:
+    """The lanes in sets that differ in nothing, as side by side on idle GPUs: one answer serves each set."""
+    sets: dict[tuple[int, bool, bytes], list[Lane]] = {}
+    for lane in lanes:
+        sets.setdefault((lane.choice.site, lane.is_running, lane.seconds.tobytes()), []).append(lane)
+    return list(sets.values())
+
+
+def _at_price(alike: Iterable[Sequence[Lane]], mu: float) -> list[Stretch]:
     """What every lane would do for `mu` grams per whole job."""
     stretches: list[Stretch] = []
-    for lane in lanes:
-        stretches.extend(stretch for stretch in _stretches(lane, _worthwhile(lane, mu)) if stretch.share > 0)
+    for lanes in alike:
+        used = _worthwhile(lanes[0], mu)
+        stretches.extend(stretch for lane in lanes for stretch in _stretches(lane, used) if stretch.share > 0)
     return stretches
 
 

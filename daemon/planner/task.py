@@ -35,6 +35,7 @@ class Task:
     due: float
     choices: tuple[Choice, ...]
     running: int  # site that holds GPUs for it now, or -1
+    beside: tuple[int, ...] = ()  # sites that hold GPUs for further runs of it
 
     @property
     def gpus(self) -> int:
@@ -55,9 +56,13 @@ class Task:
         """The least time from start to end without any pause, side by side where it may."""
         return min(self.startup_of(c, 0.0) + c.work / self.width for c in self.choices)
 
+    def runs_at(self, site: int) -> int:
+        """How many runs of the job hold GPUs there now."""
+        return (self.running == site) + self.beside.count(site)
+
     def startup_of(self, choice: Choice, start: float) -> float:
         """Seconds of start-up that a piece beginning at `start` pays: none where the job goes on running."""
-        return 0.0 if choice.site == self.running and start <= 0.0 else choice.startup
+        return 0.0 if start <= 0.0 and self.runs_at(choice.site) else choice.startup
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +98,13 @@ def task_of(job: PlanJob, terrain: Terrain, deadline_margin: float = 0.0) -> Tas
     running = terrain.index.get(job.running_at, -1) if job.running_at is not None else -1
     preferred = (job.running_at, job.state_at, job.home)
     ranked = sorted(choices, key=lambda c: _rank(terrain.sites[c.site].name, preferred))
-    return Task(job, max(0.0, terrain.seconds(job.earliest)), terrain.seconds(job.deadline), tuple(ranked), running)
+    beside = tuple(terrain.index[site] for site in job.beside if site in terrain.index)
+    return Task(job, max(0.0, terrain.seconds(job.earliest)), terrain.seconds(job.deadline), tuple(ranked), running, beside)
 
 
 def _can_hold(option: SiteOption, job: PlanJob, terrain: Terrain) -> bool:
     """A site where the job runs holds its GPUs already, whatever is free there."""
-    return job.running_at == option.site or terrain.most_free[terrain.index[option.site]] >= job.gpus
+    return option.site in (job.running_at, *job.beside) or terrain.most_free[terrain.index[option.site]] >= job.gpus
 
 
 def _rank(name: str, preferred: tuple[str | None, ...]) -> int:
@@ -126,7 +132,18 @@ def offer_of(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> Offer:
         grams += c.power * terrain.grams_per_kw(c.site, piece.start, piece.end)
         grams += extra * float(terrain.rate[c.site, terrain.cell(piece.start)])
         delayed += max(piece.useful, 0.0) / c.work * ((piece.start + piece.end) / 2 - task.release)
+    if task.beside:
+        grams += restarts_g(pieces, task, terrain)
     start, end = min(p.start for p in pieces), max(p.end for p in pieces)
     prompt = pieces[0].choice.work / 2
     wait = task.job.price_of_waiting_g_per_hour * max(0.0, delayed - prompt) / HOUR_SECONDS
     return Offer(pieces, grams, grams + wait, start, end)
+
+
+def restarts_g(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> float:
+    """Grams of the starts that stopping runs costs beyond those of the pieces: what a stopped run has not done needs one of its own."""
+    going_on = sum(not piece.fresh for piece in pieces)
+    stopped = (task.running >= 0) + len(task.beside) - going_on
+    odd = max(0, stopped - (len(pieces) - going_on))
+    c = pieces[0].choice
+    return odd * (c.fresh_kwh + c.power * c.startup / HOUR_SECONDS) * float(terrain.rate[c.site, terrain.cell(pieces[0].start)])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray
-from daemon.planner.task import Choice, Offer, Piece, Task
+from daemon.planner.task import Choice, Offer, Piece, Task, restarts_g
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from daemon.planner.together import TIE_SHARE, cheapest_at, cheapest_start, takes_equally_long
 
@@ -35,7 +35,7 @@ def best_window(task: Task, terrain: Terrain, free: IntArray, release: float, du
 
 def _windows_at(task: Task, choice: Choice, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterator[Offer]:
     """The cheapest window of one site and, where the job runs there, that of going on without a start-up."""
-    if choice.site == task.running and release <= 0.0:
+    if release <= 0.0 and task.runs_at(choice.site):
         going_on = window_offer(task, choice, 0.0, terrain)
         if going_on.end <= min(due, terrain.end) + EDGE_TOLERANCE_SECONDS and _is_free(task, choice, terrain, free, 0.0):
             yield going_on
@@ -77,7 +77,7 @@ def prompt_window(task: Task, terrain: Terrain, free: IntArray, release: float, 
 
 def window_offer(task: Task, choice: Choice, start: float, terrain: Terrain) -> Offer:
     """All of the work on one site from `start` on, without a pause."""
-    fresh = choice.site != task.running or start > 0.0
+    fresh = start > 0.0 or not task.runs_at(choice.site)
     startup = choice.startup if fresh else 0.0
     end = start + startup + choice.work
     grams = choice.power * terrain.grams_per_kw(choice.site, start, end)
@@ -85,7 +85,10 @@ def window_offer(task: Task, choice: Choice, start: float, terrain: Terrain) -> 
     if extra:
         grams += extra * float(terrain.rate[choice.site, terrain.cell(start)])
     wait = task.job.price_of_waiting_g_per_hour * max(0.0, start + startup / 2 - task.release) / HOUR_SECONDS
-    return Offer((Piece(choice, start, end, fresh),), grams, grams + wait, start, end)
+    pieces = (Piece(choice, start, end, fresh),)
+    if task.beside:
+        grams += restarts_g(pieces, task, terrain)
+    return Offer(pieces, grams, grams + wait, start, end)
 
 
 def _cells_of(duration: float, step: float) -> tuple[int, float]:
