@@ -203,11 +203,11 @@ class Metrics:
         self._late.set(sum(placement.is_late for placement in plan.placements))
         self._unplaced.set(len(plan.unplaced))
 
-    def show_budgets(self, budgets: Mapping[str, Budget], waiting: Mapping[str, int]) -> None:
+    def show_budgets(self, budgets: Mapping[str, Budget], spent_g: Mapping[str, float], waiting: Mapping[str, int]) -> None:
         """How the budgets stood when the plan was made; `waiting`: jobs that wait for their project's budget."""
         for project, budget in budgets.items():
             self._budget.labels(project).set(budget.rule.monthly_g)
-            self._spent.labels(project).set(budget.spent_g)
+            self._spent.labels(project).set(spent_g[project])
             self._over_budget.labels(project).set(waiting.get(project, 0))
 
     def deadlines_missed(self, jobs: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from daemon.domain.budget import APPROVED, month_start, next_month
+from daemon.domain.budget import APPROVED, Budget, month_start, next_month
 from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, Job
 from daemon.service.budget_view import BudgetView
 from daemon.service.budgets import Budgets
-from daemon.service.work import JobWork, works_of
-from daemon.store import Reader, Store
+from daemon.service.work import works_of
+from daemon.store import Store
 from forecast.clock import Clock
 
 
@@ -40,22 +41,27 @@ class Approvals:
 
     def budgets(self) -> list[BudgetView]:
         """Every project with a budget, by name."""
+        if not self._budgets.rules:
+            return []
         now = self._clock.now()
         with self._store.read() as reader:
-            works = works_of(reader, reader.live_jobs()) if self._budgets.rules else {}
-            return [self._view(reader, project, list(works.values()), now) for project in sorted(self._budgets.rules)]
+            works = works_of(reader, reader.live_jobs())
+            spending = self._budgets.spending(reader, works, now)
+        ends = {job_id: max(segment.end for segment in work.job.planned) for job_id, work in works.items() if work.job.planned}
+        counted, month = spending.counted_g(now, ends), month_start(now)
+        approved = [works[job_id].job for job_id in sorted(spending.approved)]
+        return [_view(spending.budgets[each], each, counted[each, month], approved, now) for each in sorted(self._budgets.rules)]
 
-    def _view(self, reader: Reader, project: str, live: list[JobWork], now: datetime) -> BudgetView:
-        rule, spent = self._budgets.rules[project], self._budgets.spent(reader, project, live, now)
-        mine = [work.job.id for work in live if work.job.request.project == project]
-        return BudgetView(
-            project=project,
-            month_start=month_start(now),
-            month_end=next_month(now),
-            budget_g=rule.monthly_g,
-            settled_g=spent.settled_g,
-            estimated_g=spent.estimated_g,
-            left_g=rule.monthly_g - spent.settled_g - spent.estimated_g,
-            over_budget="ask" if rule.asks else "stop",
-            approved_jobs=sorted(reader.jobs_with_event(mine, APPROVED)),
-        )
+
+def _view(budget: Budget, project: str, spent_g: float, approved: Sequence[Job], now: datetime) -> BudgetView:
+    return BudgetView(
+        project=project,
+        month_start=month_start(now),
+        month_end=next_month(now),
+        budget_g=budget.rule.monthly_g,
+        settled_g=budget.settled_g,
+        estimated_g=spent_g - budget.settled_g,
+        left_g=budget.rule.monthly_g - spent_g,
+        over_budget="ask" if budget.rule.asks else "stop",
+        approved_jobs=[job.id for job in approved if job.request.project == project],
+    )

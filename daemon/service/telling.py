@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from daemon.domain.budget import month_start
 from daemon.metrics import Metrics
 from daemon.service.report import sum_up
 from daemon.service.tick import TickReport
@@ -19,7 +20,7 @@ class Teller:
     def tell_tick(self, report: TickReport) -> None:
         self._metrics.planned(report.plan)
         self._metrics.deadlines_missed(len(report.missed))
-        self._metrics.show_budgets(report.snapshot.spending.budgets, over_budget_jobs(report))
+        self._metrics.show_budgets(report.snapshot.spending.budgets, spent_grams(report), over_budget_jobs(report))
         for attempt in report.ended:
             self._metrics.attempt_ended(attempt.site, attempt.state)
         with self._store.read() as reader:
@@ -31,6 +32,13 @@ class Teller:
         with self._store.read() as reader:
             settled = reader.latest_entries()
         self._metrics.show_ledger(sum_up([entry for _, entry in settled]))
+
+
+def spent_grams(report: TickReport) -> dict[str, float]:
+    """What counts against each budget of the running month; begun jobs count where the plan lets them end."""
+    snapshot = report.snapshot
+    counted = snapshot.spending.counted_g(snapshot.now, {placement.job_id: placement.end for placement in report.plan.placements})
+    return {project: counted[project, month_start(snapshot.now)] for project in snapshot.spending.budgets}
 
 
 def over_budget_jobs(report: TickReport) -> Counter[str]:

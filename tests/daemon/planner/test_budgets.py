@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.domain.budget import Budget, BudgetRule, Spending, month_start, next_month
+from daemon.domain.budget import Begun, Budget, BudgetRule, Spending, counts_in, month_start, next_month
 from daemon.domain.explanation import Binding
 from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot
 from daemon.planner import plan, preview, till_behind, warned
+from daemon.planner.budgets import Bill
 from daemon.planner.explain import explain
 from tests.daemon.planner.builders import BARE, MONDAY, job, snapshot
 
@@ -22,7 +23,7 @@ NEW_YEAR = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def spending(left_g: float, monthly_g: float = 2000.0, asks: bool = False, approved: Sequence[str] = ()) -> Spending:
-    return Spending({"ct": Budget(BudgetRule(monthly_g, asks), left_g)}, frozenset(approved))
+    return Spending({"ct": Budget(BudgetRule(monthly_g, asks), monthly_g - left_g)}, frozenset(approved))
 
 
 def with_budget(jobs: Sequence[PlanJob], chosen: Spending) -> Snapshot:
@@ -99,10 +100,56 @@ def test_a_job_that_ends_next_month_pays_from_that_month() -> None:
     assert answer.placements[0].segments[-1].end > NEW_YEAR
 
 
+def over_new_year(jobs: Sequence[PlanJob], chosen: Spending, hours_left: float = 4.0) -> Snapshot:
+    """A plan made that many hours before the month ends; the first hours of the new month are clean."""
+    now = NEW_YEAR - timedelta(hours=hours_left)
+    new_year = 27 * 24
+    values = [400.0] * new_year + [100.0] * 12 + [400.0] * 60
+    return replace(snapshot(jobs, {"DE": values}, now=now), spending=chosen)
+
+
+def hours_into(month: datetime) -> float:
+    return (month - MONDAY) / timedelta(hours=1)
+
+
+def test_what_a_begun_job_has_emitted_pays_in_the_month_that_it_will_end_in() -> None:
+    begun = job("begun", hours=3, earliest=MONDAY, deadline_hours=hours_into(NEW_YEAR) + 20, project="ct", state_at="de")
+    emitted = {"begun": Begun("ct", 1650.0)}
+    snap = over_new_year([begun], replace(spending(2000.0), begun=emitted))
+    answer = plan(snap, BARE)
+    assert answer.placements[0].end > NEW_YEAR
+    till = till_behind(snap, answer)
+    rest_g = answer.placements[0].expected_g
+    assert till.left_g(Bill("any", "ct", 0.0, snap.now)) == pytest.approx(2000.0)
+    assert till.left_g(Bill("any", "ct", 0.0, NEW_YEAR)) == pytest.approx(350.0 - rest_g)
+
+
+def test_what_runs_in_one_piece_beyond_the_month_s_end_is_missing_to_the_next_month() -> None:
+    late = job("late", hours=4, earliest=NEW_YEAR, deadline_hours=hours_into(NEW_YEAR) + 20, project="ct")
+    rest = {NEW_YEAR: 1700.0}
+    fits = plan(over_new_year([late], Spending({"ct": Budget(BudgetRule(2000.0), 1999.0)})), BARE)
+    held = plan(over_new_year([late], Spending({"ct": Budget(BudgetRule(2000.0), 1999.0, rest)})), BARE)
+    assert [placement.job_id for placement in fits.placements] == ["late"]
+    assert "has 300 g left of its 2,000 g for February" in reasons(held)["late"]
+    assert "opens again on 1 March" in reasons(held)["late"]
+
+
+def test_the_rest_of_a_paused_job_is_refused_as_what_it_is() -> None:
+    paused = job("paused", hours=3, project="ct", state_at="de")
+    small, large = (replace(spending(1950.0 - emitted), begun={"paused": Begun("ct", 50.0)}) for emitted in (1800.0, 0.0))
+    assert (
+        "has 100 g left of its 2,000 g for January, and the rest of this job needs 300 g"
+        in reasons(plan(with_budget([paused], small), BARE))["paused"]
+    )
+    assert plan(with_budget([paused], large), BARE).placements
+    dear = replace(spending(2000.0), begun={"paused": Begun("ct", 1800.0)})
+    assert "this job alone needs 2,100 g" in reasons(plan(with_budget([paused], dear), BARE))["paused"]
+
+
 def test_what_a_plan_leaves_of_a_budget_is_missing_to_the_next_preview() -> None:
     snap = with_budget([job("planned", hours=3, project="ct")], spending(500.0))
     till = till_behind(snap, plan(snap, BARE))
-    assert till.left_g("ct", MONDAY) == pytest.approx(200)
+    assert till.left_g(Bill("any", "ct", 0.0, MONDAY)) == pytest.approx(200)
     new = job("new", hours=3, project="ct")
     answer = preview(new, snap, BARE)
     told = warned(answer, new, snap.spending, till)
@@ -133,7 +180,10 @@ def test_what_is_planned_stays_within_the_budget_unless_it_runs_or_is_approved(j
     assert len(answer.placements) + len(answer.unplaced) == len(jobs)
 
 
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2198, 12, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants bounds without a zone
+moments = st.datetimes(datetime(1971, 1, 1), datetime(2198, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001  # hypothesis wants bounds without a zone
+
+
+@given(moments)
 def test_a_month_holds_its_moments_and_ends_where_the_next_begins(instant: datetime) -> None:
     start, end = month_start(instant), next_month(instant)
     assert start <= instant < end
@@ -142,5 +192,48 @@ def test_a_month_holds_its_moments_and_ends_where_the_next_begins(instant: datet
     assert next_month(start) == end
 
 
-def test_the_spent_part_of_a_budget_is_what_is_not_left() -> None:
-    assert Budget(BudgetRule(2000.0), -100.0).spent_g == pytest.approx(2100.0)
+@given(moments, moments)
+def test_an_expected_end_is_never_in_a_month_that_is_over(now: datetime, end: datetime) -> None:
+    assert counts_in(now, end) == max(month_start(now), month_start(end))
+    assert counts_in(now, None) == month_start(now)
+
+
+amounts = st.floats(0, 2500)
+
+
+@given(
+    begun=st.lists(st.tuples(st.integers(1, 6), st.booleans(), amounts), max_size=5),
+    settled_g=amounts,
+    in_one_piece_g=st.tuples(amounts, amounts),
+    hours_left=st.sampled_from([0.0, 0.5, 4.0, 30.0]),
+)
+def test_over_the_end_of_a_month_each_month_pays_for_the_jobs_that_end_in_it_and_no_other(
+    begun: list[tuple[int, bool, float]], settled_g: float, in_one_piece_g: tuple[float, float], hours_left: float
+) -> None:
+    """The ledger's rule, written down once more: all that a job emitted, in the month of its end."""
+    now = NEW_YEAR - timedelta(hours=hours_left)
+    jobs = [
+        job(
+            f"j{number}",
+            hours=hours,
+            earliest=MONDAY,
+            deadline_hours=hours_into(NEW_YEAR) + 40,
+            project="ct",
+            running_at="de" if runs else None,
+            state_at="de",
+        )
+        for number, (hours, runs, _) in enumerate(begun)
+    ]
+    emitted = {f"j{number}": Begun("ct", grams) for number, (_, _, grams) in enumerate(begun)}
+    months = (month_start(now), next_month(now))
+    fixed = Budget(BudgetRule(2000.0), settled_g, dict(zip(months, in_one_piece_g, strict=True)))
+    snap = over_new_year(jobs, Spending({"ct": fixed}, begun=emitted), hours_left)
+    answer = plan(snap, BARE)
+    placed = {placement.job_id: placement for placement in answer.placements}
+    till = till_behind(snap, answer)
+    for month, known_g in zip(months, (settled_g + in_one_piece_g[0], in_one_piece_g[1]), strict=True):
+        ending = {name for name in emitted if month_start(placed[name].end if name in placed else now) == month}
+        paid_g = known_g + sum(emitted[name].emitted_g + (placed[name].expected_g if name in placed else 0.0) for name in ending)
+        assert till.left_g(Bill("any", "ct", 0.0, month)) == pytest.approx(2000.0 - paid_g, abs=1e-6)
+        if any(name in placed and not snap.jobs[int(name[1:])].running_at for name in ending):
+            assert paid_g <= 2000.0 + 1e-6

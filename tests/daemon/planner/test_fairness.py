@@ -61,7 +61,7 @@ def test_a_job_that_waits_for_its_budget_and_its_heir_are_no_reason_to_plan_with
 
     spent = [job("spent", hours=3, project="ct", user="ada"), job("heir", hours=1, after=("spent",), user="ada")]
     snap = with_standings(snapshot([*rivals(Mode.INTERRUPTIBLE), *spent], {"DE": VALLEY}, gpus=1), ada=90.0, bob=1.0)
-    answer = plan_fairly(replace(snap, spending=Spending({"ct": Budget(BudgetRule(2000.0), 0.0)})), watched)
+    answer = plan_fairly(replace(snap, spending=Spending({"ct": Budget(BudgetRule(2000.0), 2000.0)})), watched)
     assert missed(answer) == {"spent", "heir"}
     assert placed(answer, "patient").expected_g == 300
     assert len(seen) == 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy
 
 from daemon.compose import renew_board
+from daemon.domain.budget import month_start
 from daemon.domain.errors import Conflict, NotFound
 from daemon.domain.job import JobRequest
 from daemon.domain.plan import SiteOption
@@ -19,7 +21,7 @@ from daemon.planner import PlannerOptions
 from daemon.service.budget_view import BudgetView
 from daemon.service.costs import Costs
 from daemon.service.job_views import PreviewView
-from daemon.service.telling import over_budget_jobs
+from daemon.service.telling import over_budget_jobs, spent_grams
 from tests.daemon.service.world import HEIDELBERG, World, open_world, training
 
 MONTHS_END = datetime(2024, 3, 30, 12, tzinfo=UTC)
@@ -175,7 +177,7 @@ def test_metrics_show_the_budget_what_is_spent_and_who_waits(frugal: World) -> N
     frugal.submit(training(1.5), project="ct", deadline=frugal.deadline(1.9))
     report = frugal.tick()
     metrics = Metrics([], FRUGAL)
-    metrics.show_budgets(report.snapshot.spending.budgets, over_budget_jobs(report))
+    metrics.show_budgets(report.snapshot.spending.budgets, spent_grams(report), over_budget_jobs(report))
     shown = metrics.exposition("")[0].decode()
     assert 'lowtide_project_budget_grams{project="ct"} 40.0' in shown
     assert 'lowtide_project_over_budget_jobs{project="ct"} 1.0' in shown
@@ -186,3 +188,84 @@ def test_metrics_show_the_budget_what_is_spent_and_who_waits(frugal: World) -> N
 def test_without_budgets_nothing_is_shown_and_nobody_is_held_up(world: World) -> None:
     assert world.daemon.service.budgets() == []
     assert world.tick().snapshot.spending.budgets == {}
+
+
+def level(hour: datetime) -> float:
+    """About the same at all hours, so that nothing is gained by waiting."""
+    return 300.0 + hour.hour % 7 / 10
+
+
+@contextmanager
+def before_april(folder: Path, hours: float) -> Iterator[World]:
+    with open_world(folder, now=APRIL - timedelta(hours=hours), grid={"DE": level}, projects=FRUGAL) as world:
+        yield world
+
+
+def counted(world: World, project: str, month: datetime) -> float:
+    """What counts against the project in that month before the tick plans anything."""
+    return world.tick().snapshot.spending.counted_g(world.now, {}).get((project, month), 0.0)
+
+
+def test_a_job_in_one_piece_that_ends_next_month_counts_there_with_all_it_emits(tmp_path: Path) -> None:
+    """As the ledger will have it: before the month's end, after it, and when the account is closed."""
+    with before_april(tmp_path, hours=1) as world:
+        late = world.submit(training(2), project="ct", deadline=world.deadline(2.4), interruptible=False)
+        world.tick()
+        world.later(0.05)
+        before = counted(world, "ct", APRIL)
+        assert budget(world, "ct").month_start < APRIL
+        assert budget(world, "ct").estimated_g == 0, "nothing of it is March's"
+        other = world.submit(training(1.5), project="ct", earliest_start=APRIL, deadline=world.deadline(5), interruptible=False)
+        world.tick()
+        assert "left of its 40 g for April" in world.job(other).reason
+        world.now = APRIL
+        world.tick()
+        assert budget(world, "ct").month_start == APRIL
+        assert budget(world, "ct").estimated_g == pytest.approx(before, rel=0.05)
+        world.until(late, JobState.SUCCEEDED)
+        world.daemon.settler.settle()
+        assert world.ledger(late)[-1].actual_g == pytest.approx(before, rel=0.2)
+        assert budget(world, "ct").settled_g == pytest.approx(world.ledger(late)[-1].actual_g)
+
+
+def test_what_a_job_that_may_pause_has_emitted_counts_in_the_month_its_plan_ends_in(tmp_path: Path) -> None:
+    with before_april(tmp_path, hours=1) as world:
+        world.submit(training(2), project="ct", deadline=world.deadline(2.2))
+        world.tick()
+        world.later(0.05)
+        report = world.later(0.9)
+        assert report.plan.placements[0].end > APRIL
+        (begun,) = report.snapshot.spending.begun.values()
+        assert begun.emitted_g > 5
+        assert spent_grams(report)["ct"] == budget(world, "ct").estimated_g == 0
+        report = world.later(0.1)
+        (begun,) = report.snapshot.spending.begun.values()
+        assert world.now > APRIL
+        assert spent_grams(report)["ct"] == pytest.approx(budget(world, "ct").estimated_g)
+        assert budget(world, "ct").estimated_g == pytest.approx(begun.emitted_g)
+
+
+@pytest.mark.parametrize("contiguous", [True, False], ids=["in one piece", "may pause"])
+@pytest.mark.parametrize("hours_before", [0.5, 1.5, 2.5])
+def test_every_tick_around_the_month_s_end_expects_what_the_ledger_says_of_either_month(
+    tmp_path: Path, contiguous: bool, hours_before: float
+) -> None:
+    with before_april(tmp_path, hours_before) as world:
+        job_id = world.submit(training(2), project="ct", deadline=world.deadline(2.2), contiguous=contiguous)
+        expected: list[dict[str, float]] = []
+        world.tick()
+        world.later(0.01)  # an attempt counts from when it is first seen at work
+        while world.job(job_id).state is not JobState.SUCCEEDED:
+            report = world.later(0.25)
+            till, placements = report.snapshot.spending, report.plan.placements
+            month_grams = till.counted_g(world.now, {placement.job_id: placement.end for placement in placements})
+            planned = {("ct", month_start(placement.end)): placement.expected_g for placement in placements}
+            sums = {month: month_grams.get(month, 0.0) + planned.get(month, 0.0) for month in (*month_grams, *planned)}
+            if world.job(job_id).state is JobState.RUNNING:
+                expected.append({f"{month:%B}": grams for (project, month), grams in sums.items() if project == "ct" and grams > 0})
+        world.daemon.settler.settle()
+        ended = world.job(job_id).ended_at
+        assert ended is not None
+        assert len(expected) > 4
+        for month_grams_told in expected:
+            assert month_grams_told == {f"{ended:%B}": pytest.approx(world.ledger(job_id)[-1].actual_g, rel=0.1)}
