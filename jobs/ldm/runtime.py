@@ -11,6 +11,7 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
+from jobs.ldm.allocator import keep_freed_memory
 from jobs.ldm.ranks import Ranks
 from jobs.session import log
 from jobs.spec import SynthesisWorkload, TrainingWorkload
@@ -55,6 +56,8 @@ def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload, ranks: Ranks
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid, 5 % of a small step
     device = torch.device("cuda", ranks.rank) if torch.cuda.is_available() else torch.device("cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
     runtime = Runtime(device, workload.precision, _fingerprint(workload, device), _layout(workload), ranks)
     log.info("runtime: %s", runtime.fingerprint)
     if workload.precision == "bfloat16" and device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
