@@ -52,13 +52,24 @@ class Coefficients(StrictModel):
 
 
 class MeasuredStep(StrictModel):
-    """One configuration measured on this hardware: the mean of a few warm steps. `spread` is the relative standard deviation."""
+    """One configuration measured on this hardware: a usual warm step. `spread` is the relative standard deviation.
+
+    `reference_seconds`: what the reference step (`jobs.energy.pace`) took meanwhile; None where none was timed.
+    """
 
     configuration: Configuration
     seconds: Positive
     joules: Positive | None = None
     spread: NotNegative
     steps: Annotated[int, Field(ge=1)]
+    reference_seconds: Positive | None = None
+
+    def at_pace(self, reference_seconds: float) -> Self:
+        """The same as it would have been measured while the reference took that long. Counted joules stay what they were."""
+        if self.reference_seconds is None:
+            return self
+        factor = reference_seconds / self.reference_seconds
+        return self.model_copy(update={"seconds": self.seconds * factor, "reference_seconds": reference_seconds})
 
 
 class HardwareProfile(StrictModel):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from jobs.energy.configuration import Configuration
 from jobs.energy.hardware import MeasuredStep
+from jobs.energy.pace import Clock, Pace, cpu_clock, paced
 from jobs.energy.source import PowerSource
 from jobs.energy.workbench import Workbench
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 10
-_LEAST_BLOCK_SECONDS = 0.5  # on a GPU: its energy counter ticks in tenths of a second
+_LEAST_SECONDS = 2.0  # on a CPU: ten quick steps are over before the machine has shown its usual pace
+_LEAST_BLOCK_SECONDS = {"cpu": 0.03, "cuda": 0.5}  # beside a reference step; a GPU's energy counter ticks in tenths of a second
 _LONGEST_SECONDS = 20.0  # per configuration; slow steps are timed at least twice all the same
 _MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 
@@ -27,31 +30,39 @@ class _Block:
     seconds: float
     joules: float | None
 
+    @property
+    def step_seconds(self) -> float:
+        return self.seconds / self.steps
 
-def measure(configuration: Configuration, sources: Sequence[PowerSource] = ()) -> MeasuredStep:
-    """Warm up, then time the configuration's step. Raises MemoryError or torch.OutOfMemoryError where it does not fit."""
+
+def measure(configuration: Configuration, sources: Sequence[PowerSource] = (), pace: Pace | None = None) -> MeasuredStep:
+    """Warm up, then time the configuration's step, beside the pace if one is given.
+
+    Raises MemoryError or torch.OutOfMemoryError where it does not fit.
+    """
     bench = Workbench(configuration)
-    clock = _clock(configuration, bench)
+    clock = cpu_clock(configuration.threads) if bench.device.type == "cpu" else time.perf_counter
     started = time.monotonic()
     for _ in range(WARM_UP_STEPS):
         first = _timed(bench, 1, clock, ())
         if first.seconds > _LONGEST_SECONDS / 4:
             break
-    per_block = 1 if bench.device.type == "cpu" else max(1, math.ceil(_LEAST_BLOCK_SECONDS / max(1e-6, first.seconds)))
-    read_counters(sources)  # what building and warming up drew belongs to nobody
+    per_block = max(1, math.ceil(_LEAST_BLOCK_SECONDS[bench.device.type] / max(1e-6, first.seconds)))
     blocks: list[_Block] = []
-    while len(blocks) < 2 or (len(blocks) < TIMED_STEPS and time.monotonic() - started < _LONGEST_SECONDS):
+    references = [] if pace is None else [pace.seconds()]
+    while len(blocks) < 2 or (not _enough(blocks, bench.device.type) and time.monotonic() - started < _LONGEST_SECONDS):
         blocks.append(_timed(bench, per_block, clock, sources))
-    return _summary(configuration, blocks)
+        references += [] if pace is None else [pace.seconds()]
+    return _summary(configuration, blocks, [(before + after) / 2 for before, after in pairwise(references)])
 
 
-def _clock(configuration: Configuration, bench: Workbench) -> Callable[[], float]:
-    """CPU time on one thread, so that other work on the machine does not count; wall time otherwise."""
-    alone = bench.device.type == "cpu" and configuration.threads == 1
-    return time.process_time if alone else time.perf_counter
+def _enough(blocks: Sequence[_Block], device: str) -> bool:
+    return len(blocks) >= TIMED_STEPS and (device != "cpu" or sum(block.seconds for block in blocks) >= _LEAST_SECONDS)
 
 
-def _timed(bench: Workbench, steps: int, clock: Callable[[], float], sources: Sequence[PowerSource]) -> _Block:
+def _timed(bench: Workbench, steps: int, clock: Clock, sources: Sequence[PowerSource]) -> _Block:
+    """Some steps. What was drawn before them, building, warming up and keeping the pace, belongs to nobody."""
+    read_counters(sources)
     bench.finish()
     start = clock()
     for _ in range(steps):
@@ -67,16 +78,17 @@ def read_counters(sources: Sequence[PowerSource]) -> float | None:
     return sum(joules for _, joules in readings) if counted else None
 
 
-def _summary(configuration: Configuration, blocks: Sequence[_Block]) -> MeasuredStep:
+def _summary(configuration: Configuration, blocks: Sequence[_Block], references: list[float]) -> MeasuredStep:
     """The median step, so that one disturbed block does not count; joules over all blocks, as counters tick slowly."""
-    seconds = [block.seconds / block.steps for block in blocks]
+    seconds = [block.step_seconds for block in blocks]
     usual = statistics.median(seconds)
     joules = [block.joules for block in blocks if block.joules is not None]
     steps = sum(block.steps for block in blocks)
     return MeasuredStep(
         configuration=configuration,
-        seconds=usual,
+        seconds=paced(seconds, references) if references else usual,
         joules=sum(joules) / steps if len(joules) == len(blocks) and sum(joules) > 0 else None,
         spread=_MAD_TO_SIGMA * statistics.median([abs(each - usual) for each in seconds]) / usual,
         steps=steps,
+        reference_seconds=statistics.mean(references) if references else None,
     )

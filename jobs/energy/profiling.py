@@ -1,7 +1,8 @@
 """Measure this machine: seconds and joules of the product's own steps over a grid of configurations, as a hardware profile.
 
-Each configuration gets two warm-up steps and ten timed ones (fewer where a step lasts long). What is measured is kept at
-once, so an interrupted profiling goes on where it stopped. Imports torch: node only.
+Each configuration gets two warm-up steps and ten timed ones, more where they are over within two seconds, fewer where a step
+lasts long. On a CPU they are counted in steps of a reference, so that all configurations are told at the machine's usual pace.
+What is measured is kept at once, so an interrupted profiling goes on where it stopped. Imports torch: node only.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -26,6 +28,7 @@ from jobs.energy.configuration import Configuration
 from jobs.energy.fitting import fit_coefficients
 from jobs.energy.hardware import HardwareProfile, MeasuredStep
 from jobs.energy.measuring import TIMED_STEPS, measure, read_counters
+from jobs.energy.pace import Pace
 from jobs.energy.process_tree import ProcessTree, host_busy_cpu_seconds
 from jobs.energy.source import PowerSource
 from jobs.energy.sources import open_sources
@@ -66,19 +69,20 @@ def profile_machine(
     partial = output.with_suffix(".partial.jsonl")
     measured = {step.configuration: step for step in _read_partial(partial)}
     others = BusyWatch()
+    pace = None if on_gpu() else Pace(configurations[0].threads)
     with _metered(metering) as sources:
         for number, configuration in enumerate(configurations, start=1):
             step, note = measured.get(configuration), "measured before"
             if step is None and monotonic_seconds() - started > longest_seconds:
                 note = "skipped: out of time"
             elif step is None:
-                step, note = _try(configuration, sources)
+                step, note = _try(configuration, sources, pace)
             if step is not None and configuration not in measured:
                 measured[configuration] = step
                 append_line(partial, step.model_dump_json())
             report(Progress(number, len(configurations), configuration, step, note or others.warning()))
         startup = _startup(sources)
-        profile = _profile(key, list(measured.values()), metering, startup, others.warning(), today)
+        profile = _profile(key, at_usual_pace(list(measured.values())), metering, startup, others.warning(), today)
     write_aside(output, profile.model_dump_json(indent=1))
     partial.unlink(missing_ok=True)
     return profile
@@ -89,10 +93,17 @@ def on_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _try(configuration: Configuration, sources: Sequence[PowerSource]) -> tuple[MeasuredStep | None, str]:
+def at_usual_pace(measured: Sequence[MeasuredStep]) -> list[MeasuredStep]:
+    """All steps as at the mean pace of the whole profiling, which is the best guess for runs to come."""
+    references = [step.reference_seconds for step in measured if step.reference_seconds is not None]
+    usual = statistics.mean(references) if references else math.nan
+    return [step.at_pace(usual) for step in measured]
+
+
+def _try(configuration: Configuration, sources: Sequence[PowerSource], pace: Pace | None) -> tuple[MeasuredStep | None, str]:
     """The measurement, or None and the reason why there is none."""
     try:
-        return measure(configuration, sources), ""
+        return measure(configuration, sources, pace), ""
     except (MemoryError, torch.OutOfMemoryError):
         return None, "skipped: out of memory"
     except RuntimeError as error:
@@ -124,7 +135,7 @@ def _profile(
     if not measured:
         raise ValueError("nothing could be measured: every configuration was skipped, choose smaller ones")
     counted = all(step.joules is not None for step in measured)
-    how = "wall time" if on_gpu() else "CPU time of one thread"
+    how = "wall time" if on_gpu() else "counted in steps of a reference beside them, at the machine's mean pace in this profiling"
     return HardwareProfile(
         key=key,
         kind="gpu" if on_gpu() else "cpu",
@@ -137,7 +148,7 @@ def _profile(
         coefficients=fit_coefficients(measured, "gpu" if on_gpu() else "cpu"),
         measured=tuple(measured),
         provenance={
-            "seconds": f"measured: median of up to {TIMED_STEPS} warm steps, {how}" + (f"; {warning}" if warning else ""),
+            "seconds": f"measured: median of {TIMED_STEPS} or more warm steps, {how}" + (f"; {warning}" if warning else ""),
             "joules": "measured: energy counters" if counted else "estimated: seconds times idle + (TDP - idle) x busy CPUs",
             "idle_watts, tdp_watts": "assumed: as configured for the meter",
             "startup": "measured: a fresh process that imports what a run needs",

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from daemon.cli import build_app
-from jobs.energy import carbontracker_bridge, grids, profiling
+from jobs.energy import carbontracker_bridge, grids, measuring, profiling
 from jobs.energy.configuration import Configuration
 from jobs.energy.hardware import MeasuredStep, profile_for
 from jobs.spec import ModelSpec
@@ -28,6 +28,7 @@ def profile(monkeypatch: pytest.MonkeyPatch) -> Profile:
     monkeypatch.setattr(carbontracker_bridge, "device_names", lambda: ["Some CPU (R) 9000"])
     monkeypatch.setattr(profiling, "device_names", lambda: ["Some CPU (R) 9000"])
     monkeypatch.setattr("gc.collect", lambda: 0)
+    monkeypatch.setattr(measuring, "_LEAST_SECONDS", 0.0)
     monkeypatch.setattr(profiling, "_startup", lambda _: (1.0, None))
     return lambda *arguments: CliRunner().invoke(build_app(), ["profile", *arguments])
 
@@ -53,7 +54,7 @@ def test_the_hardware_is_called_after_its_first_device_unless_told_otherwise(pro
 
 
 def test_what_was_skipped_is_told_with_the_reason(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def short_of_memory(configuration: Configuration, _: object) -> MeasuredStep:
+    def short_of_memory(configuration: Configuration, *_: object) -> MeasuredStep:
         if configuration.work == "denoise":
             raise MemoryError
         return MeasuredStep(configuration=configuration, seconds=0.1, spread=0.0, steps=10)
@@ -66,7 +67,7 @@ def test_what_was_skipped_is_told_with_the_reason(profile: Profile, tmp_path: Pa
 
 
 def test_a_machine_that_can_run_nothing_ends_with_a_sentence(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def short_of_memory(configuration: Configuration, _: object) -> MeasuredStep:
+    def short_of_memory(configuration: Configuration, *_: object) -> MeasuredStep:
         raise MemoryError
 
     monkeypatch.setattr(profiling, "measure", short_of_memory)

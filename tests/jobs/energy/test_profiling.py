@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jobs.energy import profiling
+from jobs.energy import measuring, profiling
 from jobs.energy.configuration import Configuration
 from jobs.energy.hardware import HardwareProfile, MeasuredStep, read_profile
 from jobs.energy.measuring import measure
 from jobs.energy.model import EnergyModel, OriginKind
-from jobs.energy.profiling import BusyWatch, Progress, profile_machine
+from jobs.energy.pace import paced
+from jobs.energy.profiling import BusyWatch, Progress, at_usual_pace, profile_machine
 from jobs.energy.workbench import Workbench
 from jobs.rundir import Provenance
 from jobs.spec import MeteringSpec, ModelSpec
@@ -48,7 +52,9 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[HardwareProfile,
 
 
 def spare_what_takes_seconds(patch: pytest.MonkeyPatch) -> None:
-    """A fresh process, looking for the CPU's name, and sweeping memory."""
+    """A fresh process, looking for the CPU's name, sweeping memory, and quick steps until two seconds are over."""
+    patch.setattr(measuring, "_LEAST_SECONDS", 0.0)
+    patch.setitem(measuring._LEAST_BLOCK_SECONDS, "cpu", 0.0)
     patch.setattr("gc.collect", lambda: 0)
     patch.setattr(profiling, "_startup", lambda _: (1.0, None))
     patch.setattr(profiling, "device_names", lambda: ["a device"])
@@ -59,7 +65,7 @@ def test_every_operation_is_measured_and_reported(profiled: tuple[HardwareProfil
 
     assert [progress.done for progress in seen] == [1, 2, 3, 4, 5]
     assert {step.configuration for step in profile.measured} == set(GRID)
-    assert all(step.steps == 10 and step.seconds > 0 and step.joules is None for step in profile.measured)
+    assert all(step.steps >= 10 and step.seconds > 0 and step.joules is None for step in profile.measured)
 
 
 def test_the_profile_on_disk_is_the_profile_and_nothing_else_is_left(profiled: tuple[HardwareProfile, Path, list[Progress]]) -> None:
@@ -102,7 +108,7 @@ class Measurements:
         self.left = before_interruption
         self.asked: list[Configuration] = []
 
-    def __call__(self, configuration: Configuration, _: object) -> MeasuredStep:
+    def __call__(self, configuration: Configuration, *_: object) -> MeasuredStep:
         if self.left == 0:
             raise KeyboardInterrupt
         self.left -= 1
@@ -131,7 +137,7 @@ def test_an_interrupted_profiling_goes_on_where_it_stopped(tmp_path: Path, monke
 
 @pytest.mark.usefixtures("quick")
 def test_a_configuration_that_does_not_fit_into_memory_is_skipped_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(configuration: Configuration, _: object) -> MeasuredStep:
+    def fake(configuration: Configuration, *_: object) -> MeasuredStep:
         if configuration.work == "train":
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4398046511104 bytes.")
         return MeasuredStep(configuration=configuration, seconds=0.1, joules=None, spread=0.0, steps=10)
@@ -146,7 +152,7 @@ def test_a_configuration_that_does_not_fit_into_memory_is_skipped_with_the_reaso
 
 @pytest.mark.usefixtures("quick")
 def test_a_profiling_that_could_measure_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(configuration: Configuration, _: object) -> MeasuredStep:
+    def fake(configuration: Configuration, *_: object) -> MeasuredStep:
         raise MemoryError
 
     monkeypatch.setattr(profiling, "measure", fake)
@@ -157,7 +163,7 @@ def test_a_profiling_that_could_measure_nothing_says_so(tmp_path: Path, monkeypa
 
 @pytest.mark.usefixtures("quick")
 def test_any_other_fault_of_a_step_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(configuration: Configuration, _: object) -> MeasuredStep:
+    def fake(configuration: Configuration, *_: object) -> MeasuredStep:
         raise RuntimeError("shape mismatch")
 
     monkeypatch.setattr(profiling, "measure", fake)
@@ -165,7 +171,39 @@ def test_any_other_fault_of_a_step_is_not_swallowed(tmp_path: Path, monkeypatch:
         profile_machine("cpu", GRID, tmp_path / "cpu.json", METERING, lambda _: None, TODAY)
 
 
-def test_counted_joules_are_those_of_the_timed_steps() -> None:
+def test_all_steps_of_a_profile_are_told_at_one_pace(profiled: tuple[HardwareProfile, Path, list[Progress]]) -> None:
+    profile, _, _ = profiled
+
+    paces = {step.reference_seconds for step in profile.measured}
+    assert len(paces) == 1
+    assert None not in paces
+    assert "at the machine's mean pace" in profile.provenance["seconds"]
+
+
+def test_a_step_timed_while_the_machine_was_slow_is_told_at_the_usual_pace() -> None:
+    quick, slow, alone = (
+        MeasuredStep(configuration=each, seconds=seconds, joules=joules, spread=0.0, steps=10, reference_seconds=reference)
+        for each, seconds, joules, reference in zip(GRID[:3], (1.0, 1.5, 7.0), (None, 4.0, None), (0.1, 0.3, None), strict=True)
+    )
+    paced_quick, paced_slow, paced_alone = at_usual_pace([quick, slow, alone])
+
+    assert paced_quick.seconds == pytest.approx(2.0)
+    assert paced_slow.seconds == pytest.approx(1.0)
+    assert paced_slow.joules == 4.0
+    assert paced_alone == alone
+
+
+@given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=20), st.floats(0.001, 10.0))
+def test_a_step_counted_in_references_does_not_depend_on_the_pace_of_each_moment(paces: list[float], steps_per_reference: float) -> None:
+    assert paced([pace * steps_per_reference for pace in paces], paces) == pytest.approx(steps_per_reference * statistics.mean(paces))
+
+
+def test_one_disturbed_step_does_not_count() -> None:
+    assert paced([1.0, 1.0, 50.0, 1.0], [0.5] * 4) == 1.0
+
+
+def test_counted_joules_are_those_of_the_timed_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare_what_takes_seconds(monkeypatch)
     step = measure(Configuration("decode", SMALLEST), [Counter()])
 
     assert step.joules == pytest.approx(2.0)  # one look for each timed step; what warming up drew is left out
