@@ -18,6 +18,7 @@ from daemon.domain.job import MOST_NAMES
 from daemon.metrics import Metrics
 from daemon.service.zones import LONGEST_ANSWER
 from daemon.settings import Settings
+from daemon.settings.server import ServerSettings
 
 
 def settings_table() -> list[str]:
@@ -40,6 +41,7 @@ def limits_table() -> list[str]:
         ("time until the head of a request is complete", f"{HEAD_SECONDS:g} s", "hung up"),
         ("time until its body is complete", f"{BODY_SECONDS:g} s", "408"),
         ("body", f"{BODY_LIMIT_BYTES:,} bytes", "413, the rest is not read"),
+        ("jobs of one user that wait or run", f"`server.jobs_per_user`, {ServerSettings().jobs_per_user:,}", "429"),
         ("sites a job names; jobs in `after`", f"{MOST_NAMES} each", "422"),
         ("instants a job names", f"the years {years}", "422"),
         ("CPU threads of a job, in all its processes", "the cores of the largest allowed site", "422"),

@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from daemon.api.loopback import is_loopback
+from daemon.domain.caller import OPERATOR, Caller
 from daemon.settings.server import Scope, TokenSettings
 
 INCLUDED: dict[Scope, frozenset[Scope]] = {
@@ -25,8 +26,8 @@ class Guard:
     """Checks the Authorization header against the configured tokens, in constant time, and the Host header without tokens."""
 
     def __init__(self, tokens: Sequence[TokenSettings]) -> None:
-        self._names = {_digest_of(token): token.name for token in tokens}
-        self._scopes = [(_digest_of(token), frozenset[Scope]().union(*(INCLUDED[scope] for scope in token.scopes))) for token in tokens]
+        self._callers = {token.digest: _caller_of(token) for token in tokens}
+        self._scopes = [(token.digest, frozenset[Scope]().union(*(INCLUDED[scope] for scope in token.scopes))) for token in tokens]
 
     def needs(self, scope: Scope) -> Callable[[Request], Awaitable[None]]:
         """A FastAPI dependency that lets pass who has `scope`; raises 401 without a valid token, 403 without the scope."""
@@ -39,10 +40,12 @@ class Guard:
 
         return check
 
-    def holder(self, request: Request) -> str | None:
-        """The name of the token that a request let in came with; None without tokens."""
+    def caller(self, request: Request) -> Caller:
+        """Who sent a request that was let in."""
+        if not self._callers:
+            return OPERATOR
         _, _, token = request.headers.get("authorization", "").partition(" ")
-        return self._names.get(hashlib.sha256(token.strip().encode()).hexdigest())
+        return self._callers[hashlib.sha256(token.strip().encode()).hexdigest()]
 
     def _scopes_of(self, header: str) -> frozenset[Scope]:
         kind, _, token = header.partition(" ")
@@ -85,8 +88,5 @@ def _name_in(host_header: str) -> str:
         return ""
 
 
-def _digest_of(token: TokenSettings) -> str:
-    if token.token is not None:
-        return hashlib.sha256(token.token.get_secret_value().encode()).hexdigest()
-    assert token.sha256 is not None
-    return token.sha256
+def _caller_of(token: TokenSettings) -> Caller:
+    return Caller(token.name, "admin" in token.scopes, token.projects, token.highest_priority)

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from daemon.domain.errors import Conflict, LowtideError, NotFound, Rejected
+from daemon.domain.errors import Conflict, Forbidden, LowtideError, NotFound, Rejected, TooMany
 from daemon.domain.job import JobRequest
 from daemon.store import DiskFull, StoreUnavailable
 from daemon.validation import FieldError, field_error
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
+RETRY_AFTER_TOO_MANY_SECONDS = 600  # jobs end more slowly than databases come back
 
 
 class ProblemError(BaseModel):
@@ -88,10 +89,14 @@ async def _refused(request: Request, error: Exception) -> Response:
     match error:
         case Rejected():
             return problem_response(request.url.path, 422, str(error), [FieldError(error.field, error.message)])
+        case Forbidden():
+            return problem_response(request.url.path, 403, str(error))
         case NotFound():
             return problem_response(request.url.path, 404, str(error))
         case Conflict():
             return problem_response(request.url.path, 409, str(error))
+        case TooMany():
+            return problem_response(request.url.path, 429, str(error), headers={"Retry-After": str(RETRY_AFTER_TOO_MANY_SECONDS)})
     return problem_response(request.url.path, 400, str(error))
 
 

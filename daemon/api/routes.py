@@ -48,24 +48,29 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
     may_submit = [Depends(guard.needs("submit"))]
     intake = Intake(service.submit_all)
 
-    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 503, 507))
+    @router.post(
+        "/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 429, 503, 507)
+    )
     async def submit(request: JobRequest, http: Request, idempotency_key: IdempotencyKey = None) -> Response:
         """Queue a job. Answers with its estimate and a preview of the window it would get now."""
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        submission, created = await intake.submit(Arrival(request, idempotency_key, digest, guard.holder(http)))
+        submission, created = await intake.submit(Arrival(request, idempotency_key, digest, guard.caller(http)))
         headers = {"Location": f"/v1/jobs/{submission.job.id}"} | ({} if created else {"Idempotent-Replayed": "true"})
         # Written here, the framework need not validate the view once more.
         return Response(submission.model_dump_json(), 201, headers, media_type="application/json")
 
     @router.post("/jobs/{job_id}/cancel", dependencies=may_submit, response_model=JobView, responses=problems(404, 409, 503, 507))
-    def cancel(job_id: str) -> JobView:
-        """Cancel a job; running work is asked to stop. Cancelling a cancelled job changes nothing."""
-        return service.cancel(job_id)
+    def cancel(job_id: str, http: Request) -> JobView:
+        """Cancel a job that came with this token or is of one of its projects, as an admin any; running work is asked to stop.
+
+        Cancelling a cancelled job changes nothing.
+        """
+        return service.cancel(job_id, guard.caller(http))
 
     @router.post("/estimates", dependencies=[Depends(guard.needs("read"))], response_model=EstimateAnswer, responses=problems(400, 413))
-    def estimate(request: JobRequest) -> EstimateAnswer:
+    def estimate(request: JobRequest, http: Request) -> EstimateAnswer:
         """What a job would cost and where and when it would run, without queueing it."""
-        return service.estimate(request)
+        return service.estimate(request, guard.caller(http))
 
 
 def _add_jobs(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
@@ -148,6 +153,6 @@ def _add_budgets(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         response_model=JobView,
         responses=problems(404, 409, 503, 507),
     )
-    def approve(job_id: str) -> JobView:
+    def approve(job_id: str, http: Request) -> JobView:
         """Let a job run over the budget of its project, where that asks. Approving twice changes nothing."""
-        return service.approve(job_id)
+        return service.approve(job_id, guard.caller(http))

@@ -92,7 +92,9 @@ def _wired(parts: Parts, after_step: Callable[[str], None]) -> Daemon:
     ticker = Ticker(chores_of(parts, tick, settler, zones), parts.metrics)
     means_of = partial(parts.recorded.period_means, kind=policy.kind)
     adviser = Adviser(parts.places, parts.costs, parts.board, parts.feed.outlook, means_of, almanacs.of, clock)
-    acceptance = Acceptance(store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser)
+    acceptance = Acceptance(
+        store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser, parts.settings.server.jobs_per_user
+    )
     queries = Queries(store, clock, Explainer(parts.board, parts.photographer))
     standings = Standings(store, share_rule(parts.settings), clock)
     approvals = Approvals(store, parts.budgets, clock)

@@ -2,8 +2,10 @@
 
 LowtideError
  |- Rejected            the request is understood but cannot be accepted (422)
+ |- Forbidden           this caller may not do it (403)
  |- NotFound            no such job, site or zone (404)
- '- Conflict            it contradicts what is already there (409)
+ |- Conflict            it contradicts what is already there (409)
+ '- TooMany             this caller has as much as one may have at once (429)
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ class Rejected(LowtideError):
         self.field, self.message = field, message
 
 
+class Forbidden(LowtideError):
+    """The caller may not do this; the message says what is allowed, or who may."""
+
+
 class NotFound(LowtideError):
     """`kind` ('job', 'site', 'zone') with the given name does not exist; `known` helps with a typo."""
 
@@ -32,3 +38,7 @@ class NotFound(LowtideError):
 
 class Conflict(LowtideError):
     """The request contradicts what is already there."""
+
+
+class TooMany(LowtideError):
+    """The caller has as much as one may have at once; the message says of what, and what to do."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from daemon.domain.errors import Conflict, NotFound, Rejected
+from daemon.domain.caller import OPERATOR, Caller
+from daemon.domain.errors import Conflict, Rejected
 from daemon.domain.ids import new_id
 from daemon.domain.job import DataTag, Event, Job, JobRequest
 from daemon.domain.plan import Placement, PlanJob, Unplaced
@@ -20,24 +22,17 @@ from daemon.service.board import Board
 from daemon.service.costs import Costs
 from daemon.service.job_views import EstimateAnswer, Submission
 from daemon.service.policy import Policy, Workplaces
+from daemon.service.predecessors import Predecessors, predecessors_of
+from daemon.service.quota import Room
 from daemon.service.render import estimate_view, job_view, preview_view
-from daemon.service.snapshot import Photographer, Weights
+from daemon.service.snapshot import Photographer
 from daemon.service.work import JobWork
 from daemon.store import StaleWrite, Store, StoreUnavailable
 from forecast.clock import Clock
-from jobs.energy.size import weights_gb
-from jobs.spec import SynthesisWorkload, TrainingWorkload
+from jobs.spec import TrainingWorkload
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-@dataclass(frozen=True, slots=True)
-class Predecessors:
-    """What a request builds on: the jobs it names, as they are now, and where the weights lie."""
-
-    jobs: Mapping[str, Job]
-    weights: Mapping[str, Weights]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +63,13 @@ class Acceptance:
         clock: Clock,
         policy: Policy,
         adviser: Adviser,
+        most_jobs: int,
     ) -> None:
         self._store, self._costs, self._photographer, self._board = store, costs, photographer, board
         self._sites = {name: place.site for name, place in workplaces.items()}
         self._data_roots = {name: place.data_root for name, place in workplaces.items()}
         self._clock, self._policy, self._adviser = clock, policy, adviser
+        self._most_jobs = most_jobs
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
         """Accept the job, once per key. Raises Rejected, and Conflict for a known key with another request."""
@@ -83,18 +80,20 @@ class Acceptance:
 
     def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Accept jobs that arrived together with one trip to the disk. Each gets what it would get alone, an error as a value."""
-        prepared = [self._attempted(self._prepared, arrival) for arrival in arrivals]
+        room = Room(self._store, self._most_jobs)
+        prepared = [self._attempted(partial(self._prepared, room), arrival) for arrival in arrivals]
         recorded = iter(self._recorded([one for one in prepared if isinstance(one, _Prepared)]))
         return [next(recorded) if isinstance(one, _Prepared) else one for one in prepared]
 
-    def _prepared(self, arrival: Arrival) -> _Prepared | tuple[Submission, bool]:
-        """All but the writing, or the answer that the same key got before. Raises Rejected, Conflict."""
+    def _prepared(self, room: Room, arrival: Arrival) -> _Prepared | tuple[Submission, bool]:
+        """All but the writing, or the answer that the same key got before. Raises Rejected, Forbidden, TooMany, Conflict."""
         known = self._known(arrival)
         if known is not None:
             return known, False
-        request = arrival.request
-        predecessors = self._predecessors(request)
+        request = arrival.caller.own(arrival.request)
+        predecessors = predecessors_of(self._store, request, arrival.caller)
         job = replace(self._job(request, predecessors), owner=arrival.owner)
+        room.take(job)
         event = Event(job.id, job.accepted_at, "accepted", f"accepted: {request.workload.kind}, to end by {job.deadline.isoformat()}")
         return _Prepared(arrival, job, event, self._answer(job, predecessors))
 
@@ -130,9 +129,10 @@ class Acceptance:
         except Exception as error:  # noqa: BLE001  # handed to whoever submitted it
             return error
 
-    def estimate(self, request: JobRequest) -> EstimateAnswer:
-        """What a submission would answer, without one. Raises Rejected."""
-        predecessors = self._predecessors(request)
+    def estimate(self, request: JobRequest, caller: Caller = OPERATOR) -> EstimateAnswer:
+        """What a submission would answer, without one. Raises Rejected, Forbidden."""
+        request = caller.own(request)
+        predecessors = predecessors_of(self._store, request, caller)
         job = self._job(request, predecessors)
         answer = self._answer(job, predecessors)
         planned = self._planned(job, predecessors)
@@ -153,31 +153,7 @@ class Acceptance:
             if old_digest != arrival.digest:
                 raise Conflict(f"Idempotency-Key {key!r} was used for another request (job {job_id}): use a new key for a new job")
             job = reader.job(job_id)
-        return self._answer(job, self._predecessors(job.request))
-
-    def _predecessors(self, request: JobRequest) -> Predecessors:
-        """The jobs the request builds on. Raises Rejected for one that does not exist or can no longer succeed."""
-        workload = request.workload
-        source = workload.weights.job if isinstance(workload, SynthesisWorkload) else None
-        named = [("constraints.after", name) for name in request.constraints.after]
-        if source is not None:
-            named.append(("workload.weights.job", source))
-        if not named:
-            return Predecessors({}, {})
-        with self._store.read() as reader:
-            jobs: dict[str, Job] = {}
-            for field, name in named:
-                try:
-                    jobs[name] = reader.job(name)
-                except NotFound:
-                    raise Rejected(field, f"there is no job {name!r}: name one that was submitted before") from None
-                if jobs[name].state.is_final and jobs[name].state is not JobState.SUCCEEDED:
-                    raise Rejected(field, f"job {name} has {jobs[name].state} and can never be built upon: submit it again first")
-            runs = reader.runs(source) if source is not None else []
-        if source is not None:
-            _check_weights(request, jobs[source])
-        weights = {source: Weights(runs[-1].site, weights_gb(workload.model))} if source is not None and runs else {}
-        return Predecessors(jobs, weights)
+        return self._answer(job, predecessors_of(self._store, job.request, arrival.caller))
 
     def _job(self, request: JobRequest, predecessors: Predecessors) -> Job:
         """The job this request would become. Raises Rejected naming the field."""
@@ -206,10 +182,11 @@ class Acceptance:
         return replace(job, estimated_energy_kwh=estimate.energy_kwh.mid, estimated_seconds=seconds)
 
     def _needs(self, request: JobRequest, predecessors: Predecessors) -> DataTag:
-        workload = request.workload
-        source = workload.weights.job if isinstance(workload, SynthesisWorkload) else None
-        trained_on = predecessors.jobs[source].needs if source is not None else None
-        return data_tag(request, trained_on, weights_may_travel=request.project not in self._policy.homebound_projects)
+        """Weights stay home if the project that trained them says so, whatever project uses them."""
+        source = predecessors.trained_by
+        projects = {request.project} if source is None else {request.project, source.request.project}
+        may_travel = projects.isdisjoint(self._policy.homebound_projects)
+        return data_tag(request, None if source is None else source.needs, weights_may_travel=may_travel)
 
     def _check_sites(self, job: Job) -> None:
         check_threads(job, self._sites)
@@ -267,7 +244,7 @@ class Acceptance:
     def _planned(self, job: Job, predecessors: Predecessors) -> PlanJob:
         """The job as the planner would see it."""
         planned = self._photographer.plan_job(JobWork(job), predecessors.weights, frozenset())
-        return replace(planned, earliest=max([planned.earliest, *_expected_ends(predecessors)]))
+        return replace(planned, earliest=max([planned.earliest, *predecessors.expected_ends()]))
 
     def _answer(self, job: Job, predecessors: Predecessors) -> Submission:
         work = JobWork(job)
@@ -282,19 +259,3 @@ class Acceptance:
             estimate=estimate_view(estimate, home.hardware, job, preview, self._clock),
             preview=preview_view(preview),
         )
-
-
-def _check_weights(request: JobRequest, source: Job) -> None:
-    """Weights fit only the model they were trained for."""
-    if not isinstance(source.workload, TrainingWorkload):
-        raise Rejected("workload.weights.job", f"job {source.id} is not a training job: name one that makes weights")
-    if source.workload.model != request.workload.model:
-        raise Rejected(
-            "workload.model",
-            f"differs from the model job {source.id} trains ({source.workload.model.model_dump_json()}): use the same",
-        )
-
-
-def _expected_ends(predecessors: Predecessors) -> list[datetime]:
-    """When the jobs it builds on should have ended, as far as they have a plan."""
-    return [job.planned[-1].end for job in predecessors.jobs.values() if job.planned and not job.state.is_final]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from daemon.domain.budget import APPROVED, Budget, month_start, next_month
+from daemon.domain.caller import Caller
 from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, Job
 from daemon.service.budget_view import BudgetView
@@ -21,13 +22,15 @@ class Approvals:
     def __init__(self, store: Store, budgets: Budgets, clock: Clock) -> None:
         self._store, self._budgets, self._clock = store, budgets, clock
 
-    def approve(self, job_id: str) -> None:
-        """Let the job run over its project's budget; repeating it changes nothing. Raises NotFound, Conflict."""
+    def approve(self, job_id: str, caller: Caller) -> None:
+        """Let the job run over its project's budget; repeating it changes nothing. Raises NotFound, Forbidden, Conflict."""
+        caller.check_is_admin()
         with self._store.write() as writer:
             job = writer.job(job_id)
             self._check(job)
             if not writer.jobs_with_event([job_id], APPROVED):
-                words = f"may run over the budget of project {job.request.project}"
+                by = f", says {caller.name}" if caller.name is not None else ""
+                words = f"may run over the budget of project {job.request.project}{by}"
                 writer.add_event(Event(job_id, self._clock.now(), APPROVED, words))
 
     def _check(self, job: Job) -> None:

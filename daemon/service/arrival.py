@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.job import JobRequest
 from daemon.service.job_views import Submission
 
@@ -16,7 +17,12 @@ class Arrival:
     request: JobRequest
     idempotency_key: str | None
     digest: str
-    owner: str | None = None  # name of the token it came with; None without tokens
+    caller: Caller = OPERATOR
+
+    @property
+    def owner(self) -> str | None:
+        """Name of the token it came with; None without tokens."""
+        return self.caller.name
 
 
 # The answer and whether the job is new, or what to tell this submitter instead.

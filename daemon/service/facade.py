@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, JobRequest
 from daemon.domain.states import JobState
@@ -46,28 +47,29 @@ class Service:
     def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         return self._acceptance.submit_all(arrivals)
 
-    def estimate(self, request: JobRequest) -> EstimateAnswer:
-        return self._acceptance.estimate(request)
+    def estimate(self, request: JobRequest, caller: Caller = OPERATOR) -> EstimateAnswer:
+        return self._acceptance.estimate(request, caller)
 
-    def cancel(self, job_id: str) -> JobView:
-        """Ask for a job's end: at once if nothing runs, else at its next checkpoint. Raises NotFound, Conflict."""
+    def cancel(self, job_id: str, caller: Caller = OPERATOR) -> JobView:
+        """Ask for a job's end: at once if nothing runs, else at its next checkpoint. Raises NotFound, Forbidden, Conflict."""
         for _ in range(10):
             try:
-                self._cancel(job_id)
+                self._cancel(job_id, caller)
             except StaleWrite:
                 continue  # the tick changed it in between: look again
             return self._queries.job(job_id)
         raise Conflict(f"job {job_id} keeps changing: try again in a moment")
 
-    def _cancel(self, job_id: str) -> None:
+    def _cancel(self, job_id: str, caller: Caller) -> None:
         now = self._clock.now()
         with self._store.write() as writer:
             job = writer.job(job_id)
+            caller.check_may_change(job)
             if job.state is JobState.CANCELLED or job.cancel_requested:
                 return
             if job.state.is_final:
                 raise Conflict(f"job {job_id} has already {job.state}: there is nothing left to cancel")
-            event = Event(job_id, now, "cancel-requested", "the user asked to cancel")
+            event = Event(job_id, now, "cancel-requested", f"{caller.name or 'the user'} asked to cancel")
             if any(not attempt.state.is_final for attempt in writer.attempts(job_id)):
                 writer.change_job(replace(job, cancel_requested=True), event)
                 return
@@ -77,9 +79,9 @@ class Service:
             ended = replace(job, state=JobState.CANCELLED, cancel_requested=True, reason="cancelled on request", ended_at=now, planned=())
             writer.change_job(ended, event)
 
-    def approve(self, job_id: str) -> JobView:
-        """Let a job run over its project's budget. Raises NotFound, Conflict."""
-        self._approvals.approve(job_id)
+    def approve(self, job_id: str, caller: Caller = OPERATOR) -> JobView:
+        """Let a job run over its project's budget. Raises NotFound, Forbidden, Conflict."""
+        self._approvals.approve(job_id, caller)
         return self._queries.job(job_id)
 
     def budgets(self) -> list[BudgetView]:

@@ -72,6 +72,13 @@ class Reader:
         rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(schema.job.c.id.in_(piece))))
         return {row.id: row.version for row in rows}
 
+    def live_jobs_of(self, owner: str | None, project: str) -> int:
+        """How many jobs that are not final came with the owner's token; without an owner, how many of the project's came with none."""
+        table = schema.job
+        whose = table.c.owner == owner if owner is not None else and_(table.c.owner.is_(None), table.c.project == project)
+        live = table.c.state.in_([state for state in JobState if not state.is_final])
+        return self._connection.execute(select(func.count()).select_from(table).where(live, whose)).scalar_one()
+
     def unsettled_jobs(self) -> list[Job]:
         """Ended jobs that still lack a final ledger entry, the oldest first."""
         ended = schema.job.c.state.in_(list(FINAL_JOB_STATES))

@@ -47,6 +47,7 @@ job = Table(
     Column("estimated_seconds", Double),
     Column("owner", String(100)),
     Index(None, "state", "kind"),
+    Index(None, "state", "owner", "project"),
     Index(None, "project", "id"),
     Index(None, "ended_at"),
 )

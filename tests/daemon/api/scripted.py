@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from daemon.domain.errors import Conflict, LowtideError, NotFound, Rejected
+from daemon.domain.caller import Caller
+from daemon.domain.errors import Conflict, Forbidden, LowtideError, NotFound, Rejected, TooMany
 from daemon.domain.explanation import Binding
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
@@ -92,7 +93,10 @@ TOTALS = ReportTotals(
 
 
 class ScriptedService:
-    """Remembers submissions and what it was asked; refuses the project 'forbidden', fails on 'broken', has no disk for 'unstored'."""
+    """Remembers submissions and what it was asked; refuses the project 'forbidden', fails on 'broken', has no disk for 'unstored'.
+
+    Jobs of the project 'others' may be changed by admins only, and the project 'crowded' has no room for more.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -100,12 +104,14 @@ class ScriptedService:
     def reset(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.accepted: dict[str, tuple[JobRequest, str | None, str]] = {}
-        self.owners: list[str | None] = []
+        self.callers: list[Caller] = []
         self.ready = True
 
     def submit(self, request: JobRequest, idempotency_key: str | None, digest: str) -> tuple[Submission, bool]:
         if request.project == "forbidden":
             raise Rejected("constraints.deadline", "lies in the past: choose one after now")
+        if request.project == "crowded":
+            raise TooMany("'ada' has 5 jobs waiting or running, and 5 is the most: wait until some have ended")
         if request.project == "broken":
             raise RuntimeError("the secret plan is at /var/lib/private")
         if request.project == "unstored":
@@ -122,14 +128,15 @@ class ScriptedService:
     def submit_all(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for arrival in arrivals:
-            self.owners.append(arrival.owner)
+            self.callers.append(arrival.caller)
             try:
                 outcomes.append(self.submit(arrival.request, arrival.idempotency_key, arrival.digest))
             except (LowtideError, RuntimeError) as error:
                 outcomes.append(error)
         return outcomes
 
-    def estimate(self, request: JobRequest) -> EstimateAnswer:
+    def estimate(self, request: JobRequest, caller: Caller) -> EstimateAnswer:
+        self.callers.append(caller)
         return EstimateAnswer(estimate=ESTIMATE, preview=PREVIEW, advice=ADVICE)
 
     def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
@@ -142,10 +149,13 @@ class ScriptedService:
         request = self.accepted[job_id][0]
         return JobDetail(**view.model_dump(), request=request, attempts=[], directories=["/runs/j0"], explanation=EXPLANATION)
 
-    def cancel(self, job_id: str) -> JobView:
+    def cancel(self, job_id: str, caller: Caller) -> JobView:
+        if job_id in self.accepted and self.accepted[job_id][0].project == "others" and not caller.is_admin:
+            raise Forbidden(f"job {job_id} did not come with this token: ask an admin")
         return self._view(job_id).model_copy(update={"state": JobState.CANCELLED, "reason": "cancelled by request"})
 
-    def approve(self, job_id: str) -> JobView:
+    def approve(self, job_id: str, caller: Caller) -> JobView:
+        self.callers.append(caller)
         if self.accepted.get(job_id, (None,))[0] is not None and self.accepted[job_id][0].project == "frugal":
             raise Conflict("project frugal stops at its budget: raise it")
         return self._view(job_id)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from daemon.api.app import create_app
+from daemon.domain.caller import OPERATOR, Caller
 from daemon.metrics import Metrics
 from daemon.settings import Settings
 from tests.daemon.api.scripted import ScriptedService
@@ -17,12 +18,14 @@ from tests.daemon.api.test_problems import check_problem, job, synthesis
 TOKENS = {scope: f"{scope}-token-0123456789" for scope in ("read", "submit", "admin")}
 
 
+BOUND = "bound-token-0123456789"
 SERVICE = ScriptedService()
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
-    tokens = [{"name": scope, "token": token, "scopes": [scope]} for scope, token in TOKENS.items()]
+    tokens: list[dict[str, object]] = [{"name": scope, "token": token, "scopes": [scope]} for scope, token in TOKENS.items()]
+    tokens.append({"name": "bound", "token": BOUND, "scopes": ["submit"], "projects": ["ct", "mr"], "highest_priority": 5})
     with serving(create_app(SERVICE, Settings.model_validate({"server": {"tokens": tokens}}), Metrics())) as url:
         yield url
 
@@ -53,9 +56,33 @@ def test_a_job_belongs_to_the_name_of_the_token_it_came_with(guarded: str) -> No
     SERVICE.reset()
     for scope in ("submit", "admin"):
         httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()), headers=bearer(scope))
-    assert SERVICE.owners == ["submit", "admin"]
+    assert [caller.name for caller in SERVICE.callers] == ["submit", "admin"]
 
 
 def test_without_tokens_a_job_belongs_to_nobody(api: httpx.Client, service: ScriptedService) -> None:
     api.post("/v1/jobs", json=job(synthesis()), headers={"Authorization": "Bearer whatever"})
-    assert service.owners == [None]
+    assert service.callers == [OPERATOR]
+
+
+def test_every_road_that_changes_or_uses_jobs_knows_what_the_token_may(guarded: str) -> None:
+    SERVICE.reset()
+    headers = {"Authorization": f"Bearer {BOUND}"}
+    httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()), headers=headers)
+    httpx.post(f"{guarded}/v1/estimates", json=job(synthesis()), headers=headers)
+    httpx.post(f"{guarded}/v1/jobs/j0/approve", headers=bearer("admin"))
+    bound = Caller("bound", projects=frozenset({"ct", "mr"}), highest_priority=5)
+    assert SERVICE.callers == [bound, bound, Caller("admin", is_admin=True)]
+
+
+def test_a_job_that_came_with_another_token_is_not_cancelled(guarded: str) -> None:
+    body = job(synthesis()) | {"project": "others"}
+    job_id = httpx.post(f"{guarded}/v1/jobs", json=body, headers=bearer("admin")).json()["job"]["id"]
+    refused = httpx.post(f"{guarded}/v1/jobs/{job_id}/cancel", headers=bearer("submit"))
+    assert "did not come with this token" in check_problem(refused, 403)["detail"]
+    assert httpx.post(f"{guarded}/v1/jobs/{job_id}/cancel", headers=bearer("admin")).status_code == 200
+
+
+def test_a_user_with_too_many_jobs_is_told_to_wait(guarded: str) -> None:
+    refused = httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()) | {"project": "crowded"}, headers=bearer("submit"))
+    assert "5 is the most" in check_problem(refused, 429)["detail"]
+    assert int(refused.headers["Retry-After"]) > 0

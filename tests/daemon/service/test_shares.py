@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.domain.caller import Caller
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
@@ -22,7 +23,7 @@ def shared(tmp_path: Path) -> Iterator[World]:
 
 def submit(world: World, owner: str | None, hours: float, deadline_hours: float, project: str = "default") -> str:
     body = {"workload": training(hours), "constraints": {"deadline": world.deadline(deadline_hours)}, "project": project}
-    (outcome,) = world.daemon.service.submit_all([Arrival(JobRequest.model_validate(body), None, "digest", owner)])
+    (outcome,) = world.daemon.service.submit_all([Arrival(JobRequest.model_validate(body), None, "digest", Caller(owner))])
     assert isinstance(outcome, tuple)
     answer, _ = outcome
     assert isinstance(answer, Submission)
@@ -65,7 +66,9 @@ def test_without_weights_shares_are_not_looked_at(world: World) -> None:
 def test_a_key_that_another_owner_used_neither_conflicts_nor_leads_to_that_job(world: World) -> None:
     def send(owner: str | None, hours: float) -> tuple[str, bool]:
         body = {"workload": training(hours), "constraints": {"deadline": world.deadline(9)}}
-        (outcome,) = world.daemon.service.submit_all([Arrival(JobRequest.model_validate(body), "guessed", f"digest-{hours}", owner)])
+        (outcome,) = world.daemon.service.submit_all(
+            [Arrival(JobRequest.model_validate(body), "guessed", f"digest-{hours}", Caller(owner))]
+        )
         assert isinstance(outcome, tuple), outcome
         return outcome[0].job.id, outcome[1]
 

@@ -89,6 +89,14 @@ MISTAKES = {
     "sites = []": ["sites", "at least one"],
     SITE + "[defaults]\nhome = 'b'": ["defaults.home", "'b'", "known: a"],
     "[[server.tokens]]\nname = 'x'\ntoken = 'short'": ["server.tokens[0]", "16 characters"],
+    "[[server.tokens]]\nname = 'x'\ntoken = 'long-enough-0123456789'\nscopes = ['admin']\nprojects = ['ct']": [
+        "server.tokens[0]",
+        "may do all",
+    ],
+    "[[server.tokens]]\nname = 'x'\ntoken = 'long-enough-0123456789'\n[[server.tokens]]\nname = 'y'\ntoken = 'long-enough-0123456789'": [
+        "server.tokens",
+        "'x' and 'y' have the same token",
+    ],
     "[[server.tokens]]\nname = 'x'": ["server.tokens[0]", "exactly one of 'token' and 'sha256'"],
     "[[server.tokens]]\nname = 'x'\nsha256 = 'abc'": ["server.tokens[0].sha256"],
     "[electricity_maps]\nbase_url = 'ftp://x'": ["electricity_maps.base_url", "https://"],

@@ -1,0 +1,12 @@
+"""Jobs by state and owner, to count what one user has in the queue."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.create_index("ix_job_state_owner_project", "job", ["state", "owner", "project"])

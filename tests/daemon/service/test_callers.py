@@ -1,0 +1,175 @@
+"""What the holder of a token may do to jobs, on a real daemon: in which projects, to whose jobs, and how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.domain.caller import OPERATOR, Caller
+from daemon.domain.errors import Conflict, Forbidden, LowtideError, Rejected, TooMany
+from daemon.domain.job import DataTag, JobRequest
+from daemon.domain.states import JobState
+from daemon.service.arrival import Arrival
+from daemon.service.job_views import Submission
+from tests.daemon.service.world import HEIDELBERG, MODEL_2D, UMEA, World, open_world, synthesis, training
+
+ADA, BOB = Caller("ada"), Caller("bob")
+CT_ONLY = Caller("ct-lab", projects=frozenset({"ct"}))
+CT_OR_MR = Caller("imaging", projects=frozenset({"ct", "mr"}))
+ADMIN = Caller("root", is_admin=True)
+
+
+def body(world: World, workload: dict[str, Any] | None = None, **more: Any) -> JobRequest:
+    chosen = {"workload": workload or training(1), "constraints": {"deadline": world.deadline(20)}} | more
+    return JobRequest.model_validate(chosen)
+
+
+def submit(world: World, caller: Caller, request: JobRequest, key: str | None = None, digest: str = "digest") -> str:
+    """The id of the new job; raises what the service says."""
+    (outcome,) = world.daemon.service.submit_all([Arrival(request, key, digest, caller)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    assert isinstance(outcome[0], Submission)
+    return outcome[0].job.id
+
+
+def project_of(world: World, job_id: str) -> str:
+    return world.job(job_id).request.project
+
+
+def test_a_job_without_a_project_gets_the_only_one_of_its_token(world: World) -> None:
+    assert project_of(world, submit(world, CT_ONLY, body(world))) == "ct"
+    assert project_of(world, submit(world, ADA, body(world))) == "default"
+    assert project_of(world, submit(world, OPERATOR, body(world, project="anything"))) == "anything"
+
+
+def test_a_token_that_may_use_several_projects_must_name_one(world: World) -> None:
+    with pytest.raises(Rejected, match=r"^project: is required, .* name 'ct' or 'mr'$"):
+        submit(world, CT_OR_MR, body(world))
+    assert project_of(world, submit(world, CT_OR_MR, body(world, project="mr"))) == "mr"
+
+
+@pytest.mark.parametrize("project", ["mr", "CT", "ct ", "default"])
+def test_a_project_of_others_is_refused_in_submissions_and_estimates(world: World, project: str) -> None:
+    with pytest.raises(Forbidden, match=rf"may not use '{project}': name 'ct'$"):
+        submit(world, CT_ONLY, body(world, project=project))
+    with pytest.raises(Forbidden, match="name 'ct'"):
+        world.daemon.service.estimate(body(world, project=project), CT_ONLY)
+    with world.daemon.store.read() as reader:
+        assert reader.jobs() == []
+
+
+def test_the_budget_of_the_only_project_holds_where_none_is_named(tmp_path: Path) -> None:
+    with open_world(tmp_path, projects={"ct": {"budget_kg_per_month": 0.001}}) as world:
+        job_id = submit(world, CT_ONLY, body(world))
+        world.tick()
+        assert "project ct may emit 1 g a month" in world.job(job_id).reason
+
+
+def test_a_known_key_still_leads_to_its_job_although_the_token_may_use_less_now(world: World) -> None:
+    request = body(world, project="mr")
+    job_id = submit(world, Caller("lab", projects=frozenset({"ct", "mr"})), request, "key")
+    assert submit(world, Caller("lab", projects=frozenset({"ct"})), request, "key") == job_id
+
+
+def test_a_priority_above_the_token_s_is_refused(world: World) -> None:
+    modest = Caller("ada", highest_priority=0)
+    with pytest.raises(Forbidden, match="priority: this token may ask for 0 at most, not 1"):
+        submit(world, modest, body(world, priority=1))
+    assert world.job(submit(world, modest, body(world, priority=-5))).request.priority == -5
+
+
+def test_only_its_owner_its_project_s_tokens_and_admins_cancel_a_job(world: World) -> None:
+    def cancel(job_id: str, caller: Caller) -> JobState:
+        return world.daemon.service.cancel(job_id, caller).state
+
+    for caller in (ADA, CT_ONLY, ADMIN, OPERATOR):
+        job_id = submit(world, ADA, body(world, project="ct"))
+        for other in (BOB, Caller("mr-lab", projects=frozenset({"mr"}))):
+            with pytest.raises(Forbidden, match=rf"job {job_id} of project 'ct' did not come with this token"):
+                cancel(job_id, other)
+        assert world.job(job_id).state is JobState.WAITING
+        assert cancel(job_id, caller) is JobState.CANCELLED
+        assert (caller.name or "the user") in world.events(job_id)[-1].message
+
+
+def test_a_job_that_came_without_a_token_belongs_to_no_token(world: World) -> None:
+    job_id = submit(world, OPERATOR, body(world))
+    with pytest.raises(Forbidden):
+        world.daemon.service.cancel(job_id, ADA)
+
+
+def test_nobody_but_an_admin_lets_a_job_run_over_its_budget_not_even_its_owner(tmp_path: Path) -> None:
+    with open_world(tmp_path, projects={"ct": {"budget_kg_per_month": 0.001, "over_budget": "ask"}}) as world:
+        job_id = submit(world, CT_ONLY, body(world))
+        for caller in (CT_ONLY, ADA):
+            with pytest.raises(Forbidden, match="only an admin"):
+                world.daemon.service.approve(job_id, caller)
+        world.daemon.service.approve(job_id, ADMIN)
+        assert world.events(job_id)[-1].message == "may run over the budget of project ct, says root"
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[World]:
+    """Two sites, the second without patient data, and a project whose weights may not travel there."""
+    with open_world(tmp_path, HEIDELBERG, UMEA, projects={"ct": {"weights_may_travel": False}}) as world:
+        (tmp_path / "data" / "scans").mkdir(parents=True)
+        yield world
+
+
+def trained(world: World, caller: Caller, project: str) -> str:
+    workload = training(1, model=MODEL_2D, data={"path": "scans"})
+    return submit(world, caller, body(world, workload, project=project))
+
+
+def test_weights_that_may_not_travel_stay_home_whatever_project_uses_them(both: World) -> None:
+    weights = {"job": trained(both, OPERATOR, "ct")}
+    elsewhere = submit(both, OPERATOR, body(both, synthesis(4, weights), project="mr"))
+    assert both.job(elsewhere).needs is DataTag.PATIENT_DATA
+    free = {"job": trained(both, OPERATOR, "mr")}
+    assert both.job(submit(both, OPERATOR, body(both, synthesis(4, free), project="mr"))).needs is DataTag.DERIVED
+
+
+def test_weights_of_a_closed_project_are_neither_used_nor_estimated(both: World) -> None:
+    source = trained(both, ADA, "mr")
+    for request in (
+        body(both, synthesis(4, {"job": source})),
+        body(both, constraints={"after": [source], "deadline": both.deadline(20)}),
+    ):
+        with pytest.raises(Forbidden, match=rf"job {source} of project 'mr' is closed to this token: use one of 'ct'"):
+            submit(both, CT_ONLY, request)
+        with pytest.raises(Forbidden):
+            both.daemon.service.estimate(request, CT_ONLY)
+    mine = trained(both, CT_ONLY, "ct")
+    assert both.job(submit(both, CT_ONLY, body(both, synthesis(4, {"job": mine})))).predecessors == (mine,)
+    assert both.job(submit(both, BOB, body(both, synthesis(4, {"job": source})))).owner == "bob"
+
+
+def outcomes(world: World, *arrivals: tuple[Caller, JobRequest]) -> list[type[LowtideError] | None]:
+    told = world.daemon.service.submit_all([Arrival(request, None, "digest", caller) for caller, request in arrivals])
+    return [type(one) if isinstance(one, LowtideError) else None for one in told]
+
+
+def test_no_user_has_more_jobs_in_the_queue_than_the_settings_allow_and_others_go_on(tmp_path: Path) -> None:
+    with open_world(tmp_path, server={"jobs_per_user": 2}) as world:
+        mine, anyone = body(world), body(world, project="ct")
+        assert outcomes(world, (ADA, mine), (BOB, mine), (ADA, mine), (ADA, mine)) == [None, None, None, TooMany]
+        assert outcomes(world, (ADA, mine), (BOB, mine), (OPERATOR, anyone)) == [TooMany, None, None]
+        with pytest.raises(TooMany, match=r"'ada' has 2 jobs .* 2 is the most \(server\.jobs_per_user\): wait"):
+            submit(world, ADA, mine)
+        with world.daemon.store.read() as reader:
+            first = min(job.id for job in reader.jobs() if job.owner == "ada")
+        world.daemon.service.cancel(first, ADA)
+        assert outcomes(world, (ADA, mine), (ADA, mine)) == [None, TooMany]
+
+
+def test_a_full_queue_still_answers_what_was_submitted_before(tmp_path: Path) -> None:
+    with open_world(tmp_path, server={"jobs_per_user": 1}) as world:
+        request = body(world)
+        job_id = submit(world, ADA, request, "key")
+        assert submit(world, ADA, request, "key") == job_id
+        with pytest.raises(Conflict, match="Idempotency-Key"):
+            submit(world, ADA, request, "key", digest="of another request")
