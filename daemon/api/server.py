@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from daemon.api.doorway import Doorway
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+log = logging.getLogger(__name__)
+
 SHUTDOWN_SECONDS = 5
+OPENING_SECONDS = 3  # how long a start may go on after a stop, so that it can be cleaned up: twice what it mostly takes
 BACKLOG = 128  # asyncio takes in as many at one go, before any of them can be counted
 
 
@@ -47,12 +51,15 @@ def serve_until_stopped(open_app: Callable[[], ASGIApp], bound: socket.socket, s
     """Answer requests until a signal says stop; returns so that the caller can clean up.
 
     `open_app` makes the app in a thread while the socket answers already; `started` is called when it has. Raises what it raises.
+    Told to stop before that, this returns soon, and the thread ends with the process.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal once more after its own end: it must not end us before cleaning up
         signal.signal(number, signal.SIG_IGN)
     server = _Server(open_app, started)
     server.run(sockets=[bound])
+    if not server.doorway.at_rest(OPENING_SECONDS):
+        log.warning("opening-cut-short")
     if server.problem is not None:
         raise server.problem
 
@@ -74,8 +81,8 @@ class _Server(uvicorn.Server):
     """Opens its app once it listens, and ends where that fails."""
 
     def __init__(self, open_app: Callable[[], ASGIApp], started: Callable[[], None]) -> None:
-        self._doorway = Doorway(open_app)
-        super().__init__(config_of(self._doorway))
+        self.doorway = Doorway(open_app)
+        super().__init__(config_of(self.doorway))
         self._on_started = started
         self._opening: asyncio.Task[None] | None = None
         self.problem: Exception | None = None
@@ -84,9 +91,14 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._opening = asyncio.create_task(self._open())
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._opening is not None:
+            self._opening.cancel()  # who still waits at the doorway hears at once that nothing comes
+        await super().shutdown(sockets)
+
     async def _open(self) -> None:
         try:
-            await self._doorway.open()
+            await self.doorway.open()
         except Exception as problem:  # noqa: BLE001  # handed to whoever serves
             self.problem, self.should_exit = problem, True
         else:

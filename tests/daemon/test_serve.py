@@ -59,6 +59,28 @@ def test_an_empty_folder_is_served_without_key_token_or_configuration(tmp_path: 
         assert answer.status_code == 201, answer.text
 
 
+def test_sigterm_ends_it_soon_while_another_program_keeps_it_from_opening(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "daemon", "serve", "--port", str(port)]
+    with closing(sqlite3.connect(tmp_path / "lowtide.db", isolation_level=None)) as other, (tmp_path / "log").open("wb") as log:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=log, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+        wait_for(lambda: healthy(port))
+        assert stop(process, seconds=8) == 0  # SQLite alone waits for ten
+        assert "opening-cut-short" in (tmp_path / "log").read_text()
+    with daemon_process(tmp_path) as daemon:
+        assert daemon.http.get("/v1/sites").status_code == 200
+
+
+def healthy(port: int) -> bool | None:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").text == "ok\n" or None
+    except httpx.TransportError:
+        return None
+
+
 def test_others_on_the_host_may_not_read_what_the_daemon_writes(daemon: RunningDaemon) -> None:
     files = list(daemon.folder.glob("lowtide.db*"))
     assert len(files) > 1

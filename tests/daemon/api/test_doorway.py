@@ -55,6 +55,24 @@ def test_who_waited_for_a_daemon_that_cannot_open_hears_it() -> None:
     assert outcome is problem
 
 
+def test_an_event_loop_that_ends_does_not_wait_for_an_opening_without_end() -> None:
+    cellar = Cellar()
+    doorway = Doorway(cellar.open_app)
+
+    async def leave_while_it_opens() -> int:
+        opening = asyncio.create_task(doorway.open())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=doorway), base_url="http://daemon") as visitor:
+            waiting = asyncio.create_task(visitor.get("/v1/sites"))
+            await asyncio.sleep(0)  # lets both begin
+            opening.cancel()
+            return (await waiting).status_code
+
+    assert asyncio.run(leave_while_it_opens()) == 503
+    assert not doorway.at_rest(within_seconds=0)
+    cellar.go.set()
+    assert doorway.at_rest(within_seconds=10)
+
+
 def test_after_the_opening_every_request_goes_to_the_app() -> None:
     async def visit() -> httpx.Response:
         cellar = Cellar()
