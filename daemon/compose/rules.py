@@ -25,6 +25,7 @@ def make_policy(settings: Settings) -> Policy:
         horizon=timedelta(hours=settings.planner.horizon_hours),
         maximum_delay=timedelta(hours=settings.planner.maximum_delay_hours),
         retries=settings.planner.retries,
+        max_parallel=settings.planner.max_parallel,
         final_after=timedelta(hours=settings.ledger.final_after_hours),
         kind=settings.intensity.intensity_kind,
         homebound_projects=frozenset(name for name, project in settings.projects.items() if not project.weights_may_travel),

@@ -33,6 +33,9 @@ class Constraints(StrictModel):
     after: tuple[Name, ...] = Field(default=(), max_length=MOST_NAMES, description="ids of jobs that must have succeeded before")
     interruptible: bool | None = Field(default=None, description="may be stopped at a checkpoint and go on later; default: true")
     contiguous: bool = Field(default=False, description="run in one piece: no pauses, no chunks")
+    max_parallel: int | None = Field(
+        default=None, ge=1, le=1000, description="runs of a synthesis side by side at most; default: planner.max_parallel"
+    )
     price_of_waiting_g_per_hour: float = Field(
         default=0.0, ge=0, le=DEAREST_WAIT_G_PER_HOUR, description="gCO2e that an hour of delay must earn"
     )
@@ -43,6 +46,8 @@ class Constraints(StrictModel):
             raise ValueError("deadline must lie after earliest_start")
         if self.contiguous and self.interruptible:
             raise ValueError("contiguous and interruptible contradict each other: a contiguous job is never paused")
+        if self.contiguous and (self.max_parallel or 1) > 1:
+            raise ValueError("contiguous and max_parallel contradict each other: a contiguous job is never cut into chunks")
         if self.sites is not None and not self.sites:
             raise ValueError("sites must name at least one site; leave it out to allow every site")
         if self.sites is not None and len(set(self.sites)) < len(self.sites):
@@ -65,6 +70,12 @@ class JobRequest(StrictModel):
         if not value.isprintable():
             raise ValueError("must be printable text on one line")
         return value
+
+    @model_validator(mode="after")
+    def _only_synthesis_is_cut(self) -> Self:
+        if isinstance(self.workload, TrainingWorkload) and (self.constraints.max_parallel or 1) > 1:
+            raise ValueError("constraints.max_parallel: only a synthesis is cut into chunks; give a training more gpus instead")
+        return self
 
 
 class DataTag(StrEnum):
@@ -158,8 +169,9 @@ class Run:
 
 
 class StopWish(StrEnum):
-    SUSPEND = "suspend"
-    CANCEL = "cancel"
+    SUSPEND = "suspend"  # to go on later, perhaps as several runs
+    ABANDON = "abandon"  # a run beside it failed for good, and the job with it
+    CANCEL = "cancel"  # the user said so
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
 from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.states import AttemptState
+from daemon.service.aftermath import settle_job_state
 from daemon.service.hold_up import tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
-from daemon.service.observe import settle_job_state
 from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.progress import Ending
 from daemon.store import Store
@@ -50,13 +50,15 @@ class Actor:
 
     def _move(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
         """One step with one attempt; the attempt if that was its end."""
-        if attempt.state is AttemptState.LAUNCHING and job.cancel_requested:
-            return self._call_off(job, run, attempt)
-        if attempt.state is AttemptState.LAUNCHING:
-            return self._launch(job, run, attempt)
         if attempt.state is AttemptState.STOPPING:
             self._stop(attempt, run)
-        return None
+        if attempt.state is not AttemptState.LAUNCHING:
+            return None
+        with self._store.read() as reader:  # a run beside it may have failed for good a moment ago
+            attempt = reader.attempt(attempt.id)
+        if job.cancel_requested or attempt.stop_wish is not None:
+            return self._call_off(job, run, attempt)
+        return self._launch(job, run, attempt)
 
     def _launch(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
         place = self._workplaces[attempt.site]
@@ -149,11 +151,14 @@ class Actor:
         is_nowhere = self._is_nowhere(attempt, run)
         if is_nowhere is None:
             return None
+        wish, why = StopWish.ABANDON, "another run of the job failed for good"
+        if job.cancel_requested:
+            wish, why = StopWish.CANCEL, "the job was cancelled"
         if is_nowhere:
-            return self._end(attempt, run, Ending(AttemptState.CANCELLED, "cancelled before it was started"))
-        stopping = replace(attempt, state=AttemptState.STOPPING, stop_wish=StopWish.CANCEL, stop_wished_at=self._clock.now())
+            return self._end(attempt, run, Ending(AttemptState.CANCELLED, f"called off before it was started, as {why}"))
+        stopping = replace(attempt, state=AttemptState.STOPPING, stop_wish=wish, stop_wished_at=self._clock.now())
         with self._store.write() as writer:
-            writer.change_attempt(stopping, Event(job.id, self._clock.now(), "attempt-stopping", "killed: the job was cancelled"))
+            writer.change_attempt(stopping, Event(job.id, self._clock.now(), "attempt-stopping", f"killed: {why}"))
         return None
 
     def _is_nowhere(self, attempt: Attempt, run: Run) -> bool | None:

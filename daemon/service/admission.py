@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from daemon.domain.errors import Rejected
 from daemon.domain.job import DataTag, Job, JobRequest
@@ -33,6 +33,18 @@ def admissible_sites(job: Job, sites: Mapping[str, Site]) -> list[Site]:
 def has_room(job: Job, site: Site) -> bool:
     """Whether the site is large enough: GPUs, and cores for the threads where they are known."""
     return site.gpus >= job.request.constraints.gpus and (site.cores is None or site.cores >= _processes(job) * job.workload.threads)
+
+
+def widest(job: Job, sites: Iterable[Site], batches: int, most: int) -> int:
+    """How many runs of the job may be under way at once: 1 but for chunks of a synthesis.
+
+    Bounded by the GPUs of the `sites` it may use, by its `batches` (each made by one run), by its own wish and by `most`.
+    """
+    if not job.is_divisible:
+        return 1
+    constraints = job.request.constraints
+    places = sum(site.gpus // constraints.gpus for site in sites)
+    return max(1, min(places, batches, most, constraints.max_parallel or most))
 
 
 def check_threads(job: Job, sites: Mapping[str, Site]) -> None:
@@ -66,7 +78,8 @@ def check_sharing(job: Job) -> None:
             raise Rejected("workload.batch_size", error)
     elif gpus > 1:
         raise Rejected(
-            "constraints.gpus", f"{gpus} GPUs for a synthesis, whose runs work on one each: ask for 1; its chunks may use several sites"
+            "constraints.gpus",
+            f"{gpus} GPUs for a synthesis, whose runs work on one each: ask for 1; its chunks run side by side (constraints.max_parallel)",
         )
 
 

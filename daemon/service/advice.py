@@ -82,7 +82,7 @@ class Adviser:
             now_g=_view(self._blurred(job, site, now)),
             best_g=_view(self._best(job, window)),
             best_start=placed.segments[0].start if placed else None,
-            best_end=placed.segments[-1].end if placed else None,
+            best_end=placed.end if placed else None,
             rung=rung.label if rung is not None else None,
             reason=window.reason,
         )
@@ -161,7 +161,7 @@ class Adviser:
             change=f"the best window, from {window.segments[0].start:%Y-%m-%d %H:%M} UTC at {window.segments[0].site}",
             saved_g=band_view(stretched(difference(at_once, _placed(window)), relative(home.energy_kwh))),
             saved_kwh=home.energy_kwh.mid - self._energy(job, window).mid,
-            saved_hours=(end - window.segments[-1].end).total_seconds() / 3600,
+            saved_hours=(end - window.end).total_seconds() / 3600,
             caveat="Quality stays as it is; the result only comes later.",
         )
 

@@ -14,6 +14,7 @@ from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Workplaces
+from daemon.service.sharing import Sharing, shared_out
 from daemon.service.work import JobWork
 from daemon.store import StaleWrite, Store, Writer
 from jobs.spec import SampleRange, SynthesisWorkload
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 50  # about a tenth of a second: submissions wait for the transaction that is under way
 
-_Asked = tuple[JobWork, tuple[PlannedSegment, ...], str]  # what the plan wants of a job, and why
+_Asked = tuple[JobWork, Sharing, str]  # what the plan wants of a job, and why
 
 
 @dataclass(slots=True)
@@ -31,7 +32,8 @@ class Committed:
 
     launched: int = 0
     stale: int = 0
-    free_gpus: dict[str, int] = field(default_factory=dict)
+    free_gpus: dict[str, int] = field(default_factory=dict)  # that no attempt holds, by site
+    spare_gpus: dict[str, int] = field(default_factory=dict)  # that the plan gives to nobody now, by site
 
 
 class Committer:
@@ -44,52 +46,66 @@ class Committer:
         """A few jobs to a transaction, so that submissions need not wait for all; `works` is what the snapshot was made from."""
         answers = {item.job_id: (item.segments, item.reason) for item in plan.placements}
         answers |= {item.job_id: ((), item.reason) for item in plan.unplaced}
-        done = Committed(free_gpus={name: place.site.gpus for name, place in self._workplaces.items()})
-        for attempt in (attempt for work in works.values() for attempt in work.live if attempt.site in done.free_gpus):
-            done.free_gpus[attempt.site] -= attempt.gpus
+        done = self._count_gpus(snapshot, plan, works)
         asked = []
         for planned in snapshot.jobs:
             segments, reason = answers.get(planned.id, ((), "the planner gave no answer"))
             if _asks_for_something(works[planned.id], segments, reason, snapshot.now):
-                asked.append((works[planned.id], segments, reason))
+                asked.append((works[planned.id], Sharing(planned, segments, snapshot.now), reason))
         for first in range(0, len(asked), JOBS_AT_ONCE):
             with self._store.write() as writer:
-                self._commit_part(writer, asked[first : first + JOBS_AT_ONCE], snapshot.now, done)
+                self._commit_part(writer, asked[first : first + JOBS_AT_ONCE], done)
         with self._store.write() as writer:
             self._stop_cancelled(writer, works, snapshot.now)
             writer.save_plan(plan)
         return done
 
-    def _commit_part(self, writer: Writer, part: Sequence[_Asked], now: datetime, done: Committed) -> None:
+    def _count_gpus(self, snapshot: Snapshot, plan: Plan, works: Mapping[str, JobWork]) -> Committed:
+        """What is free as attempts are, and what is spare as they will be once the plan is followed."""
+        capacity = {name: place.site.gpus for name, place in self._workplaces.items()}
+        movable = {job.id for job in snapshot.jobs}
+        held, planned = Counter[str](), Counter[str]()
+        for work in works.values():
+            for attempt in work.live:
+                held[attempt.site] += attempt.gpus
+                planned[attempt.site] += 0 if work.job.id in movable else attempt.gpus
+        for segment in (segment for placement in plan.placements for segment in placement.segments):
+            planned[segment.site] += segment.gpus if segment.start <= snapshot.now < segment.end else 0
+        free = {name: gpus - held[name] for name, gpus in capacity.items()}
+        return Committed(free_gpus=free, spare_gpus={name: gpus - planned[name] for name, gpus in capacity.items()})
+
+    def _commit_part(self, writer: Writer, part: Sequence[_Asked], done: Committed) -> None:
         versions = writer.live_versions([work.job.id for work, _, _ in part])
-        for work, segments, reason in part:
+        for work, asked, reason in part:
             try:
                 if versions.get(work.job.id) != work.job.version:
                     raise StaleWrite(f"job {work.job.id} changed while the plan was made")
                 with poisoned_alone("commit", job=work.job.id), writer.part():
-                    self._commit_job(writer, work, segments, reason, now, done)
+                    self._commit_job(writer, work, asked, reason, done)
             except StaleWrite:
                 done.stale += 1
                 log.info("plan-stale", extra={"job": work.job.id})
 
-    def _commit_job(
-        self, writer: Writer, work: JobWork, segments: tuple[PlannedSegment, ...], reason: str, now: datetime, done: Committed
-    ) -> None:
-        wanted = _wanted(segments, now)
-        job = self._record_plan(writer, work.job, segments, reason, now)
+    def _commit_job(self, writer: Writer, work: JobWork, asked: Sharing, reason: str, done: Committed) -> None:
+        now = asked.now
+        job = self._record_plan(writer, work.job, asked.segments, reason, now)
         work = replace(work, job=job)
-        held = Counter(attempt.site for attempt in work.live)
-        for attempt in work.live:
-            if held[attempt.site] > wanted[attempt.site] and segments and self._may_pause(work, attempt):
-                held[attempt.site] -= 1
-                writer.change_attempt(*_suspension(attempt, now))
-        if any(attempt.state is AttemptState.STOPPING for attempt in work.live) or not _may_start(writer, job):
+        pausing, finishing = asked.surplus(work, done.spare_gpus) if asked.segments and _may_pause(work) else ([], [])
+        for attempt in finishing:
+            done.spare_gpus[attempt.site] -= attempt.gpus
+        for attempt in pausing:
+            writer.change_attempt(*_suspension(attempt, "its window is over", now))
+        # What a stopping run gives back is shared by all that start then: until it has ended, nobody starts.
+        if pausing or any(attempt.stop_wish is not None for attempt in work.live) or not _may_start(writer, job):
             return
-        for site in (wanted - held).elements():
-            if done.free_gpus[site] >= job.request.constraints.gpus and self._launch(writer, work, site, now):
-                done.free_gpus[site] -= job.request.constraints.gpus
-                done.launched += 1
-                work = JobWork(writer.job(job.id), tuple(writer.runs(job.id)), tuple(writer.attempts(job.id)))
+        missing = _with_free_gpus(asked.to_start(work.live), job.request.constraints.gpus, done.free_gpus)
+        runs = self._runs_for(work, asked, missing)
+        for run in runs:
+            work = self._launch(writer, work, run, now)
+            done.free_gpus[run.site] -= job.request.constraints.gpus
+            done.launched += 1
+        if len(missing) > len(runs):
+            _stop_to_share(writer, work, asked, missing[-1])
 
     def _record_plan(self, writer: Writer, job: Job, segments: tuple[PlannedSegment, ...], reason: str, now: datetime) -> Job:
         """The job's row says where it waits for and why; an event tells when the window moved."""
@@ -103,40 +119,47 @@ class Committer:
             event = Event(job.id, now, "planned" if segments else "unplaced", reason, {"segments": windows})
         return writer.change_job(replace(job, planned=segments, reason=reason), event)
 
-    def _may_pause(self, work: JobWork, attempt: Attempt) -> bool:
-        return work.job.is_interruptible and attempt.state in (AttemptState.PENDING, AttemptState.ACTIVE) and work.fraction_left > 0
+    def _runs_for(self, work: JobWork, asked: Sharing, parts: Sequence[PlannedSegment]) -> list[Run]:
+        """The runs that shall begin now, one for a part at most: open ones that nobody works on, else new ones over what is unclaimed."""
+        idle, runs, others = list(work.idle_runs), [], []
+        for part in parts:
+            run = next((run for run in idle if run.site == part.site), None)
+            if run is None:
+                others.append(part)
+            else:
+                idle.remove(run)
+                runs.append(run)
+        return runs + self._new_runs(work, asked, others)
 
-    def _launch(self, writer: Writer, work: JobWork, site: str, now: datetime) -> bool:
-        run = self._run_for(writer, work, site, now)
-        if run is None:
-            return False
-        job = work.job
-        number = len(work.attempts) + 1
-        attempt = Attempt(new_id("a", now), run.id, job.id, site, number, AttemptState.LAUNCHING, now, gpus=job.request.constraints.gpus)
-        writer.add_attempt(attempt, Event(job.id, now, "attempt-launching", f"attempt {number} at {site}", {"run": run.id}))
-        if job.state is not JobState.RUNNING:
-            running = replace(job, state=JobState.RUNNING, reason=f"running at {site}: {job.reason}", started_at=job.started_at or now)
-            writer.change_job(running, Event(job.id, now, "job-running", running.reason))
-        return True
+    def _new_runs(self, work: JobWork, asked: Sharing, parts: Sequence[PlannedSegment]) -> list[Run]:
+        """A synthesis shares its unclaimed samples among them; a training has one, and goes on where its checkpoints are."""
+        workload = work.job.workload
+        if not isinstance(workload, SynthesisWorkload):
+            return [] if work.open_runs else [self._new_run(work, part.site, None, asked.now) for part in parts[:1]]
+        weights, fewest = [asked.weight(part) for part in parts], asked.fewest_batches(work, parts)
+        ranges = shared_out(work.unclaimed(), weights, asked.reserved(), workload.batch_size, fewest)
+        pairs = zip(parts, ranges, strict=True)
+        return [self._new_run(work, part.site, samples, asked.now) for part, samples in pairs if samples is not None]
 
-    def _run_for(self, writer: Writer, work: JobWork, site: str, now: datetime) -> Run | None:
-        """The run the next attempt works on: an idle open one, else a new one over what nobody has claimed."""
-        idle = work.idle_run(site)
-        if idle is not None:
-            return idle
-        samples: SampleRange | None = None
-        if isinstance(work.job.workload, SynthesisWorkload):
-            gaps = work.unclaimed()
-            if not gaps:
-                return None
-            samples = gaps[0]
-        elif work.open_runs:
-            return None  # training goes on where its checkpoints are
+    def _new_run(self, work: JobWork, site: str, samples: SampleRange | None, now: datetime) -> Run:
         run_id = new_id("r", now)
         directory = self._workplaces[site].run_root / work.job.id / run_id
-        run = Run(run_id, work.job.id, site, str(directory), samples, now)
-        writer.add_run(run)
-        return run
+        return Run(run_id, work.job.id, site, str(directory), samples, now)
+
+    def _launch(self, writer: Writer, work: JobWork, run: Run, now: datetime) -> JobWork:
+        """Record an attempt at the run, before it happens; the work with it."""
+        job, number = work.job, len(work.attempts) + 1
+        if run not in work.runs:
+            writer.add_run(run)
+        attempt = Attempt(
+            new_id("a", now), run.id, job.id, run.site, number, AttemptState.LAUNCHING, now, gpus=job.request.constraints.gpus
+        )
+        writer.add_attempt(attempt, Event(job.id, now, "attempt-launching", f"attempt {number} at {run.site}", {"run": run.id}))
+        if job.state is not JobState.RUNNING:
+            running = replace(job, state=JobState.RUNNING, reason=f"running at {run.site}: {job.reason}", started_at=job.started_at or now)
+            job = writer.change_job(running, Event(job.id, now, "job-running", running.reason))
+        runs = work.runs if run in work.runs else (*work.runs, run)
+        return JobWork(job, runs, (*work.attempts, attempt))
 
     def _stop_cancelled(self, writer: Writer, works: Mapping[str, JobWork], now: datetime) -> None:
         """Ask every live attempt of a cancelled job to stop, whatever it was asked before."""
@@ -165,9 +188,32 @@ def _asks_for_something(work: JobWork, segments: tuple[PlannedSegment, ...], rea
     return not says_the_same or _wanted(segments, now) != Counter(attempt.site for attempt in work.live)
 
 
-def _suspension(attempt: Attempt, now: datetime) -> tuple[Attempt, Event]:
+def _may_pause(work: JobWork) -> bool:
+    return work.job.is_interruptible and work.fraction_left > 0
+
+
+def _with_free_gpus(parts: Sequence[PlannedSegment], gpus: int, free: Mapping[str, int]) -> list[PlannedSegment]:
+    """The parts that find their GPUs free, beside each other."""
+    left, fitting = dict(free), []
+    for part in parts:
+        if left.get(part.site, 0) >= gpus:
+            left[part.site] -= gpus
+            fitting.append(part)
+    return fitting
+
+
+def _stop_to_share(writer: Writer, work: JobWork, asked: Sharing, missing: PlannedSegment) -> None:
+    """GPUs are there for one more run, and nothing is left for it: ask the run with the most left to stop, if that is worth it."""
+    if not work.job.is_divisible or not _may_pause(work) or any(one.state is not AttemptState.ACTIVE for one in work.live):
+        return
+    longest = max(work.live, key=work.left_of, default=None)
+    if longest is not None and asked.is_worth_sharing(work, longest, missing):
+        writer.change_attempt(*_suspension(longest, "more runs shall share its samples", asked.now))
+
+
+def _suspension(attempt: Attempt, reason: str, now: datetime) -> tuple[Attempt, Event]:
     stopping = replace(attempt, state=AttemptState.STOPPING, stop_wish=StopWish.SUSPEND, stop_wished_at=now)
-    return stopping, Event(attempt.job_id, now, "attempt-stopping", f"asked to pause at {attempt.site}: its window is over")
+    return stopping, Event(attempt.job_id, now, "attempt-stopping", f"asked to pause at {attempt.site}: {reason}")
 
 
 def _may_start(writer: Writer, job: Job) -> bool:

@@ -32,7 +32,7 @@ def tell_missed(store: Store, works: Mapping[str, JobWork], plan: Plan, ended: I
 
 def _expected(works: Mapping[str, JobWork], plan: Plan) -> dict[str, str]:
     return {
-        placement.job_id: f"expected to end at {_time(placement.segments[-1].end)}, after its deadline {_time(job.deadline)}"
+        placement.job_id: f"expected to end at {_time(placement.end)}, after its deadline {_time(job.deadline)}"
         for placement in plan.placements
         if placement.is_late and (job := works[placement.job_id].job)
     }

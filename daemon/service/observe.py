@@ -8,15 +8,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from daemon.domain.execution import Handle, Observation, ObserverFailure
-from daemon.domain.job import Attempt, Event, Job, Run
-from daemon.domain.states import AttemptState, JobState, advance
+from daemon.domain.job import Attempt, Event, Run
+from daemon.domain.states import AttemptState, advance
+from daemon.service.aftermath import settle_job_state
 from daemon.service.hold_up import is_held_up, is_told, tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
-from daemon.service.progress import Ending, ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
+from daemon.service.progress import ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
 from daemon.service.reach import NOT_IN_SETTINGS, Reach, out_of_reach
-from daemon.service.work import JobWork
-from daemon.store import Store, Writer
+from daemon.store import Reader, Store
 from forecast.clock import Clock
 from jobs.rundir import RunDirectory
 from jobs.spec import SynthesisWorkload
@@ -40,7 +40,7 @@ class Observer:
             live = reader.live_attempts()
             attempts = [attempt for attempt in live if attempt.state is not AttemptState.LAUNCHING]
             runs = {attempt.run_id: reader.run(attempt.run_id) for attempt in attempts}
-            held_up = {attempt.id for attempt in attempts if is_held_up(reader.job(attempt.job_id), attempt)}
+            held_up = {attempt.id for attempt in attempts if _was_held_up(reader, attempt, live)}
         answers, silent = self._ask(attempts, runs)
         silent |= {attempt.site: NOT_IN_SETTINGS for attempt in live if attempt.site not in self._workplaces}
         self._after_step("observe:asked")
@@ -103,11 +103,12 @@ class Observer:
 
     def _record_progress(self, attempt: Attempt, run: Run, observation: Observation) -> None:
         steps = steps_reached(run, RunDirectory(run.directory))
-        state = advance(attempt.state, observation.state)
-        if state is attempt.state and steps == run.steps_done:
+        if advance(attempt.state, observation.state) is attempt.state and steps == run.steps_done:
             return
         now = self._clock.now()
         with self._store.write() as writer:
+            attempt = writer.attempt(attempt.id)  # the end of a run beside it may have had it asked to stop a moment ago
+            state = advance(attempt.state, observation.state)
             if steps != run.steps_done:
                 writer.change_run(replace(run, steps_done=steps))
             if state is not attempt.state:
@@ -147,35 +148,8 @@ class Observer:
         return max(ended, attempt.created_at)
 
 
-def settle_job_state(writer: Writer, attempt: Attempt, ending: Ending, made_progress: bool, retries: int) -> None:
-    """What the end of an attempt means for its job, recorded in the same transaction."""
-    assert attempt.ended_at is not None
-    job = writer.job(attempt.job_id)
-    work = JobWork(job, tuple(writer.runs(job.id)), tuple(writer.attempts(job.id)))
-    if job.state.is_final or work.live:
-        return
-    changed = after_attempt(work, ending, made_progress, retries)
-    if changed.state.is_final:
-        changed = replace(changed, ended_at=attempt.ended_at, planned=())
-        for run in work.open_runs:
-            writer.change_run(replace(run, closed_at=attempt.ended_at))
-    writer.change_job(changed, Event(job.id, attempt.ended_at, f"job-{changed.state}", changed.reason))
-
-
-def after_attempt(work: JobWork, ending: Ending, made_progress: bool, retries: int) -> Job:
-    """The job after its last live attempt ended. A suspension costs no retry, nor does a preemption after progress."""
-    job = work.job
-    if work.is_complete:
-        return replace(job, state=JobState.SUCCEEDED, reason="finished: everything the workload asked for exists")
-    if job.cancel_requested:
-        return replace(job, state=JobState.CANCELLED, reason="cancelled on request; what was made so far is kept")
-    if ending.state is AttemptState.SUSPENDED:
-        return replace(job, state=JobState.SUSPENDED, reason=ending.reason)
-    if ending.state is AttemptState.COMPLETED:
-        return replace(job, state=JobState.WAITING, reason="a chunk is finished, the next one waits for its window")
-    charged = job.retries + (0 if ending.state is AttemptState.PREEMPTED and made_progress else 1)
-    if not ending.is_retryable:
-        return replace(job, state=JobState.FAILED, reason=ending.reason, retries=charged)
-    if charged > retries:
-        return replace(job, state=JobState.FAILED, reason=f"failed {charged} times, the last time: {ending.reason}", retries=charged)
-    return replace(job, state=JobState.WAITING, reason=f"will be tried again after: {ending.reason}", retries=charged)
+def _was_held_up(reader: Reader, attempt: Attempt, live: list[Attempt]) -> bool:
+    """Whether its job tells of a hold-up here that was this attempt's: it may be that of a run beside it which cannot be started yet."""
+    if any(other.state is AttemptState.LAUNCHING and (other.job_id, other.site) == (attempt.job_id, attempt.site) for other in live):
+        return False
+    return is_held_up(reader.job(attempt.job_id), attempt)

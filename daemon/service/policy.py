@@ -23,6 +23,7 @@ class Policy:
     longest_horizon: timedelta = timedelta(days=14)
     maximum_delay: timedelta = timedelta(hours=72)
     retries: int = 3
+    max_parallel: int = 4  # runs of one synthesis side by side at most; each costs a start-up, and the planner time
     stop_grace: timedelta = timedelta(minutes=10)  # real time: after that a stopping attempt is killed
     launch_patience: timedelta = timedelta(minutes=10)  # real time: after that an attempt that cannot be started is given up
     final_after: timedelta = timedelta(hours=72)  # an hour older than this and no longer estimated is final

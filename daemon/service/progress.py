@@ -52,6 +52,8 @@ def _stopped(attempt: Attempt, reason: str) -> Ending:
             return Ending(AttemptState.CANCELLED, "cancelled on request")
         case StopWish.SUSPEND:
             return Ending(AttemptState.SUSPENDED, "paused at a checkpoint, as planned")
+        case StopWish.ABANDON:
+            return Ending(AttemptState.CANCELLED, "stopped, as another run of the job failed for good")
         case None:
             return Ending(AttemptState.PREEMPTED, reason)
 

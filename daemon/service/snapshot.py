@@ -14,7 +14,7 @@ from daemon.domain.explanation import Binding, Elsewhere
 from daemon.domain.job import Job
 from daemon.domain.plan import IntArray, Mode, PlanJob, PlanSite, SiteOption, SlotGrid, Snapshot
 from daemon.domain.site import Site
-from daemon.service.admission import admissible_sites, allowed_names, has_room
+from daemon.service.admission import admissible_sites, allowed_names, has_room, widest
 from daemon.service.costs import Costs, WorkLeft
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
@@ -83,7 +83,7 @@ class Photographer:
 
     def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
         job, constraints = work.job, work.job.request.constraints
-        live = work.live
+        busy = [attempt.site for attempt in work.live]
         return PlanJob(
             id=job.id,
             mode=mode_of(job),
@@ -96,7 +96,9 @@ class Photographer:
             after=tuple(name for name in job.predecessors if name in plannable),
             priority=job.request.priority,
             price_of_waiting_g_per_hour=constraints.price_of_waiting_g_per_hour,
-            running_at=live[0].site if live else None,
+            max_width=widest(job, admissible_sites(job, self._sites), work.batches_left, self._policy.max_parallel),
+            running_at=busy[0] if busy else None,
+            beside=tuple(busy[1:]),
             state_at=_state_at(work),
             previous=job.planned,
             project=job.request.project,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from daemon.domain.job import Attempt, Job, Run
 from daemon.domain.states import AttemptState
@@ -40,10 +41,23 @@ class JobWork:
     def open_runs(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs if run.closed_at is None)
 
-    def idle_run(self, site: str) -> Run | None:
-        """An open run on that site that nobody works on: the next attempt goes on with it."""
+    @property
+    def batches_left(self) -> int:
+        """Micro-batches that are still to be made; 1 for a training, which nobody can share."""
+        if not isinstance(self.job.workload, SynthesisWorkload):
+            return 1
+        return max(1, ceil((self.steps_total - self.steps_done) / self.job.workload.batch_size))
+
+    def left_of(self, attempt: Attempt) -> int:
+        """Steps or samples that the attempt's run has still to do."""
+        run = next(run for run in self.runs if run.id == attempt.run_id)
+        return (run.samples.count if run.samples is not None else self.steps_total) - run.steps_done
+
+    @property
+    def idle_runs(self) -> tuple[Run, ...]:
+        """Open runs that nobody works on: the next attempts at their sites go on with them."""
         busy = {attempt.run_id for attempt in self.live}
-        return next((run for run in self.open_runs if run.site == site and run.id not in busy), None)
+        return tuple(run for run in self.open_runs if run.id not in busy)
 
     def unclaimed(self) -> list[SampleRange]:
         """The ranges of samples that no run has made or holds, in order."""

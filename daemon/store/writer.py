@@ -163,5 +163,5 @@ def _event_values(event: Event) -> dict[str, Any]:
 
 
 def _stronger(recorded: StopWish | None, given: StopWish | None) -> StopWish | None:
-    """Cancelling outweighs suspending, and either outweighs nothing."""
-    return StopWish.CANCEL if StopWish.CANCEL in (recorded, given) else recorded or given
+    """Cancelling outweighs abandoning, that outweighs suspending, and each outweighs nothing."""
+    return next((wish for wish in (StopWish.CANCEL, StopWish.ABANDON) if wish in (recorded, given)), recorded or given)

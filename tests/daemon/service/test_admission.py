@@ -67,7 +67,7 @@ def test_a_batch_that_the_gpus_cannot_share_is_refused_with_the_remedy(tmp_path:
 
 
 def test_a_synthesis_of_several_gpus_is_refused_as_it_is_cut_over_them_anyway(tmp_path: Path) -> None:
-    refused = r"constraints\.gpus: 2 GPUs for a synthesis, whose runs work on one each: ask for 1; its chunks may use several sites"
+    refused = r"constraints\.gpus: 2 GPUs for a synthesis, whose runs work on one each: ask for 1; its chunks run side by side"
     with open_world(tmp_path, HEIDELBERG | {"gpus": 4}) as world, pytest.raises(Rejected, match=refused):
         world.submit(synthesis(8, {"path": "weights.pt"}), gpus=2)
 

@@ -68,7 +68,7 @@ def test_a_launch_that_nobody_wants_any_more_is_called_off(world: World) -> None
     assert world.attempt_states(job_id) == [AttemptState.LAUNCHING]
     world.daemon.service.cancel(job_id)
     report = world.tick()
-    assert [attempt.reason for attempt in report.ended] == ["cancelled before it was started"]
+    assert [attempt.reason for attempt in report.ended] == ["called off before it was started, as the job was cancelled"]
     assert world.attempt_states(job_id) == [AttemptState.CANCELLED]
     assert world.job(job_id).state is JobState.CANCELLED
 
