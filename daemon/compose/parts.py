@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from daemon.compose.places import Surroundings, energy_model, profiles_of, workplace
-from daemon.compose.rules import budget_rules, make_policy
+from daemon.compose.rules import budget_rules, make_policy, share_rule
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
 from daemon.planner import PlannerOptions
 from daemon.service.board import Board
 from daemon.service.budgets import Budgets
 from daemon.service.costs import Costs
+from daemon.service.gpu_use import GpuUse
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.reach import Reach
 from daemon.service.snapshot import Photographer
@@ -44,6 +45,7 @@ class Parts:
     costs: Costs
     photographer: Photographer
     budgets: Budgets
+    use: GpuUse | None
     board: Board
     reach: Reach
     options: PlannerOptions
@@ -67,6 +69,23 @@ def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Se
     planner = settings.planner
     options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
     budgets = Budgets(budget_rules(settings), places, costs, feed.outlook)
+    shares = share_rule(settings)
+    use = None if shares is None else GpuUse(shares)
     return Parts(
-        settings, clock, policy, places, store, metrics, recorded, feed, skills, costs, photographer, budgets, Board(), Reach(), options
+        settings,
+        clock,
+        policy,
+        places,
+        store,
+        metrics,
+        recorded,
+        feed,
+        skills,
+        costs,
+        photographer,
+        budgets,
+        use,
+        Board(),
+        Reach(),
+        options,
     )

@@ -11,7 +11,6 @@ from daemon.compose.chores import chores_of
 from daemon.compose.grid import sources_of
 from daemon.compose.parts import Parts, parts_of
 from daemon.compose.places import Surroundings, surroundings_of
-from daemon.compose.rules import share_rule
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
 from daemon.planner import Planner, held_for_a_season, plan, plan_fairly
@@ -96,7 +95,7 @@ def _wired(parts: Parts, after_step: Callable[[str], None]) -> Daemon:
         store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser, parts.settings.server.jobs_per_user
     )
     queries = Queries(store, clock, Explainer(parts.board, parts.photographer))
-    standings = Standings(store, share_rule(parts.settings), clock)
+    standings = Standings(parts.use, clock)
     approvals = Approvals(store, parts.budgets, clock)
     service = Service(store, acceptance, queries, zones, approvals, standings, clock, ticker.problems)
     return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker, parts.board)
@@ -117,6 +116,6 @@ def _tick(parts: Parts, after_step: Callable[[str], None]) -> Tick:
         Committer(store, places),
         Actor(store, places, clock, policy, after_step),
         parts.budgets,
-        share_rule(parts.settings),
+        parts.use,
         after_step,
     )

@@ -33,15 +33,23 @@ class ShareRule:
         """Use longer ago counts less than a thousandth."""
         return 10 * self.half_life
 
-    def standings(self, held: Iterable[Held], now: datetime) -> dict[str, float]:
-        """Decayed GPU-hours by user, over the user's weight: who has the least is served first. A user without any is at 0."""
+    def gpu_hours(self, held: Iterable[Held], now: datetime) -> dict[str, float]:
+        """Decayed GPU-hours by user: the integral of GPUs x 2^(-age / half-life). A user who held none has no key."""
         used: dict[str, float] = {}
         for stretch in held:
             used[stretch.user] = used.get(stretch.user, 0.0) + self._decayed_hours(stretch, now)
-        return {user: hours / self.weights.get(user, 1.0) for user, hours in used.items()}
+        return used
+
+    def faded(self, gpu_hours: Mapping[str, float], span: timedelta) -> dict[str, float]:
+        """What decayed GPU-hours are worth after that span, nothing added."""
+        share = math.exp2(-span / self.half_life)
+        return {user: hours * share for user, hours in gpu_hours.items()}
+
+    def standings(self, gpu_hours: Mapping[str, float]) -> dict[str, float]:
+        """Decayed GPU-hours over the user's weight: who has the least is served first. A user without any is at 0."""
+        return {user: hours / self.weights.get(user, 1.0) for user, hours in gpu_hours.items()}
 
     def _decayed_hours(self, stretch: Held, now: datetime) -> float:
-        """The integral of GPUs x 2^(-age / half-life) over the stretch."""
         end = now if stretch.end is None else min(stretch.end, now)
         if end <= stretch.start:
             return 0.0

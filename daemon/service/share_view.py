@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from daemon.domain.shares import ShareRule
-from daemon.store import Store
+from daemon.service.gpu_use import GpuUse
 from forecast.clock import Clock
 
 
@@ -21,20 +20,20 @@ class ShareView(BaseModel):
 
 
 class Standings:
-    """Reads where everybody stands now. Without a rule shares are not looked at, and nobody stands anywhere."""
+    """Tells where everybody stands now. Where shares are not looked at, nobody stands anywhere."""
 
-    def __init__(self, store: Store, rule: ShareRule | None, clock: Clock) -> None:
-        self._store, self._rule, self._clock = store, rule, clock
+    def __init__(self, use: GpuUse | None, clock: Clock) -> None:
+        self._use, self._clock = use, clock
 
     def shares(self) -> list[ShareView]:
         """Everybody with a weight or with recent use, whose turn comes first."""
-        if self._rule is None:
+        if self._use is None:
             return []
-        now, weights = self._clock.now(), self._rule.weights
-        with self._store.read() as reader:
-            standings = dict.fromkeys(weights, 0.0) | self._rule.standings(reader.held_since(now - self._rule.memory), now)
+        weights = self._use.rule.weights
+        gpu_hours = dict.fromkeys(weights, 0.0) | self._use.gpu_hours(self._clock.now())
+        standings = self._use.rule.standings(gpu_hours)
         views = [
-            ShareView(user=user, weight=weights.get(user, 1.0), gpu_hours=standing * weights.get(user, 1.0), standing=standing)
-            for user, standing in standings.items()
+            ShareView(user=user, weight=weights.get(user, 1.0), gpu_hours=hours, standing=standings[user])
+            for user, hours in gpu_hours.items()
         ]
         return sorted(views, key=lambda view: (view.standing, view.user))

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from daemon.domain.job import Attempt, Event
 from daemon.domain.plan import Plan, Snapshot
-from daemon.domain.shares import ShareRule
 from daemon.domain.states import JobState
 from daemon.service.act import Actor
 from daemon.service.budgets import Budgets
 from daemon.service.commit import Committed, Committer
 from daemon.service.deadlines import tell_missed
+from daemon.service.gpu_use import GpuUse
 from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import Observer
 from daemon.service.snapshot import Claims, Photographer, weights_of
@@ -55,13 +55,13 @@ class Tick:
         committer: Committer,
         actor: Actor,
         budgets: Budgets,
-        shares: ShareRule | None,
+        use: GpuUse | None,
         after_step: Callable[[str], None] = nothing,
     ) -> None:
         self._store, self._clock, self._after_step = store, clock, after_step
         self._observer, self._photographer, self._planner = observer, photographer, planner
         self._committer, self._actor = committer, actor
-        self._budgets, self._shares = budgets, shares
+        self._budgets, self._use = budgets, use
 
     def run(self) -> TickReport:
         ended = self._observer.observe()
@@ -90,7 +90,7 @@ class Tick:
         return snapshot, plan, committed, works
 
     def _claims(self, reader: Reader, works: Mapping[str, JobWork], now: datetime) -> Claims:
-        standings = self._shares.standings(reader.held_since(now - self._shares.memory), now) if self._shares is not None else {}
+        standings = self._use.rule.standings(self._use.renew(reader, works, now)) if self._use is not None else {}
         return Claims(self._budgets.spending(reader, works, now), standings)
 
     def _close_the_hopeless(self) -> None:

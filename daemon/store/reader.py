@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, func, or_, select
+from sqlalchemy import Connection, Select, Table, and_, func, select
 
 from daemon.domain.errors import NotFound
 from daemon.domain.job import Attempt, Event, Job, Run
@@ -164,13 +164,12 @@ class Reader:
         entries = [LedgerEntry(**row._mapping) for row in self._connection.execute(query)]
         return list(zip(self.jobs_named([entry.job_id for entry in entries]), entries, strict=True))
 
-    def held_since(self, instant: datetime) -> list[Held]:
-        """Every stretch for which an attempt held GPUs at `instant` or later; one that is not over has no end."""
+    def held_by_ended_jobs(self, since: datetime) -> list[Held]:
+        """Every stretch that ended at `since` or later for which an attempt held GPUs, of jobs that are final."""
         attempt, job = schema.attempt, schema.job
         query = select(func.coalesce(job.c.owner, job.c.project), attempt.c.gpus, attempt.c.started_at, attempt.c.ended_at)
-        query = query.join_from(attempt, job).where(attempt.c.started_at.is_not(None))
-        query = query.where(or_(attempt.c.ended_at.is_(None), attempt.c.ended_at >= instant))
-        return [Held(*row) for row in self._connection.execute(query)]
+        query = query.join_from(attempt, job).where(attempt.c.started_at.is_not(None), attempt.c.ended_at >= since)
+        return [Held(*row) for row in self._connection.execute(query.where(job.c.state.in_(list(FINAL_JOB_STATES))))]
 
     def settled_grams(self, project: str, start: datetime) -> tuple[float, list[str]]:
         """gCO2e of the project's jobs that ended at `start` or later, and the ids of those that worked and whose emissions nobody knows."""

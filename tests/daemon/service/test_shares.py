@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import sqlalchemy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.domain.caller import Caller
 from daemon.domain.job import JobRequest
-from daemon.domain.states import JobState
+from daemon.domain.shares import Held, ShareRule
+from daemon.domain.states import FINAL_JOB_STATES, JobState
 from daemon.service.arrival import Arrival
 from daemon.service.job_views import Submission
-from tests.daemon.service.world import World, open_world, training
+from daemon.service.work import works_of
+from tests.daemon.service.world import HEIDELBERG, World, open_world, training
 
 
 @pytest.fixture
@@ -43,7 +49,64 @@ def test_use_is_counted_by_token_and_by_project_without_one(shared: World) -> No
     assert [view.standing for view in shown] == sorted(view.standing for view in shown)
 
 
+def summed_up_anew(world: World) -> dict[str, float]:
+    """What the whole record says, attempt by attempt."""
+    rule = ShareRule({"ada": 1.0})
+    with world.daemon.store.read() as reader:
+        works = works_of(reader, [*reader.live_jobs(), *reader.jobs(list(FINAL_JOB_STATES))]).values()
+    held = [
+        Held(work.job.share_holder, each.gpus, each.started_at, each.ended_at)
+        for work in works
+        for each in work.attempts
+        if each.started_at
+    ]
+    return {user: hours for user, hours in rule.standings(rule.gpu_hours(held, world.now)).items() if hours > 0}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["ada", "bob", None]), st.sampled_from([0.4, 1.0, 2.5]), st.integers(0, 6), st.booleans()),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=10)
+def test_carried_on_from_tick_to_tick_and_over_a_restart_the_figures_are_those_of_the_whole_record(
+    plan: list[tuple[str | None, float, int, bool]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        with open_world(Path(folder), {**HEIDELBERG, "gpus": 3}, shares={"weights": {"ada": 1.0}}) as world:
+            for owner, hours, pause, is_cancelled in plan:
+                job_id = submit(world, owner, hours, 9)
+                for _ in range(pause):
+                    assert world.later(0.5).snapshot.standings == pytest.approx(summed_up_anew(world))
+                if is_cancelled and not world.job(job_id).state.is_final:
+                    world.daemon.service.cancel(job_id)
+            nodes, now = world.nodes, world.now
+            told = world.later(0.5).snapshot.standings
+            assert told == pytest.approx(summed_up_anew(world))
+        with open_world(Path(folder), {**HEIDELBERG, "gpus": 3}, now=now, nodes=nodes, shares={"weights": {"ada": 1.0}}) as world:
+            world.now = now
+            assert world.later(0.5).snapshot.standings == pytest.approx(told, rel=1e-3)
+
+
+def test_after_the_first_tick_no_tick_reads_what_ended_jobs_held(shared: World) -> None:
+    statements: list[str] = []
+    shared.until(submit(shared, "ada", 1, 1.5), JobState.SUCCEEDED)
+    sqlalchemy.event.listen(
+        shared.daemon.store.database.read_engine, "before_cursor_execute", lambda *execution: statements.append(str(execution[2]))
+    )
+    assert shared.tick().snapshot.standings["ada"] > 0.4
+    assert statements
+    assert not [statement for statement in statements if "attempt.ended_at >=" in statement]
+
+
+def test_before_the_first_tick_nobody_is_said_to_have_used_anything(shared: World) -> None:
+    assert [(view.user, view.standing) for view in shared.daemon.service.shares()] == [("ada", 0.0)]
+
+
 def test_who_has_a_weight_and_used_nothing_stands_first(shared: World) -> None:
+    shared.tick()
     assert [(view.user, view.standing) for view in shared.daemon.service.shares()] == [("ada", 0.0)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import Any
 
@@ -42,18 +43,20 @@ def test_jobs_that_worked_and_whose_emissions_nobody_knows_are_named(store: Stor
         assert writer.settled_grams("ct", MONDAY) == (5.0, ["unknown", "unsettled"])
 
 
-def test_held_gpus_are_told_by_owner_and_by_project_without_one(store: Store) -> None:
-    put(store, job("owned", project="ct", owner="ada"), job("free", project="ct"))
+def test_what_ended_jobs_held_is_told_by_owner_and_by_project_without_one(store: Store) -> None:
+    put(store, ended("free", MONDAY), job("lives", project="mr", state=JobState.RUNNING, started_at=MONDAY))
+    put(store, dataclasses.replace(ended("adas", MONDAY), owner="ada"))
+    done: dict[str, Any] = {"state": AttemptState.COMPLETED, "started_at": MONDAY, "ended_at": MONDAY + HOUR}
     with store.write() as writer:
-        for name in ("owned", "free"):
+        for name in ("adas", "free", "lives"):
             writer.add_run(run(f"run-{name}", name))
-        done: dict[str, Any] = {"state": AttemptState.COMPLETED, "started_at": MONDAY, "ended_at": MONDAY + HOUR}
-        writer.add_attempt(attempt("a", "run-owned", "owned", gpus=2, **done))
-        writer.add_attempt(attempt("b", "run-free", "free", state=AttemptState.ACTIVE, started_at=MONDAY))
-        writer.add_attempt(attempt("c", "run-free", "free", number=2))
-        both = [Held("ada", 2, MONDAY, MONDAY + HOUR), Held("ct", 1, MONDAY, None)]
-        assert sorted(writer.held_since(MONDAY + HOUR), key=lambda held: held.user) == both
-        assert writer.held_since(MONDAY + 2 * HOUR) == both[1:]
+        writer.add_attempt(attempt("a", "run-adas", "adas", gpus=2, **done))
+        writer.add_attempt(attempt("b", "run-free", "free", **done | {"ended_at": MONDAY + 2 * HOUR}))
+        writer.add_attempt(attempt("c", "run-free", "free", number=2, state=AttemptState.CANCELLED, ended_at=MONDAY + HOUR))
+        writer.add_attempt(attempt("d", "run-lives", "lives", **done))
+        both = [Held("ada", 2, MONDAY, MONDAY + HOUR), Held("ct", 1, MONDAY, MONDAY + 2 * HOUR)]
+        assert sorted(writer.held_by_ended_jobs(MONDAY + HOUR), key=lambda held: held.user) == both
+        assert writer.held_by_ended_jobs(MONDAY + 2 * HOUR) == both[1:]
 
 
 def test_looking_into_a_database_sees_what_a_daemon_writes_meanwhile(store: Store, store_url: str) -> None:
