@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from daemon.backtest.field import Field, LiveJob
 from daemon.backtest.outlooks import Outlook
-from daemon.backtest.policies import LowestSlots, LowestWindow, Planner, Policy, run_now
+from daemon.backtest.policies import LowestSlots, LowestWindow, Policy, WholeQueue, run_now
+from daemon.backtest.tasks import task_of
 from daemon.backtest.trace import TraceJob
-from daemon.backtest.world import World
+from daemon.backtest.world import World, terrain_on
+from daemon.planner.field import Field, Held
 from daemon.planner.options import PlannerOptions
 from daemon.planner.task import Piece
 
@@ -33,48 +34,49 @@ def replay(jobs: Sequence[TraceJob], world: World, policy: str, outlook: Outlook
     if policy == "run-now":
         began = perf_counter()
         return Replay(policy, run_now(jobs, world), perf_counter() - began)
-    field, placing = Field(world, outlook), _policy(policy)
-    done: dict[str, LiveJob] = {}
+    field, placing = Field(terrain_on(world, outlook.first().copy())), _policy(policy, world, outlook)
+    done: dict[str, Held] = {}
     spent, renewed = 0.0, -RENEW_SECONDS
     for number, job in enumerate(jobs):
         now = world.seconds(job.arrival)
         began = perf_counter()
-        if not outlook.is_static:
-            renewed = _renew(field, placing, renewed, now)
+        renewed = _renew(field, placing, outlook, renewed, now)
+        done[job.id] = held = Held(task_of(world, job))
+        field.look(now, held.task.due)
         field.advance(now)
-        live = done[job.id] = field.live[job.id] = LiveJob(job, field.task_of(job))
-        if not outlook.is_static:
-            _learn(field, now)
-        field.arrivals.note(live.task)
-        placing.arrive(field, live, now)
+        field.add(held)
+        _learn(field, outlook, now)
+        placing.arrive(field, held, now)
         spent += perf_counter() - began
         if progress is not None:
             progress(number + 1)
-    if not outlook.is_static:
-        began = perf_counter()
-        _renew(field, placing, renewed, max((live.task.due for live in field.live.values()), default=0.0))
-        spent += perf_counter() - began
-    return Replay(policy, {name: live.pieces() for name, live in done.items()}, spent)
+    began = perf_counter()
+    _renew(field, placing, outlook, renewed, max((held.task.due for held in field.live.values()), default=0.0))
+    spent += perf_counter() - began
+    return Replay(policy, {name: held.pieces() for name, held in done.items()}, spent)
 
 
-def _policy(name: str) -> Policy:
+def _policy(name: str, world: World, outlook: Outlook) -> Policy:
     if name == "planner":
-        return Planner(PlannerOptions().wait_confidence)
+        return WholeQueue(0.0 if outlook.is_static else PlannerOptions().wait_confidence, sum(world.capacity))
     return LowestWindow() if name == "lowest-window" else LowestSlots()
 
 
-def _renew(field: Field, policy: Policy, renewed: float, now: float) -> float:
+def _renew(field: Field, policy: Policy, outlook: Outlook, renewed: float, now: float) -> float:
     """Let waiting jobs see newer outlooks at fixed intervals until `now`; when that was last."""
+    if outlook.is_static:
+        return renewed
     renewed = max(renewed, now - REACH_SECONDS)
     while renewed + RENEW_SECONDS <= now:
         renewed += RENEW_SECONDS
+        field.look(renewed, renewed)
         field.advance(renewed)
         if field.live:
-            _learn(field, renewed)
+            _learn(field, outlook, renewed)
             policy.renew(field, renewed)
     return renewed
 
 
-def _learn(field: Field, now: float) -> None:
-    reach = max([now + REACH_SECONDS, *(live.task.due for live in field.live.values())])
-    field.outlook.renew(field.terrain, now, reach)
+def _learn(field: Field, outlook: Outlook, now: float) -> None:
+    if not outlook.is_static:
+        outlook.renew(field.whole, now, max([now + REACH_SECONDS, *(held.task.due for held in field.live.values())]))

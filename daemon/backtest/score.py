@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from daemon.backtest.field import Field, arrivals_of
-from daemon.backtest.outlooks import StaticOutlook
 from daemon.backtest.replay import Replay
+from daemon.backtest.tasks import task_of
 from daemon.backtest.trace import TraceJob
-from daemon.backtest.world import World
+from daemon.backtest.world import World, terrain_on
+from daemon.planner.field import Field, first_on_site
 from daemon.planner.offers import best_offer
 from daemon.planner.task import Piece
 from forecast.intensity import FloatArray
@@ -85,10 +85,11 @@ def score(jobs: Sequence[TraceJob], world: World, replayed: Replay, baseline: Re
 
 def hindsight_grams(jobs: Sequence[TraceJob], world: World) -> FloatArray:
     """The least each job could have emitted at home within its window, alone and knowing everything."""
-    field = Field(world, StaticOutlook(world.rate))
+    field = Field(terrain_on(world, world.rate))
     grams = []
     for job in jobs:
-        task = field.task_of(job)
+        task = task_of(world, job)
+        field.look(task.release, task.due)
         at_home = replace(task, choices=task.choices[:1])
         offer = best_offer(at_home, field.terrain, field.free, task.release, task.due)
         window = [Piece(task.choices[0], task.release, task.release + task.choices[0].work)]
@@ -110,12 +111,12 @@ def _grams(world: World, pieces: Sequence[Piece]) -> float:
 
 def _transfer_grams(world: World, pieces: Sequence[Piece]) -> float:
     """What moving the job's data emitted, at the rate of the moment it arrived."""
-    return sum(p.choice.once_kwh * world.rate_at(p.choice.site, p.start) for p in arrivals_of(pieces))
+    return sum(p.choice.once_kwh * world.rate_at(p.choice.site, p.start) for p in first_on_site(pieces))
 
 
 def _facility_kwh(world: World, pieces: Sequence[Piece]) -> float:
     work = sum(p.choice.power * (p.end - p.start) / 3600 * world.sites[p.choice.site].pue for p in pieces)
-    return work + sum(p.choice.once_kwh * world.sites[p.choice.site].pue for p in arrivals_of(pieces))
+    return work + sum(p.choice.once_kwh * world.sites[p.choice.site].pue for p in first_on_site(pieces))
 
 
 def _moved(pieces: Sequence[Piece], baseline: Sequence[Piece]) -> bool:

@@ -1,0 +1,83 @@
+"""A job arrives at a standing plan: it takes the best of what is free, swaps hours with others, makes room where it must."""
+
+from __future__ import annotations
+
+from daemon.planner.exchange import improve_by_swaps
+from daemon.planner.field import Field, Held, movable
+from daemon.planner.laxity import least_laxity
+from daemon.planner.offers import best_offer, soonest_offer
+from daemon.planner.pressure import Demand, pressure
+from daemon.planner.regret import compare
+from daemon.planner.room import make_room
+from daemon.planner.task import Offer, Task
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
+from daemon.planner.trade import trade
+from daemon.planner.windows import prompt_window
+
+HURRY_AT = 1.0  # pressure from which on waiting stops: jobs yet to come may have no slack
+
+
+def arrive(field: Field, held: Held, now: float, confidence: float) -> bool:
+    """Place a new job of the field within its deadline; False, and nothing changed, where that would make any job late.
+
+    `confidence`: it waits only for a saving of that many standard deviations of the forecast; 0 trusts the forecast.
+    """
+    offer = _best(field, held.task, now, confidence)
+    if offer is not None:
+        field.take(held, offer)
+    elif not make_room(field, held, now):
+        return False
+    settle_in(field, held, now)
+    return True
+
+
+def settle_in(field: Field, held: Held, now: float) -> None:
+    """Let a job that has a place trade it for a better one."""
+    if held.swaps_hours:
+        improve_by_swaps(field, held, now)
+    if not held.swaps_hours or len(held.task.choices) > 1:
+        trade(field, held, now)
+
+
+def hurry_if_full(field: Field, demand: Demand, gpus: int, now: float) -> bool:
+    """Let no GPU idle where the queue is so full that a job yet to come might find no room before its deadline."""
+    if pressure(field.live.values(), gpus, demand, now) <= HURRY_AT:
+        return False
+    those = [held for held in movable(field.live.values(), now) if held.is_pausable]
+    before = {held.id: held.rest(now) for held in those}
+    tasks = {held.id: field.take_ahead(held, now) for held in those}
+    offers = least_laxity(tasks, field.terrain, field.free, now)
+    for held in those:
+        field.hold(held, before[held.id] if offers is None else offers[held.id].pieces)
+    return True
+
+
+def look_again(field: Field, now: float, confidence: float) -> None:
+    """Place every job that may still move anew: the outlook has changed. One that waits already just follows it."""
+    for held in sorted(movable(field.live.values(), now), key=lambda held: (held.task.due, held.id)):
+        before = held.rest(now)
+        task = field.take_ahead(held, now)
+        waits = any(piece.start > now for piece in before)
+        offer = best_offer(task, field.terrain, field.free, now, task.due) if waits else _best(field, task, now, confidence)
+        field.hold(held, before if offer is None else offer.pieces)
+
+
+def _best(field: Field, task: Task, now: float, confidence: float) -> Offer | None:
+    """The cheapest placement in time, or running at once where waiting does not beat its uncertainty."""
+    release = max(now, task.release)
+    offer = best_offer(task, field.terrain, field.free, release, task.due)
+    if offer is None or confidence <= 0 or (offer.start <= release + EDGE_TOLERANCE_SECONDS and len(offer.pieces) == 1):
+        return offer
+    instead = prompt_window(task, field.terrain, field.free, release, task.due)
+    if instead is None or compare(offer, instead, field.terrain).is_worth(confidence):
+        return offer
+    return instead
+
+
+def soonest(field: Field, task: Task, now: float) -> Offer | None:
+    """As early as there is room, late or not; None where the outlook ends before that."""
+    offer = soonest_offer(task, field.terrain, field.free, max(now, task.release))
+    if offer is not None:
+        return offer
+    field.look(now, field.whole.end)
+    return soonest_offer(task, field.terrain, field.free, max(now, task.release))
