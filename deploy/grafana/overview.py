@@ -1,4 +1,4 @@
-"""The dashboard *Lowtide overview*: grid, jobs, energy and emissions, daemon."""
+"""The dashboard *Lowtide overview*: grid, jobs, energy and emissions, carbon budgets, daemon."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def overview() -> Dashboard:
     _add_grid(board)
     _add_jobs(board)
     _add_energy(board)
+    _add_budgets(board)
     _add_daemon(board)
     return board.build()
 
@@ -200,6 +201,26 @@ def _add_energy(board: dashboard.Dashboard) -> None:
                 ("1000 * sum(lowtide_emissions_grams) / sum(lowtide_samples)", "all jobs"),
             ],
             "gCO2e of settled syntheses over their samples, and of all settled jobs over all samples, trainings included.",
+        )
+    )
+
+
+def _add_budgets(board: dashboard.Dashboard) -> None:
+    board.with_row(dashboard.Row("Carbon budgets"))
+    board.with_panel(
+        lines(
+            "Budget spent",
+            "percentunit",
+            [("lowtide_project_budget_spent_grams / lowtide_project_budget_grams", "{{project}}")],
+            "Share of each project's budget of the running month, work under way estimated; empty where no project has a budget.",
+        )
+    )
+    board.with_panel(
+        lines(
+            "Waiting for a budget",
+            "short",
+            [("lowtide_project_over_budget_jobs", "{{project}}")],
+            "Jobs that the last plan left out because their project's budget does not cover them.",
         )
     )
 

@@ -128,6 +128,8 @@ rate = {RATE}
 tick_seconds = 0.5
 latest_minutes = 0.02
 settle_minutes = 0.02
+[projects.ct]
+budget_kg_per_month = 20
 [[server.tokens]]
 name = "prometheus"
 token = "{READ_TOKEN}"
