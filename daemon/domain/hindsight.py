@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,20 +20,21 @@ class HindsightSite:
     seconds: float
     kwh: float
     transfer_kwh: float = 0.0  # facility energy, paid where the work begins
+    places: int = 1  # runs of the job that its GPUs hold side by side
 
 
-def best_in_hindsight_g(sites: Sequence[HindsightSite], window: Interval, mode: str) -> float | None:
+def best_in_hindsight_g(sites: Sequence[HindsightSite], window: Interval, mode: str, width: int = 1) -> float | None:
     """The least grams CO2e the job alone could have emitted, with the intensity as settled and constant power.
 
-    `mode`: "contiguous" (one piece), "interruptible" (pieces on one site) or "divisible" (pieces anywhere).
-    Hours without a value are not used. None if no site has enough hours with one in the window.
+    `mode`: "contiguous" (one piece), "interruptible" (pieces on one site) or "divisible" (pieces anywhere, `width` of them
+    side by side). Hours without a value are not used. None if no site has enough hours with one in the window.
     """
     if mode == "contiguous":
         costs = [_best_window_g(site, window) for site in sites]
     elif mode == "interruptible":
         costs = [_cheapest_hours_g([site], window) for site in sites]
     else:
-        costs = [_cheapest_hours_g(sites, window), *(_cheapest_hours_g([site], window) for site in sites)]
+        costs = [_cheapest_hours_g(sites, window, width), *(_cheapest_hours_g([site], window, width) for site in sites)]
     known = [cost for cost in costs if cost is not None]
     return min(known) if known else None
 
@@ -65,9 +66,9 @@ def _transfer_g(site: HindsightSite, start: datetime) -> float | None:
     return None if intensity is None else site.transfer_kwh * intensity
 
 
-def _cheapest_hours_g(sites: Sequence[HindsightSite], window: Interval) -> float | None:
-    """Fill the work into the cheapest steps; with several sites, each step runs at the cheapest of them."""
-    rates: dict[Interval, tuple[float, float]] = {}  # step -> (grams for all of the work, share of the work the step holds)
+def _cheapest_hours_g(sites: Sequence[HindsightSite], window: Interval, width: int = 1) -> float | None:
+    """Fill the work into the cheapest steps; with several sites, each step runs at the cheapest of them, as far as they have places."""
+    rates: dict[Interval, list[tuple[float, float, int]]] = {}  # step -> grams for all of the work, share one place holds, places
     transfers = [_transfer_g(site, window.start) for site in sites]
     if any(transfer is None for transfer in transfers):
         return None
@@ -78,14 +79,21 @@ def _cheapest_hours_g(sites: Sequence[HindsightSite], window: Interval) -> float
             value = site.series.at(piece.start)
             if value is None:
                 continue
-            grams = site.kwh * site.place.pue * value
-            if piece not in rates or grams < rates[piece][0]:
-                rates[piece] = (grams, piece.seconds / site.seconds)
+            rates.setdefault(piece, []).append((site.kwh * site.place.pue * value, piece.seconds / site.seconds, site.places))
     remaining, total = 1.0, sum(transfer for transfer in transfers if transfer is not None)
-    for grams, share in sorted(rates.values()):
+    for grams, share in sorted(chosen for offers in rates.values() for chosen in _side_by_side(offers, width)):
         used = min(share, remaining)
         total += grams * used
         remaining -= used
         if remaining <= 1e-12:
             return total
     return None
+
+
+def _side_by_side(offers: Sequence[tuple[float, float, int]], width: int) -> Iterator[tuple[float, float]]:
+    """The cheapest places of one step, `width` of them at most: grams for all of the work, and the share they hold together."""
+    for grams, share, places in sorted(offers):
+        used = min(places, width)
+        if used > 0:
+            yield grams, share * used
+        width -= used

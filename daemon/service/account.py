@@ -25,7 +25,7 @@ from daemon.domain.ledger import EntryKind, LedgerEntry
 from daemon.domain.site import Site
 from daemon.domain.states import JobState
 from daemon.domain.usage import AttemptUsage, GridTime, RunUsage, slices_of_run
-from daemon.service.admission import admissible_sites
+from daemon.service.admission import admissible_sites, widest
 from daemon.service.baseline import ready_at
 from daemon.service.costs import Costs
 from daemon.service.grid import GridRecord, KnownGrid
@@ -53,6 +53,16 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """An admissible site: the factors from home to it, what moving the weights there cost, runs that fit side by side."""
+
+    place: Place
+    factor: Conversion
+    transfer_kwh: float
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Everything a settlement needs but the grid."""
 
@@ -61,7 +71,8 @@ class Account:
     slices: tuple[Slice, ...]
     transfers: tuple[Transfer, ...]
     conversions: Mapping[str, Conversion]
-    candidates: tuple[tuple[Place, Conversion, float], ...]  # admissible sites, factors from home to them, transfer in kWh
+    candidates: tuple[Candidate, ...]
+    width: int  # runs that might have been side by side
     baseline_start: datetime
     samples: int
     rate: float  # grid seconds in a real one
@@ -89,7 +100,7 @@ class Account:
     def settle(self, grid: KnownGrid, sequence: int) -> LedgerEntry:
         """The account on what is known of the grid."""
         span = self.span()
-        zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(place.zone for place, _, _ in self.candidates)}
+        zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(candidate.place.zone for candidate in self.candidates)}
         records = {zone: grid.record(zone, span) for zone in sorted(zones)}
         sums = self._sums(records)
         used = self._hours_used()
@@ -158,10 +169,17 @@ class Account:
         if profile.seconds <= 0:
             return None
         sites = [
-            HindsightSite(place, records[place.zone].observed, profile.seconds * factor.duration, profile.kwh * factor.energy, transfer)
-            for place, factor, transfer in self.candidates
+            HindsightSite(
+                candidate.place,
+                records[candidate.place.zone].observed,
+                profile.seconds * candidate.factor.duration,
+                profile.kwh * candidate.factor.energy,
+                candidate.transfer_kwh,
+                candidate.places,
+            )
+            for candidate in self.candidates
         ]
-        best = best_in_hindsight_g(sites, self.window(), mode_of(self.job).value)
+        best = best_in_hindsight_g(sites, self.window(), mode_of(self.job).value, self.width)
         if best is None or baseline_g is None or not self._baseline_was_possible(records):
             return best
         return min(best, baseline_g)
@@ -186,10 +204,10 @@ def _kwh(slices: Iterable[Slice]) -> float:
     return sum(piece.kwh for piece in slices)
 
 
-def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces, costs: Costs, clock: Clock) -> Account:
+def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces, costs: Costs, clock: Clock, max_parallel: int) -> Account:
     """Read the run directories of an ended job and sort its energy by purpose. Raises OSError."""
     sites = {name: place.site for name, place in workplaces.items()}
-    home = sites[work.job.home]
+    home, admissible = sites[work.job.home], admissible_sites(work.job, sites)
     gpus, workload = work.job.request.constraints.gpus, work.job.workload
     used = {run.site for run in work.runs}
     return Account(
@@ -203,9 +221,15 @@ def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces
         ),
         conversions={name: costs.conversion(workload, gpus, sites[name].hardware, home.hardware) for name in used},
         candidates=tuple(
-            (_place(site), costs.conversion(workload, gpus, home.hardware, site.hardware), _transfer_kwh(work, site))
-            for site in admissible_sites(work.job, sites)
+            Candidate(
+                _place(site),
+                costs.conversion(workload, gpus, home.hardware, site.hardware),
+                _transfer_kwh(work, site),
+                site.gpus // gpus,
+            )
+            for site in admissible
         ),
+        width=widest(work.job, admissible, JobWork(work.job).batches_left, max_parallel),
         baseline_start=baseline_start,
         samples=sum(run.steps_done for run in work.runs) if isinstance(workload, SynthesisWorkload) else 0,
         rate=clock.rate,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from math import ceil
 
 from daemon.domain.job import Attempt, PlannedSegment
@@ -111,24 +112,30 @@ def shared_out(
 ) -> list[SampleRange | None]:
     """One range for each weight, about its share of all that lies in the gaps; None where nothing is left.
 
-    Each range lies in one gap and begins on a micro-batch; ranges do not meet. The share of `reserved` is left over, and
-    no gap is cut into pieces of fewer than `fewest` micro-batches.
+    Each range lies in one gap and begins on a micro-batch; ranges do not meet. The share of `reserved` is left over. A gap
+    is cut only where what stays is `fewest` micro-batches or more and half of what the next run should have: every piece
+    needs a start-up of its own.
     """
     free = list(gaps)
     answer: list[SampleRange | None] = [None] * len(weights)
+    order = sorted(range(len(weights)), key=lambda index: -weights[index])
     ahead = sum(weights) + reserved
-    for index in sorted(range(len(weights)), key=lambda index: -weights[index]):
+    for index, following in zip_longest(order, order[1:]):
         if not free:
             break
         gap = free.pop(max(range(len(free)), key=lambda place: free[place].count))
-        batches = ceil(gap.count / batch_size)
-        target = weights[index] / ahead * (batches + sum(ceil(other.count / batch_size) for other in free))
-        taken = min(batches, max(round(target), fewest, 1))
-        if batches - taken < fewest:
-            taken = batches
+        each = (_batches(gap, batch_size) + sum(_batches(other, batch_size) for other in free)) / ahead
+        ahead -= weights[index]
+        next_share = (reserved if following is None else weights[following]) * each
+        taken = max(round(weights[index] * each), fewest, 1)
+        if _batches(gap, batch_size) - taken < max(fewest, next_share / 2, 1):
+            taken = _batches(gap, batch_size)
         count = min(taken * batch_size, gap.count)
         answer[index] = SampleRange(first=gap.first, count=count)
         if count < gap.count:
             free.append(SampleRange(first=gap.first + count, count=gap.count - count))
-        ahead -= weights[index]
     return answer
+
+
+def _batches(samples: SampleRange, batch_size: int) -> int:
+    return ceil(samples.count / batch_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -56,6 +57,28 @@ def test_more_freedom_never_costs_more(here: list[float], there: list[float], se
 def test_a_longer_window_never_costs_more(values: list[float], seconds: int, mode: str) -> None:
     place, short = site(values, seconds), Interval(START, START + 24 * HOUR)
     assert best([place], mode) <= best([place], mode, short) * (1 + 1e-9)
+
+
+@given(intensities, intensities, work_seconds, st.integers(1, 4))
+def test_more_places_side_by_side_never_cost_more(here: list[float], there: list[float], seconds: int, width: int) -> None:
+    sites = [replace(site(here, seconds), places=3), replace(site(there, seconds, name="away"), places=2)]
+    narrow, wide = (best_in_hindsight_g(sites, WINDOW, "divisible", lanes) for lanes in (width, width + 1))
+    assert narrow is not None
+    assert wide is not None
+    assert wide <= narrow * (1 + 1e-9)
+
+
+def test_runs_side_by_side_share_the_cleanest_hours_as_far_as_sites_have_places() -> None:
+    here, there = [400.0] * HOURS, [500.0] * HOURS
+    here[3], there[3] = 10.0, 20.0  # with PUE 24 g at the other site
+    sites = [replace(site(here, 4 * 3600), places=2), replace(site(there, 4 * 3600, name="away"), places=8)]
+    assert best_in_hindsight_g(sites, WINDOW, "divisible", 3) == pytest.approx((2 * 10 + 24 + 400) / 4)
+    assert best_in_hindsight_g(sites[:1], WINDOW, "divisible", 3) == pytest.approx((2 * 10 + 2 * 400) / 4)
+
+
+def test_runs_side_by_side_fit_into_a_window_too_short_for_one() -> None:
+    wide = replace(site([100.0] * HOURS, 7200), places=2)
+    assert best_in_hindsight_g([wide], Interval(START, START + HOUR), "divisible", 2) == pytest.approx(100.0)
 
 
 def test_the_two_cleanest_hours_are_found_apart_or_together() -> None:

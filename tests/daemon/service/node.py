@@ -88,6 +88,7 @@ class ScriptedNode:
     is_out_of_reach: bool = False  # cannot be asked
     refusal: str | None = None  # why it starts nothing
     is_full: bool = False  # can start nothing now
+    room: int | None = None  # how many processes it has room for; None: for any number
     failure: tuple[str, bool] | None = None  # (reason, retryable): how attempts end after their first stride
     launches: Counter[str] = field(default_factory=Counter)
     made: Counter[int] = field(default_factory=Counter)
@@ -96,7 +97,8 @@ class ScriptedNode:
     def launch(self, launch: Launch) -> str:
         if self.refusal is not None:
             raise LaunchRefused(self.refusal)
-        if self.is_full:
+        busy = sum(process.ending is None for process in self._processes.values())
+        if self.is_full or (self.room is not None and busy >= self.room and launch.attempt_id not in self._processes):
             raise ExecutorError("all GPUs are busy")
         if launch.attempt_id not in self._processes:
             self.launches[launch.attempt_id] += 1
@@ -118,6 +120,10 @@ class ScriptedNode:
         if process is not None and process.ending is None:
             self._work(process)
             process.ending = process.ending or Ending(self.now(), None)
+
+    def kill_one(self, attempt_id: str) -> None:
+        """A process of the attempt is killed."""
+        self.kill(Handle(attempt_id, "", None))
 
     def kill_all(self) -> None:
         """The host goes down; the supervisor's record survives."""
