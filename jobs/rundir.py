@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from jobs.outcome import Outcome
 from jobs.spec import RunSpec
@@ -21,6 +21,7 @@ Provenance = Literal["measured", "estimated", "simulated"]
 Phase = Literal["startup", "work", "checkpoint", "shutdown"]
 R = TypeVar("R", bound=BaseModel)
 
+MOST_JOULES = 1e10  # a megawatt for almost three hours; a record is of seconds or minutes
 _TAIL_BYTES = 65536  # holds hundreds of progress lines
 
 
@@ -63,6 +64,12 @@ class EnergyRecord(_Record):
     phase: Phase = "work"
     step_from: int = 0
     step_to: int = 0
+
+    @field_validator("joules")
+    @classmethod
+    def _possible(cls, value: dict[str, float]) -> dict[str, float]:
+        """What no component can have used is not known: a counter that ran backwards, a sensor that broke, no number at all."""
+        return {component: joules for component, joules in value.items() if 0 <= joules <= MOST_JOULES}
 
     @property
     def total_joules(self) -> float:

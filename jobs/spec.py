@@ -22,6 +22,7 @@ Sampler = Literal["ddim", "pndm", "ddpm"]
 DataClass = Literal["patient-data", "public"]
 
 TRAIN_TIMESTEPS = 1000  # length of the noise schedule; DDPM is only right at its full length
+LONGEST_PATH_BYTES = 4096  # Linux's PATH_MAX; every tick reads the requests of all jobs in the queue
 FEWEST_PNDM_STEPS = 5  # four Runge-Kutta steps start its multistep method; with no step after them samples stay noisy
 
 # Levels of the diffusion UNet per size; each level after the first halves the latent side.
@@ -77,6 +78,8 @@ def _relative_or_absolute_path(value: str) -> str:
     """A path that names one place: printable, without `..`, not empty. Where it may point is checked at the site."""
     if not value or not value.isprintable() or ".." in PurePosixPath(value).parts:
         raise ValueError("must be a plain path without '..' and control characters: name the folder or file itself")
+    if len(value.encode()) > LONGEST_PATH_BYTES:
+        raise ValueError(f"is longer than any path can be ({LONGEST_PATH_BYTES:,} bytes): name the folder or file itself")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -87,3 +87,13 @@ def test_lines_are_appended_in_order(tmp_path: Path) -> None:
     for word in ("one", "two"):
         append_line(tmp_path / "deep" / "file.jsonl", word)
     assert (tmp_path / "deep" / "file.jsonl").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("joules", ["-5.0", "NaN", "Infinity", "-Infinity", "1e300"])
+def test_joules_that_no_component_can_have_used_are_unknown_and_the_rest_of_the_record_stands(tmp_path: Path, joules: str) -> None:
+    directory = RunDirectory(tmp_path)
+    line = f'"start": "{NOW.isoformat()}", "end": "{(NOW + timedelta(seconds=1)).isoformat()}", "joules": {{"cpu": 30.0, "gpu0": {joules}}}'
+    append_line(directory.energy_file, f'{{"attempt_id": "a", {line}, "provenance": {{"cpu": "measured", "gpu0": "measured"}}}}')
+    (record,) = directory.energy()
+    assert record.joules == {"cpu": 30.0}
+    assert record.total_joules == 30.0

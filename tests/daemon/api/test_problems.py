@@ -51,6 +51,7 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
     "wrong type": (job(synthesis(samples="many")), "workload.samples", "integer"),
     "control characters in the name": (job(synthesis(), name="a\nb"), "name", "one line"),
     "control characters in a path": (job(training(data={"path": "a\x1b]0;b"})), "workload.data.path", "control characters"),
+    "a path longer than any": (job(training(data={"path": "a/" * 2049})), "workload.data.path", "4,096 bytes"),
     "half a surrogate in a path": (job(synthesis(weights={"path": "\ud800"})), "workload.weights.path", "control characters"),
     "a deadline at the end of time": (job(synthesis(), constraints={"deadline": FOREVER}), "constraints.deadline", "1970 to 2199"),
     "a start at the end of time": (job(synthesis(), constraints={"earliest_start": FOREVER}), "constraints.earliest_start", "1970 to 2199"),

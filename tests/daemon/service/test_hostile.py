@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.domain.errors import Rejected
+from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
-from tests.daemon.service.world import World, synthesis, training
+from jobs.rundir import RunDirectory
+from tests.daemon.service.world import World, open_world, synthesis, training
 
 ENORMOUS: dict[str, Any] = {
     "samples": 100_000_000,
@@ -37,3 +41,27 @@ def test_a_job_of_the_next_century_and_a_dear_wait_keep_no_other_from_running(wo
     assert world.job(last).state is JobState.WAITING
     plan = world.daemon.service.plan()
     assert plan.bound_g <= plan.cost_g < float("inf")
+
+
+@pytest.mark.parametrize("joules", [-1e9, float("nan"), float("inf"), 1e300])
+def test_a_node_whose_meter_tells_nonsense_spoils_neither_ledger_nor_budget_nor_estimates(tmp_path: Path, joules: float) -> None:
+    with open_world(tmp_path, projects={"ct": {"budget_kg_per_month": 1.0}}) as world:
+        sound, spoilt = (world.submit(training(1), project="ct", deadline=world.deadline(hours)) for hours in (3, 9))
+        world.until(sound, JobState.SUCCEEDED)
+        world.until(spoilt, JobState.SUCCEEDED)
+        (run,) = world.runs(spoilt)
+        energy_file = RunDirectory(run.directory).energy_file
+        lines = [json.loads(line) for line in energy_file.read_text().splitlines()]
+        for line in lines[::2]:
+            line["joules"] = dict.fromkeys(line["joules"], joules)
+        energy_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        world.daemon.settler.settle()
+        honest, filled = (world.ledger(job_id)[-1] for job_id in (sound, spoilt))
+        assert filled.energy_kwh == pytest.approx(honest.energy_kwh, rel=0.2)
+        assert filled.estimated_kwh > 0
+        (budget,) = world.daemon.service.budgets()
+        assert honest.actual_g is not None
+        assert filled.actual_g is not None
+        assert budget.settled_g == pytest.approx(honest.actual_g + filled.actual_g)
+        energy_kwh = world.daemon.service.estimate(JobRequest.model_validate({"workload": training(1)})).estimate.energy_kwh
+        assert energy_kwh.mid == pytest.approx(honest.energy_kwh, rel=0.5)
