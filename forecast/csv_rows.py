@@ -45,7 +45,8 @@ class CsvProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One line: its zone and source, the start of its interval, its value in gCO2e/kWh (None: empty field), the source's own flags."""
+    """One line: its zone and source, the start of its interval, its value in gCO2e/kWh (None: empty field), the source's own flags, and
+    whether its time tells its offset from UTC."""
 
     line: int
     zone: str
@@ -54,6 +55,7 @@ class CsvRow:
     g_per_kwh: float | None
     estimated: bool
     method: str | None
+    tells_offset: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +155,20 @@ def _row(path: Path, line: int, fields: list[str], layout: _Layout, kind: Intens
     estimated = layout.estimated is not None and fields[layout.estimated].strip().lower() == "true"
     method = (fields[layout.method].strip() or None) if layout.method is not None else None
     source = PORTAL if layout.zone_from_name is None else f"file {path.name}"
-    start, value = _start(path, line, fields[layout.start]), _value(path, line, fields[layout.value], kind)
-    return CsvRow(line, zone, source, start, value, estimated, method)
+    moment, value = _moment(path, line, fields[layout.start]), _value(path, line, fields[layout.value], kind)
+    start = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return CsvRow(line, zone, source, start, value, estimated, method, moment.tzinfo is not None)
 
 
-def _start(path: Path, line: int, text: str) -> datetime:
-    """The UTC start of an interval, written year first."""
+def _moment(path: Path, line: int, text: str) -> datetime:
+    """The start of an interval, written year first, with its offset from UTC if it tells one."""
     text = text.strip()
     if _DAY_FIRST.match(text):
         raise CsvProblem(path, line, f"{text!r} has the day first, as a spreadsheet writes it: day and month cannot be told apart")
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise CsvProblem(path, line, f"{text!r} is not a time like '2023-01-31 13:00:00'") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _value(path: Path, line: int, text: str, kind: IntensityKind) -> float | None:

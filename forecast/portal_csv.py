@@ -16,7 +16,7 @@ import numpy as np
 from forecast.csv_rows import CsvProblem, CsvRow, iterate_rows
 from forecast.hourly import in_hours
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Reading, Series
-from forecast.local_time import refuse_local_time
+from forecast.local_time import doubt_about_utc
 from forecast.timeline import HOUR, Interval, floor_to
 
 _GRANULARITY = re.compile(r"_(5_minute|15_minute|30_minute|hourly|daily|monthly|yearly)(?![a-z])")
@@ -32,7 +32,7 @@ _FIXED_STEPS = {
 @dataclass(frozen=True, slots=True)
 class IntensityFile:
     """One zone's recorded values of one kind, in time order. `gaps` are missing steps in a row, `repeats` starts given more than once
-    (the last value counts), `empty` the number of empty fields: all reported, none hidden."""
+    (the last value counts), `empty` the number of empty fields, `doubt` what speaks against times in UTC: all reported, none hidden."""
 
     path: Path
     zone: str
@@ -44,6 +44,7 @@ class IntensityFile:
     gaps: tuple[Interval, ...]
     repeats: tuple[datetime, ...]
     empty: int
+    doubt: str | None
 
     @property
     def step(self) -> timedelta | None:
@@ -117,9 +118,9 @@ def read_intensity_file(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE, rel
     first = ordered[0]
     granularity = _granularity(path, ordered)
     gaps = _gaps(path, ordered, granularity)
-    refuse_local_time(path, gaps, moved)
+    doubt = doubt_about_utc(path, ordered, gaps, repeats, moved)
     empty = sum(row.g_per_kwh is None for row in ordered)
-    return IntensityFile(path, first.zone, kind, granularity, first.source, release, ordered, gaps, tuple(repeats), empty)
+    return IntensityFile(path, first.zone, kind, granularity, first.source, release, ordered, gaps, tuple(repeats), empty, doubt)
 
 
 def _granularity(path: Path, rows: tuple[CsvRow, ...]) -> str:

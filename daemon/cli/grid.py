@@ -132,9 +132,10 @@ def import_intensity(
         for item in done
     ]
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_json([dict(zip(columns, row, strict=True)) | {"doubt": item.doubt} for row, item in zip(rows, done, strict=True)])
     else:
         say(table("Imported", columns, rows, right=columns[3:]))
+        say(*(f"{item.path}: {item.doubt}" for item in done if item.doubt))
 
 
 def replay(

@@ -14,7 +14,7 @@ from forecast.portal_csv import read_intensity_file
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """What one file brought; `gaps` and `repeats` are reported, never filled or hidden."""
+    """What one file brought; `gaps`, `repeats` and `doubt` are reported, never filled or hidden."""
 
     path: Path
     zone: str
@@ -23,6 +23,7 @@ class ImportedFile:
     gaps: int
     repeats: int
     empty: int
+    doubt: str | None
 
 
 def import_files(
@@ -39,4 +40,4 @@ def import_files(
         file = read_intensity_file(path, kind, release)
         readings = file.readings(now)
         counts = store.put_readings(readings, now) if readings else store.put_period_means(file.period_means(), now)
-        yield ImportedFile(path, file.zone, file.granularity, counts, len(file.gaps), len(file.repeats), file.empty)
+        yield ImportedFile(path, file.zone, file.granularity, counts, len(file.gaps), len(file.repeats), file.empty, file.doubt)

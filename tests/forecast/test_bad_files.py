@@ -12,7 +12,7 @@ import pytest
 from forecast import csv_rows
 from forecast.csv_rows import CsvProblem
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind
-from forecast.local_time import is_clock_change_night
+from forecast.local_time import CLOCK_RULES
 from forecast.portal_csv import IntensityFile, read_intensity_file
 from forecast.timeline import HOUR
 from tests.forecast.grids import DIRECT
@@ -86,10 +86,53 @@ def test_a_line_told_twice_alike_in_such_a_night_is_only_a_repeat(tmp_path: Path
     assert len(file.repeats) == 1
 
 
+def test_local_time_is_refused_though_the_autumn_is_in_the_file_too(tmp_path: Path) -> None:
+    forward, back = utc(2023, 3, 26, 1), utc(2023, 10, 29, 1)
+    instants = [utc(2023, 3, 25) + index * HOUR for index in range(24 * 230)]
+    wall = [instant + timedelta(hours=2 if forward <= instant < back else 1) for instant in instants]
+    assert "2023-10-29 02:00 has two values" in refusal(backtest_file(tmp_path, naive(wall)))
+
+
+def a_year_without(*missing: datetime) -> list[str]:
+    """UTC hours of 2023 in which some are missing."""
+    return naive([hour for index in range(8760) if (hour := utc(2023, 1, 1) + index * HOUR) not in missing])
+
+
+@pytest.mark.parametrize("missing", [utc(2023, 3, 26, 1), utc(2023, 3, 26, 2), utc(2023, 3, 12, 2), utc(2023, 10, 1, 2)])
+def test_a_year_in_utc_that_misses_one_hour_when_clocks_go_forward_is_read_and_the_doubt_told(tmp_path: Path, missing: datetime) -> None:
+    file = read_intensity_file(backtest_file(tmp_path, a_year_without(missing)))
+    assert [gap.start for gap in file.gaps] == [missing]
+    assert file.doubt is not None
+    assert f"{missing:%Y-%m-%d %H:%M} is missing, as in local time" in file.doubt
+    assert "taken as UTC" in file.doubt
+
+
+def test_an_hour_told_twice_alike_in_autumn_does_not_speak_for_utc(tmp_path: Path) -> None:
+    hours = a_year_without(utc(2023, 3, 26, 2))
+    hours.insert(hours.index("2023-10-29 02:00:00"), "2023-10-29 02:00:00")
+    assert "2023-03-26 02:00 is missing" in refusal(backtest_file(tmp_path, hours, [5.0] * len(hours)))
+
+
+@pytest.mark.parametrize(
+    "missing", [utc(2023, 10, 29, 2), utc(2023, 11, 5, 1), utc(2023, 4, 2, 2), utc(2023, 3, 26, 4), utc(2023, 3, 12, 3)]
+)
+def test_an_hour_that_no_clock_skips_is_only_a_gap(tmp_path: Path, missing: datetime) -> None:
+    file = read_intensity_file(backtest_file(tmp_path, naive([missing - HOUR, missing + HOUR, missing + 2 * HOUR])))
+    assert ([gap.start for gap in file.gaps], file.doubt) == ([missing], None)
+
+
+def test_times_that_tell_their_offset_may_miss_any_hour(tmp_path: Path) -> None:
+    file = read_intensity_file(backtest_file(tmp_path, ["2023-03-26T01:00Z", "2023-03-26T03:00Z", "2023-03-26T04:00Z"]))
+    assert (len(file.gaps), file.doubt) == (1, None)
+
+
 def test_a_gap_or_a_repeat_on_any_other_day_says_nothing_about_clocks() -> None:
-    changing = [day for index in range(365) if is_clock_change_night(day := utc(2023, 1, 1, 2) + timedelta(days=index))]
-    assert [(day.month, day.day) for day in changing] == [(3, 12), (3, 26), (4, 2), (10, 1), (10, 29), (11, 5)]
-    assert not is_clock_change_night(utc(2023, 10, 29, 12))
+    nights = [utc(2023, 1, 1, 2) + timedelta(days=index) for index in range(365)]
+    skipping = [(night.month, night.day) for night in nights if any(rule.skips(night) for rule in CLOCK_RULES)]
+    repeating = [(night.month, night.day) for night in nights if any(rule.repeats(night - HOUR) for rule in CLOCK_RULES)]
+    assert skipping == [(3, 12), (3, 26), (10, 1)]
+    assert repeating == [(10, 29), (11, 5)]
+    assert not any(rule.repeats(utc(2023, 10, 29, 12)) for rule in CLOCK_RULES)
 
 
 @pytest.mark.parametrize("value", ["0.367", "0.4", "367000"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ def test_one_bad_file_among_good_ones_leaves_the_store_as_it_was(lowtide: Lowtid
     told = json.loads(lowtide("import-intensity", str(DEMO[0]), "--json").stdout)
     assert told[0]["unchanged"] == 0
     assert told[0]["new"] > 0
+
+
+def test_a_year_that_may_be_in_local_time_is_recorded_and_the_doubt_told(lowtide: Lowtide, tmp_path: Path) -> None:
+    instants = [datetime(2023, 1, 1, tzinfo=UTC) + timedelta(hours=index) for index in range(8760)]
+    hours = [f"{instant:%Y-%m-%d %H:%M}" for instant in instants if instant != datetime(2023, 3, 26, 2, tzinfo=UTC)]
+    path = tmp_path / "DE_2023.csv"
+    path.write_text("\n".join(["datetime_utc,carbon_intensity", *(f"{hour},100" for hour in hours)]))
+    (row,) = json.loads(lowtide("import-intensity", str(path), "--json").stdout)
+    assert (row["new"], row["gaps"]) == (8759, 1)
+    assert "2023-03-26 02:00 is missing" in row["doubt"]
+    assert "taken as UTC" in lowtide("import-intensity", str(path)).stdout
 
 
 def test_another_release_of_hours_already_recorded_is_told_as_restated(lowtide: Lowtide, tmp_path: Path) -> None:
