@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,7 +36,8 @@ def profile(
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Begin no further configuration after this time.")] = 15.0,
     tdp_watts: Annotated[float, typer.Option("--tdp-watts", min=1, help="Of all CPUs of this host, where no counter tells.")] = 65.0,
     idle_watts: Annotated[float, typer.Option("--idle-watts", min=0, help="Of a host that does nothing, where no counter tells.")] = 10.0,
-    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Measure in bfloat16 instead of float32.")] = False,
+    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Measure all in bfloat16 instead of float32.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Measure compiled networks, too; takes minutes more.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="CPU threads of each step.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,17 +50,26 @@ def profile(
     if find_spec("torch") is None:
         fail("profile runs real training and sampling steps and needs torch: install the extra with `pip install 'lowtide[ldm]'`")
     from jobs.energy.carbontracker_bridge import device_names
-    from jobs.energy.grids import standard_grid
-    from jobs.energy.profiling import on_gpu
     from jobs.spec import MeteringSpec
 
-    grid = standard_grid("gpu" if on_gpu() else "cpu", "bfloat16" if bfloat16 else "float32", threads)
+    grid = _grid(bfloat16, compiled, threads)
     metering = MeteringSpec(cpu_tdp_watts=tdp_watts, cpu_idle_watts=idle_watts)
     made = _measure(key or _slug(device_names()[0]), grid, output, metering, minutes, quiet=as_json)
     if as_json:
         print_json(made.model_dump(mode="json"))
         return
     _show(made, output)
+
+
+def _grid(bfloat16: bool, compiled: bool, threads: int) -> list[Configuration]:
+    """The standard grid, and in float32 what other ways to compute cost or save beside it, where they pay."""
+    from jobs.energy.grids import comparison_grid, standard_grid
+    from jobs.energy.profiling import has_bfloat16, on_gpu
+
+    kind: Literal["cpu", "gpu"] = "gpu" if on_gpu() else "cpu"
+    if bfloat16:
+        return standard_grid(kind, "bfloat16", threads)
+    return standard_grid(kind, "float32", threads) + comparison_grid(kind, threads, has_bfloat16(), compiled)
 
 
 def _measure(key: str, grid: Sequence[Configuration], output: Path, metering: MeteringSpec, minutes: float, quiet: bool) -> HardwareProfile:

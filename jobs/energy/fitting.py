@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.energy.calibration import Z80
+from jobs.energy.comparisons import without_comparisons
 from jobs.energy.features import DEVICE_FEATURES, FEATURES, Feature, features_of
 from jobs.energy.flops import Operation
 from jobs.energy.hardware import Coefficients, MeasuredStep
@@ -30,7 +31,7 @@ _LEAST_SPREAD = 0.03
 def fit_coefficients(measured: Sequence[MeasuredStep], kind: Literal["cpu", "gpu"]) -> tuple[Coefficients, ...]:
     """Coefficients for every operation and dimensionality that was measured, apart for each precision and number of threads."""
     groups: dict[tuple[object, ...], list[MeasuredStep]] = {}
-    for step in measured:
+    for step in without_comparisons(measured):
         what = step.configuration
         family = next(index for index, operations in enumerate(_FAMILIES) if what.work in operations)
         groups.setdefault((family, what.model.dimensions, what.precision, what.threads), []).append(step)

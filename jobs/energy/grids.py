@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from jobs.energy.configuration import Configuration
-from jobs.energy.flops import OPERATIONS
+from jobs.energy.configuration import Configuration, Option
+from jobs.energy.flops import OPERATIONS, Operation
 from jobs.spec import ModelSpec, Precision
 
 # (size, image shape, downsampling, batch size), cheapest first, so that an interrupted profiling has covered most.
@@ -49,6 +50,36 @@ _GPU: list[_Model] = [
     ("large", (192, 192, 192), 4, 1),
     ("large", (256, 256, 192), 4, 1),
 ]
+
+
+# Of which every way to compute is measured beside the plain way; each is in the list above, too.
+_COMPARED: dict[Literal["cpu", "gpu"], list[_Model]] = {
+    "cpu": [("tiny", (64, 64), 4, 4), ("tiny", (32, 32, 32), 4, 4)],
+    "gpu": [("large", (256, 256), 4, 1), ("large", (128, 128, 128), 4, 1)],
+}
+
+# What each of them changes: only the UNet is compiled or has attention, and only training keeps gradients.
+_CHANGED: dict[Option | Literal["bfloat16"], tuple[Operation, ...]] = {
+    "gradient-checkpointing": ("train", "vqgan"),
+    "channels-last": ("train", "denoise", "decode", "vqgan"),
+    "flash-attention": ("train", "denoise"),
+    "bfloat16": ("train", "denoise", "decode", "vqgan"),
+    "compile": ("train", "denoise"),
+}
+
+
+def comparison_grid(kind: Literal["cpu", "gpu"], threads: int = 1, bfloat16: bool = False, compiled: bool = False) -> list[Configuration]:
+    """Other ways to compute what the standard grid in float32 has: what do they cost or save?
+
+    bfloat16 only pays where the device has it (elsewhere a step takes many times longer); compiling takes a minute a step.
+    """
+    grid: list[Configuration] = []
+    for change, operations in _CHANGED.items():
+        if (change == "bfloat16" and not bfloat16) or (change == "compile" and not compiled):
+            continue
+        twins = (each for model in _COMPARED[kind] for each in operations_of(model, threads=threads) if each.work in operations)
+        grid += [replace(each, precision="bfloat16") if change == "bfloat16" else replace(each, options=(change,)) for each in twins]
+    return grid
 
 
 def standard_grid(kind: Literal["cpu", "gpu"], precision: Precision = "float32", threads: int = 1) -> list[Configuration]:

@@ -42,6 +42,8 @@ def measure(configuration: Configuration, sources: Sequence[PowerSource] = (), p
     """
     bench = Workbench(configuration)
     clock = cpu_clock(configuration.threads) if bench.device.type == "cpu" else time.perf_counter
+    if "compile" in configuration.options:
+        bench.step()  # compiles
     started = time.monotonic()
     for _ in range(WARM_UP_STEPS):
         first = _timed(bench, 1, clock, ())

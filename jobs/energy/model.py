@@ -124,7 +124,8 @@ class EnergyModel:
         sigma = predicted.sigma
         if predicted.kind is OriginKind.SIMILAR:
             sigma = min(sigma, max(general.seconds.sigma, general.joules.sigma, sigma / (1 + general.seconds.runs)))
-        return StepCost(predicted.seconds * general.seconds.factor, predicted.joules * general.joules.factor, sigma, predicted.kind), 0
+        seconds, joules = predicted.seconds * general.seconds.factor, predicted.joules * general.joules.factor
+        return replace(predicted, seconds=seconds, joules=joules, sigma=sigma), 0
 
     def _learn(self, observations: list[RunObservation]) -> None:
         """First what each configuration showed by itself, then what those of the same work have in common.
@@ -191,7 +192,7 @@ class EnergyModel:
             step_seconds=work.seconds / steps,
             step_joules=work.joules / steps,
             steps=steps,
-            origin=self._origin(work.kind, total.runs),
+            origin=self._origin(work.kind, total.runs) + _caveat(work.unmeasured),
             origin_kind=work.kind,
         )
 
@@ -223,6 +224,13 @@ class _Ratios:
 
     seconds: float
     joules: float
+
+
+def _caveat(unmeasured: Sequence[str]) -> str:
+    """What nothing has told, in words."""
+    if not unmeasured:
+        return ""
+    return f"; what {' and '.join(unmeasured)} would change was not measured, so the interval is wider"
 
 
 def _median(runs: Sequence[_Ratios]) -> _Ratios:

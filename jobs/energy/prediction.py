@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from jobs.energy.comparisons import Effects, plain, ways_of
 from jobs.energy.configuration import Configuration
 from jobs.energy.features import Feature, features_of
 from jobs.energy.flops import Operation
@@ -14,7 +15,7 @@ from jobs.energy.hardware import Coefficients, HardwareProfile, MeasuredStep
 
 # Standard deviations of log(real / predicted) that are judgements, not fits. The fitted ones are in the profiles.
 _UNLIKE_DEVICE = 0.7  # a similar device: right within a factor of 2.5 in eight cases of ten
-_UNLIKE_SETTING = 0.35  # another precision, number of threads or way to compute than was measured
+_UNLIKE_SETTING = 0.35  # each way to compute, or number of threads, whose effect was not measured
 _PER_E_OUTSIDE = 0.15  # for each factor e in FLOPs outside the measured range
 _LEAST_SPREAD = 0.02
 _OTHER_OPERATION = 0.5  # an operation the profile says nothing of, taken from a related one
@@ -39,15 +40,19 @@ class OriginKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """One step (or one sample) on a whole batch. `sigma`: standard deviation of log(real / predicted)."""
+    """One step (or one sample) on a whole batch. `sigma`: standard deviation of log(real / predicted).
+
+    `unmeasured`: settings whose effect on the cost nothing has told; they are counted as having none, and `sigma` is wider.
+    """
 
     seconds: float
     joules: float
     sigma: float
     kind: OriginKind
+    unmeasured: tuple[str, ...] = ()
 
     def times(self, count: float) -> StepCost:
-        return StepCost(self.seconds * count, self.joules * count, self.sigma, self.kind)
+        return replace(self, seconds=self.seconds * count, joules=self.joules * count)
 
     def plus(self, other: StepCost) -> StepCost:
         """Their sum. Errors of one machine go the same way, so the spreads do not cancel: they mix by joules."""
@@ -55,7 +60,8 @@ class StepCost:
         share = self.joules / joules if joules > 0 else 0.5
         sigma = share * self.sigma + (1 - share) * other.sigma
         kind = self.kind if share >= 0.5 else other.kind
-        return StepCost(self.seconds + other.seconds, joules, sigma, kind)
+        unmeasured = tuple(dict.fromkeys(self.unmeasured + other.unmeasured))
+        return StepCost(self.seconds + other.seconds, joules, sigma, kind, unmeasured)
 
 
 class StepPredictor:
@@ -65,6 +71,7 @@ class StepPredictor:
         self._profile = profile
         self._same_device = profile.key == hardware
         self._measured = {step.configuration: step for step in profile.measured}
+        self._effects = Effects(profile.measured)
         self._coefficients: dict[tuple[Operation, int], list[Coefficients]] = {}
         for coefficients in profile.coefficients:
             self._coefficients.setdefault((coefficients.operation, coefficients.dimensions), []).append(coefficients)
@@ -80,9 +87,9 @@ class StepPredictor:
     def _predict(self, configuration: Configuration) -> StepCost:
         if configuration.work == "synthesis":
             return self._sample(configuration)
-        measured = self._measured.get(configuration)
-        if measured is not None:
-            return self._from_measurement(measured)
+        for measured in (self._measured.get(configuration), self._measured.get(plain(configuration))):
+            if measured is not None:
+                return self._in_other_ways(self._from_measurement(measured), measured.configuration, configuration)
         return self._from_coefficients(configuration, configuration.work)
 
     def _sample(self, configuration: Configuration) -> StepCost:
@@ -98,31 +105,43 @@ class StepPredictor:
         return StepCost(measured.seconds, joules, self._widened(max(_LEAST_SPREAD, measured.spread)), kind)
 
     def _from_coefficients(self, configuration: Configuration, operation: Operation) -> StepCost:
-        chosen, extra = self._choose(configuration, operation)
-        features = features_of(configuration, operation)
-        seconds = _dot(chosen.seconds, features)
-        if self._profile.kind == "cpu":
-            # Threads share the work; how well is not known before it is measured, which the wider interval says.
+        chosen, sigma = self._choose(configuration, operation)
+        like = replace(configuration, precision=chosen.precision, options=plain(configuration).options)
+        features = features_of(like, operation)
+        seconds, unmeasured = _dot(chosen.seconds, features), tuple[str, ...]()
+        if self._profile.kind == "cpu" and chosen.threads != configuration.threads:
+            # Threads share the work; how well is not known before it is measured.
             seconds *= min(chosen.threads, self._profile.host_cpus) / min(configuration.threads, self._profile.host_cpus)
+            unmeasured, sigma = (f"{configuration.threads} threads",), math.hypot(sigma, _UNLIKE_SETTING)
         joules = seconds * self._profile.busy_watts(configuration.threads) if chosen.joules is None else _dot(chosen.joules, features)
-        outside = _PER_E_OUTSIDE * chosen.distance(features["flops"])
-        sigma = self._widened(math.hypot(chosen.spread, outside, extra))
-        return StepCost(seconds, joules, sigma, OriginKind.COEFFICIENTS if self._same_device else OriginKind.SIMILAR)
+        sigma = math.hypot(chosen.spread, sigma, _PER_E_OUTSIDE * chosen.distance(features["flops"]))
+        kind = OriginKind.COEFFICIENTS if self._same_device else OriginKind.SIMILAR
+        cost = StepCost(seconds, joules, self._widened(sigma), kind, unmeasured)
+        return self._in_other_ways(cost, like, configuration)
 
     def _choose(self, configuration: Configuration, operation: Operation) -> tuple[Coefficients, float]:
-        """The nearest coefficients the profile has and the extra spread for what differs."""
+        """The nearest coefficients the profile has, and the extra spread if they are those of another operation."""
         dimensions = configuration.model.dimensions
         for candidate, extra in [(operation, 0.0), *((related, _OTHER_OPERATION) for related in _RELATED[operation])]:
             sets = self._coefficients.get((candidate, dimensions))
             if sets:
-                best = min(sets, key=lambda each: (each.precision != configuration.precision, abs(each.threads - configuration.threads)))
-                alike = (
-                    best.precision == configuration.precision
-                    and (best.threads == configuration.threads or self._profile.kind == "gpu")
-                    and not set(configuration.options) - {"gradient-checkpointing"}  # its work is counted, the others' gain is not known
-                )
-                return best, extra if alike else math.hypot(extra, _UNLIKE_SETTING)
+                nearest = min(sets, key=lambda each: (each.precision != configuration.precision, abs(each.threads - configuration.threads)))
+                return nearest, extra
         raise IncompleteProfile(self._profile.key, operation, dimensions)
+
+    def _in_other_ways(self, cost: StepCost, like: Configuration, configuration: Configuration) -> StepCost:
+        """`cost`, which is that of a configuration `like` it, with the effects of the ways to compute in which the two differ."""
+        for way in sorted(set(ways_of(like)) ^ set(ways_of(configuration))):
+            effect = self._effects.of(configuration.work, configuration.model.dimensions, way)
+            if effect is None:
+                cost = replace(cost, sigma=math.hypot(cost.sigma, _UNLIKE_SETTING), unmeasured=(*cost.unmeasured, way))
+            else:
+                sign = 1 if way in ways_of(configuration) else -1
+                seconds, joules = cost.seconds * effect.seconds**sign, cost.joules * effect.joules**sign
+                cost = replace(cost, seconds=seconds, joules=joules, sigma=math.hypot(cost.sigma, effect.sigma))
+        if like != configuration and cost.kind is OriginKind.MEASURED:
+            return replace(cost, kind=OriginKind.COEFFICIENTS)
+        return cost
 
     def _widened(self, sigma: float) -> float:
         return sigma if self._same_device else math.hypot(sigma, _UNLIKE_DEVICE)

@@ -93,6 +93,11 @@ def on_gpu() -> bool:
     return torch.cuda.is_available()
 
 
+def has_bfloat16() -> bool:
+    """Whether this device has instructions for bfloat16; without, it imitates them many times slower than float32."""
+    return torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu() else torch.cpu._is_avx512_bf16_supported()
+
+
 def at_usual_pace(measured: Sequence[MeasuredStep]) -> list[MeasuredStep]:
     """All steps as at the mean pace of the whole profiling, which is the best guess for runs to come."""
     references = [step.reference_seconds for step in measured if step.reference_seconds is not None]

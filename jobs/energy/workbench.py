@@ -29,7 +29,9 @@ class Workbench:
     Building it may raise MemoryError or torch.OutOfMemoryError, and so may each step.
     """
 
-    def __init__(self, configuration: Configuration, backend: Backend = "monai-generative") -> None:
+    def __init__(self, configuration: Configuration, backend: Backend | None = None) -> None:
+        """`backend`: by default monai-generative, or the one that has what the configuration asks for."""
+        backend = backend or ("monai" if "flash-attention" in configuration.options else "monai-generative")
         if configuration.work == "synthesis":
             raise ValueError("synthesis is no single step: measure 'denoise' and 'decode'")
         self._configuration = configuration

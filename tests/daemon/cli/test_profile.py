@@ -25,6 +25,7 @@ def profile(monkeypatch: pytest.MonkeyPatch) -> Profile:
     monkeypatch.setenv("COLUMNS", "200")
     grid = [Configuration("denoise", SMALLEST), Configuration("decode", SMALLEST)]
     monkeypatch.setattr(grids, "standard_grid", lambda *_: grid)
+    monkeypatch.setattr(grids, "comparison_grid", lambda *_: [])
     monkeypatch.setattr(carbontracker_bridge, "device_names", lambda: ["Some CPU (R) 9000"])
     monkeypatch.setattr(profiling, "device_names", lambda: ["Some CPU (R) 9000"])
     monkeypatch.setattr("gc.collect", lambda: 0)
