@@ -1,8 +1,9 @@
 """A growing array on disk: prepared once, read by every step and by every later attempt.
 
-`NAME.f32` holds float32 items one after the other, `NAME.json` says under which key, from which sources and how far. The
-second is written after the first, so a kill leaves at most some bytes that the next attempt overwrites. Where a source has
-changed, what was made of those before it is kept: a damaged file that was replaced costs what came after it, no more.
+`NAME.f32` holds float32 items one after the other, `NAME.json` says under which key, from which sources and how far. Items are
+on disk before the index claims them, and the index gives them up before they are overwritten, so a kill leaves at most some
+bytes that nobody claims. Where a source has changed, what was made of those before it is kept: a damaged file that was
+replaced costs what came after it, no more.
 """
 
 from __future__ import annotations
@@ -34,12 +35,16 @@ class ArrayCache:
         self._key = key
         self._source_keys = list(source_keys)
         self._counts: list[int] = []  # items of each finished source
+        self._claims_more = False  # whether the stored index speaks of items that are going to be overwritten
         self.notes: dict[str, object] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._read_index()
 
     def add_source(self, items: list[NDArray[np.float32]], notes: dict[str, object] | None = None) -> None:
         """Append the items of the next source; on disk when this returns. `notes` are remembered beside them."""
+        if self._claims_more:
+            self._write_index()
+            self._claims_more = False
         with self._data_file.open("r+b" if self._data_file.exists() else "w+b") as file:
             file.truncate(self.count * self._item_bytes)
             file.seek(0, os.SEEK_END)
@@ -49,8 +54,7 @@ class ArrayCache:
             os.fsync(file.fileno())
         self._counts.append(len(items))
         self.notes |= notes or {}
-        index = {"key": self._key, "sources": self._source_keys[: self.sources], "counts": self._counts, "notes": self.notes}
-        write_aside(self._index_file, json.dumps(index))
+        self._write_index()
 
     @property
     def sources(self) -> int:
@@ -68,7 +72,12 @@ class ArrayCache:
             return np.empty((0, *self._item_shape), dtype=np.float32)
         return np.memmap(self._data_file, dtype=np.float32, mode="r", shape=(self.count, *self._item_shape))
 
+    def _write_index(self) -> None:
+        index = {"key": self._key, "sources": self._source_keys[: self.sources], "counts": self._counts, "notes": self.notes}
+        write_aside(self._index_file, json.dumps(index))
+
     def _read_index(self) -> None:
+        self._claims_more = self._index_file.exists()
         try:
             index = json.loads(self._index_file.read_text(encoding="utf-8"))
             counts = [int(count) for count in index["counts"]]
@@ -76,6 +85,7 @@ class ArrayCache:
             if index["key"] == self._key and whole:
                 self._counts = counts[: self._unchanged(index["sources"])] if self._source_keys else counts
                 self.notes = dict(index["notes"]) if self._counts else {}
+                self._claims_more = len(self._counts) < len(counts)
         except (OSError, ValueError, KeyError, TypeError):
             return  # none yet, or damaged: made anew
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -243,3 +246,14 @@ def test_the_flat_phantom_is_the_middle_slice_of_its_patient() -> None:
 def test_phantom_sets_are_public_and_of_one_patient_each(tmp_path: Path) -> None:
     data = load_training_set(DataSpec.model_validate({"phantom": {"patients": 3}}), None, MODEL_2D, tmp_path, never_stop)
     assert (data.images.shape, data.patients, data.kind) == ((3, 1, 32, 32), 3, "hounsfield")
+
+
+# --- a kill while a cache is made anew
+
+
+def test_a_kill_anywhere_leaves_no_cache_that_claims_what_it_does_not_hold(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.jobs.data.killed_cache", str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=Path(__file__).parents[3]).stdout
+    kills = re.fullmatch(r"killed (\d+) times\n", told)
+    assert kills is not None, told
+    assert int(kills.group(1)) > 40
