@@ -170,7 +170,7 @@ def test_what_a_node_says_is_neither_markup_nor_an_escape(
 ) -> None:
     lowtide("submit", "-", stdin=JOB)
     view = service.job("j0").model_copy(update={"reason": "scan[/7].dcm \x1b]0;owned\x07 :warning:"})
-    monkeypatch.setattr(service, "cancel", lambda job_id: view)
+    monkeypatch.setattr(service, "cancel", lambda job_id, caller: view)
     monkeypatch.setattr(service, "job", lambda job_id: view)
     for command in ("cancel", "job"):
         result = lowtide(command, "j0")

@@ -59,6 +59,15 @@ def test_what_ended_jobs_held_is_told_by_owner_and_by_project_without_one(store:
         assert writer.held_by_ended_jobs(MONDAY + 2 * HOUR) == both[1:]
 
 
+def test_live_jobs_are_counted_by_owner_and_without_one_by_project(store: Store) -> None:
+    adas = [job(f"adas-{state}", owner="ada", project="ct", state=state) for state in (JobState.WAITING, JobState.RUNNING, JobState.FAILED)]
+    put(store, *adas, job("free", project="ct"), job("other", project="mr"), job("bobs", owner="bob", project="ct"))
+    with store.read() as reader:
+        assert reader.live_jobs_of("ada", "ct") == reader.live_jobs_of("ada", "elsewhere") == 2
+        assert reader.live_jobs_of(None, "ct") == 1
+        assert reader.live_jobs_of(None, "ada") == reader.live_jobs_of("eve", "ct") == 0
+
+
 def test_looking_into_a_database_sees_what_a_daemon_writes_meanwhile(store: Store, store_url: str) -> None:
     looking = Store.look_into(store_url)
     put(store, ended("late", MONDAY))
