@@ -21,11 +21,15 @@ from jobs.data.cache import ArrayCache
 
 CODE = ("jobs/data/cache.py", "jobs/rundir.py")
 OLD = {"one": 1.0, "two": 2.0, "three": 3.0}
-NEW = {"one": 1.0, "another": 20.0, "three": 3.0}
+NEW = {
+    "old": {"one": 1.0, "another": 20.0, "three": 3.0},
+    "new": {"zero": 10.0, "one": 1.0},
+}
+"""By key. A source of ten or more has as many items as all old ones together: a claim is not belied by the size of the file alone."""
 
 
 def items(value: float) -> list[NDArray[np.float32]]:
-    return [np.full((2, 2), value, dtype=np.float32)] * 3
+    return [np.full((2, 2), value, dtype=np.float32)] * (3 if value < 10 else 9)
 
 
 def opened(folder: Path, key: str, sources: Sequence[str]) -> ArrayCache:
@@ -69,11 +73,11 @@ def is_true(folder: Path) -> bool:
 
 def main(scratch: Path) -> None:
     lines = 0
-    for key in ("new", "old"):
+    for key, sources in NEW.items():
         for line in range(0, 10_000, 3):  # every third: each takes two writes to disk
             folder = scratch / f"{key}-{line}"
             fill(opened(folder, "old", list(OLD)), OLD)
-            was_killed = killed_at(line, folder, key, NEW)
+            was_killed = killed_at(line, folder, key, sources)
             if not is_true(folder):
                 print(f"lie: key {key}, line {line}")
             shutil.rmtree(folder)
