@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from daemon.domain.job import PlannedSegment
 from daemon.domain.plan import Placement
 from daemon.planner.draft import Draft
 from daemon.planner.reasons import held_text, late_text, not_worth_text, prompt_text, wait_text
 from daemon.planner.regret import Comparison, deviation
-from daemon.planner.task import Offer, Task
+from daemon.planner.task import Offer, Piece, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
-from daemon.planner.windows import window_offer
+from daemon.planner.windows import run_now_g
 from forecast.regret import Z80
 
 
@@ -21,7 +23,7 @@ def placement_of(draft: Draft, job: str, not_worth: Comparison | None) -> Placem
 def placement_for(task: Task, offer: Offer, terrain: Terrain, release: float, not_worth: Comparison | None) -> Placement:
     """The offer in the words and units of the plan."""
     segments = segments_of(task, offer, terrain)
-    run_now = run_now_g(task, terrain)
+    run_now = at_home_g(task, terrain)
     half = Z80 * deviation(offer, terrain)
     is_late = offer.end > task.due + EDGE_TOLERANCE_SECONDS
     if is_late:
@@ -46,13 +48,15 @@ def reason_of(task: Task, offer: Offer, segments: tuple[PlannedSegment, ...], ru
 
 def segments_of(task: Task, offer: Offer, terrain: Terrain) -> tuple[PlannedSegment, ...]:
     """One segment per piece; the time a piece holds its GPUs, start-up included."""
+    pieces: Sequence[Piece] = offer.pieces
+    if len(pieces) > 1:
+        pieces = sorted(pieces, key=lambda p: (p.start, p.choice.site, p.end))
     return tuple(
-        PlannedSegment(terrain.sites[p.choice.site].name, terrain.instant(p.start), terrain.instant(p.end), task.gpus)
-        for p in sorted(offer.pieces, key=lambda p: (p.start, p.choice.site, p.end))
+        [PlannedSegment(terrain.sites[p.choice.site].name, terrain.instant(p.start), terrain.instant(p.end), task.gpus) for p in pieces]
     )
 
 
-def run_now_g(task: Task, terrain: Terrain) -> float:
+def at_home_g(task: Task, terrain: Terrain) -> float:
     """The remaining work started as soon as it may, at home, whatever is free there."""
-    home = [c for c in task.choices if terrain.sites[c.site].name == task.job.home]
-    return window_offer(task, (home or list(task.choices))[0], task.release, terrain).grams
+    home = terrain.index.get(task.job.home)
+    return run_now_g(task, next((choice for choice in task.choices if choice.site == home), task.choices[0]), terrain)

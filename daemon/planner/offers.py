@@ -10,8 +10,7 @@ from daemon.planner.hours import cheapest_hours, pauses_for_free
 from daemon.planner.lanes import Lane, best_pieces, lanes_of
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import Terrain
-from daemon.planner.together import TIE_SHARE
-from daemon.planner.windows import best_window, soonest_window, window_offer
+from daemon.planner.windows import best_window, cheapest, soonest_window, window_offer
 
 MOMENT_SECONDS = 1e-3  # pieces that must use every open second would fail by a rounding
 
@@ -69,15 +68,6 @@ def pinned_offer(task: Task, terrain: Terrain) -> Offer | None:
     """A contiguous job that runs goes on where it is."""
     here = [choice for choice in task.choices if choice.site == task.running]
     return window_offer(task, here[0], 0.0, terrain) if here else None
-
-
-def cheapest(offers: Iterable[Offer | None]) -> Offer | None:
-    """The lowest score; the first of equals."""
-    best: Offer | None = None
-    for offer in offers:
-        if offer is not None and (best is None or offer.score < best.score * (1 - TIE_SHARE)):
-            best = offer
-    return best
 
 
 def _in_pieces(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Iterable[Offer | None]:

@@ -7,19 +7,21 @@ from dataclasses import replace
 import numpy as np
 
 from daemon.domain.plan import IntArray, Mode
-from daemon.planner.offers import best_offer, cheapest
+from daemon.planner.fares import Shortage
+from daemon.planner.offers import best_offer
 from daemon.planner.task import Choice, Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from daemon.planner.together import TIE_SHARE
-from daemon.planner.windows import best_window
+from daemon.planner.windows import best_window, cheapest
 from forecast.intensity import FloatArray
 
 
-def quick_offer(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:
+def quick_offer(task: Task, terrain: Terrain, shortage: Shortage, release: float, due: float) -> Offer | None:
     """What `best_offer` answers, sooner where a window already costs no more than any placement could."""
+    free = shortage.free
     if task.running >= 0:
         return best_offer(task, terrain, free, release, due)
-    window = best_window(task, terrain, free, release, due)
+    window = best_window(task, terrain, shortage, release, due)
     if task.job.mode is Mode.CONTIGUOUS:
         return window
     if window is None:

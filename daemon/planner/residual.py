@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon.domain.plan import IntArray, Mode, Placement, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.answer import placement_for
+from daemon.planner.fares import Shortage
 from daemon.planner.offers import soonest_offer
 from daemon.planner.options import PlannerOptions
 from daemon.planner.quick import quick_offer
@@ -22,8 +23,12 @@ class Residual:
     """The free GPUs behind one plan. It does not change: previews of several jobs do not see each other."""
 
     terrain: Terrain
-    free: IntArray
+    shortage: Shortage
     options: PlannerOptions
+
+    @property
+    def free(self) -> IntArray:
+        return self.shortage.free
 
     @classmethod
     def of(cls, snapshot: Snapshot, plan: Plan, options: PlannerOptions | None = None) -> Residual:
@@ -38,7 +43,7 @@ class Residual:
                     free[terrain.index[segment.site], terrain.cell(start) : terrain.cell_after(terrain.seconds(segment.end))] -= (
                         segment.gpus
                     )
-        return cls(terrain, free, options or PlannerOptions())
+        return cls(terrain, Shortage(free), options or PlannerOptions())
 
 
 def preview(job: PlanJob, where: Residual | Snapshot, options: PlannerOptions | None = None) -> Placement | Unplaced:
@@ -59,8 +64,8 @@ def preview(job: PlanJob, where: Residual | Snapshot, options: PlannerOptions | 
 
 def _within_deadline(task: Task, residual: Residual) -> Offer | None:
     margin = residual.options.deadline_margin * task.shortest
-    offer = quick_offer(task, residual.terrain, residual.free, task.release, task.due - margin) if margin else None
-    return offer or quick_offer(task, residual.terrain, residual.free, task.release, task.due)
+    offer = quick_offer(task, residual.terrain, residual.shortage, task.release, task.due - margin) if margin else None
+    return offer or quick_offer(task, residual.terrain, residual.shortage, task.release, task.due)
 
 
 def _waited(task: Task, offer: Offer, residual: Residual) -> tuple[Offer, Comparison | None]:
@@ -69,7 +74,7 @@ def _waited(task: Task, offer: Offer, residual: Residual) -> tuple[Offer, Compar
     starts_at_once = offer.start <= task.release + EDGE_TOLERANCE_SECONDS and len(offer.pieces) == 1
     if confidence <= 0 or starts_at_once:
         return offer, None
-    instead = prompt_window(task, residual.terrain, residual.free, task.release, task.due)
+    instead = prompt_window(task, residual.terrain, residual.shortage, task.release, task.due)
     if instead is None:
         return offer, None
     comparison = compare(offer, instead, residual.terrain)

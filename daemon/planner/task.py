@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.domain.plan import Mode, PlanJob, SiteOption
 from daemon.planner.terrain import HOUR_SECONDS, Terrain
@@ -10,7 +10,7 @@ from daemon.planner.terrain import HOUR_SECONDS, Terrain
 SHORTEST_WORK_SECONDS = 1.0  # a job that is all but done still takes a moment, and shares of its work stay defined
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # never changed; frozen ones take three times as long to make, and a preview makes one for every site
 class Choice:
     """One site where the job may run: seconds of work on its GPUs, component kilowatts, and what a start costs there.
 
@@ -47,6 +47,11 @@ class Task:
         return self.job.max_width if self.job.mode is Mode.DIVISIBLE else 1
 
     @property
+    def narrow(self) -> Task:
+        """The same job, one piece at a time."""
+        return replace(self, job=replace(self.job, max_width=1))
+
+    @property
     def is_pinned(self) -> bool:
         """A contiguous job that runs stays where it is; the snapshot's free GPUs are without it already."""
         return self.job.mode is Mode.CONTIGUOUS and self.running >= 0
@@ -54,18 +59,19 @@ class Task:
     @property
     def shortest(self) -> float:
         """The least time from start to end without any pause, side by side where it may."""
-        return min(self.startup_of(c, 0.0) + c.work / self.width for c in self.choices)
+        width = self.width
+        return min([c.work / width + (0.0 if self.runs_at(c.site) else c.startup) for c in self.choices])
 
     def runs_at(self, site: int) -> int:
         """How many runs of the job hold GPUs there now."""
-        return (self.running == site) + self.beside.count(site)
+        return 0 if self.running < 0 and not self.beside else (self.running == site) + self.beside.count(site)
 
     def startup_of(self, choice: Choice, start: float) -> float:
         """Seconds of start-up that a piece beginning at `start` pays: none where the job goes on running."""
         return 0.0 if start <= 0.0 and self.runs_at(choice.site) else choice.startup
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
     """A stretch of time on one site, seconds since now. `fresh` is False only where the job just goes on running."""
 
@@ -79,7 +85,7 @@ class Piece:
         return self.end - self.start - (self.choice.startup if self.fresh else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Offer:
     """One way to do all of a job. `grams` are expected emissions, `score` adds the price of waiting."""
 
@@ -90,30 +96,30 @@ class Offer:
     end: float
 
 
-def task_of(job: PlanJob, terrain: Terrain, deadline_margin: float = 0.0) -> Task | None:
-    """The job in numbers, or None if none of its sites can ever hold its GPUs."""
-    choices = tuple(_choice(o, terrain) for o in job.options if o.site in terrain.index and _can_hold(o, job, terrain))
+def task_of(job: PlanJob, terrain: Terrain) -> Task | None:
+    """The job in numbers, or None if none of its sites can ever hold its GPUs.
+
+    Equal cost goes to where the job is, then where its state is, then home.
+    """
+    index, most_free = terrain.index, terrain.most_free
+    # A site where the job runs holds its GPUs already, whatever is free there.
+    held = (job.running_at, *job.beside)
+    choices = [
+        _choice(option, index[option.site], terrain)
+        for option in job.options
+        if option.site in index and (most_free[index[option.site]] >= job.gpus or option.site in held)
+    ]
     if not choices:
         return None
-    running = terrain.index.get(job.running_at, -1) if job.running_at is not None else -1
-    preferred = (job.running_at, job.state_at, job.home)
-    ranked = sorted(choices, key=lambda c: _rank(terrain.sites[c.site].name, preferred))
-    beside = tuple(terrain.index[site] for site in job.beside if site in terrain.index)
-    return Task(job, max(0.0, terrain.seconds(job.earliest)), terrain.seconds(job.deadline), tuple(ranked), running, beside)
+    for name in (job.home, job.state_at, job.running_at):
+        if name is not None and name in index and choices[0].site != index[name]:
+            choices.sort(key=lambda choice, first=index[name]: choice.site != first)  # type: ignore[misc]
+    running = -1 if job.running_at is None else index.get(job.running_at, -1)
+    beside = tuple([index[site] for site in job.beside if site in index])
+    return Task(job, max(0.0, terrain.seconds(job.earliest)), terrain.seconds(job.deadline), tuple(choices), running, beside)
 
 
-def _can_hold(option: SiteOption, job: PlanJob, terrain: Terrain) -> bool:
-    """A site where the job runs holds its GPUs already, whatever is free there."""
-    return option.site in (job.running_at, *job.beside) or terrain.most_free[terrain.index[option.site]] >= job.gpus
-
-
-def _rank(name: str, preferred: tuple[str | None, ...]) -> int:
-    """Equal cost goes to where the job is, then where its state is, then home."""
-    return preferred.index(name) if name in preferred else len(preferred)
-
-
-def _choice(option: SiteOption, terrain: Terrain) -> Choice:
-    site = terrain.index[option.site]
+def _choice(option: SiteOption, site: int, terrain: Terrain) -> Choice:
     fresh = option.startup_kwh - option.power_kw * option.startup_seconds / HOUR_SECONDS
     work = max(option.work_seconds, SHORTEST_WORK_SECONDS)
     return Choice(site, work, option.power_kw, option.startup_seconds, fresh, option.transfer_kwh / terrain.sites[site].pue)

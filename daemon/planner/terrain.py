@@ -48,7 +48,7 @@ class Terrain:
 
     @property
     def end(self) -> float:
-        return float(self.edges[-1])
+        return self.first_edge + (self.count - 1) * self.step
 
     def seconds(self, instant: datetime) -> float:
         return (instant - self.now).total_seconds()
@@ -61,6 +61,10 @@ class Terrain:
         if x < self.first_edge - EDGE_TOLERANCE_SECONDS:
             return 0
         return min(self.count - 1, 1 + int((x - self.first_edge + EDGE_TOLERANCE_SECONDS) // self.step))
+
+    def edge_before(self, x: float) -> int:
+        """The last edge at or before `x`, which may be the end of the grid."""
+        return int((x - self.first_edge + EDGE_TOLERANCE_SECONDS) // self.step) + 1
 
     def cell_after(self, x: float) -> int:
         """One past the last cell that [.., x) touches."""

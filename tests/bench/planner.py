@@ -15,9 +15,8 @@ from time import perf_counter, process_time
 from daemon.domain.plan import Mode, PlanJob
 from daemon.planner import PlannerOptions, Residual, plan, preview
 from daemon.planner.again import Standing, with_new_jobs
-from daemon.planner.offers import best_offer
+from daemon.planner.quick import quick_offer
 from daemon.planner.task import task_of
-from daemon.planner.terrain import terrain_of
 from tests.bench.cats_peer import cats_microseconds
 from tests.bench.planner_instances import HOUR, MONDAY, Instance
 
@@ -41,11 +40,10 @@ def lone_job() -> None:
         home="site-5",
     )
     residual = Residual.of(snapshot, plan(snapshot, options()), PlannerOptions())
-    terrain = terrain_of(snapshot)
-    task = task_of(job, terrain)
+    task = task_of(job, residual.terrain)
     assert task is not None
     search = timeit.repeat(
-        lambda: best_offer(task, terrain, residual.free[:, : terrain.count], task.release, task.due),
+        lambda: quick_offer(task, residual.terrain, residual.shortage, task.release, task.due),
         timer=process_time,
         number=LONE_REPEATS,
         repeat=5,

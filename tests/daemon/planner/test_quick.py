@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from daemon.domain.plan import Mode, PlanJob, Snapshot
 from daemon.planner import offers, quick
+from daemon.planner.fares import Shortage
 from daemon.planner.quick import least_grams, quick_offer
 from daemon.planner.task import task_of
 from daemon.planner.terrain import terrain_of
@@ -27,7 +28,7 @@ def test_the_quick_offer_costs_what_the_best_one_costs(snap: Snapshot) -> None:
         if task is None:
             continue
         best = offers.best_offer(task, terrain, terrain.free, task.release, task.due)
-        told = quick_offer(task, terrain, terrain.free, task.release, task.due)
+        told = quick_offer(task, terrain, Shortage(terrain.free), task.release, task.due)
         assert (best is None) == (told is None)
         if best is not None and told is not None:
             assert told.score == pytest.approx(best.score, rel=1e-6)
@@ -66,7 +67,7 @@ def test_a_job_that_fits_into_the_cleanest_hours_is_never_searched_in_pieces(one
         raise AssertionError("searched for pieces")
 
     monkeypatch.setattr(quick, "best_offer", never)
-    told = quick_offer(task, terrain, terrain.free, task.release, task.due)
+    told = quick_offer(task, terrain, Shortage(terrain.free), task.release, task.due)
     assert told is not None
     assert searched is not None
     assert told.start == 6 * 3600
@@ -80,7 +81,7 @@ def test_a_job_in_a_flat_grid_starts_at_once_at_the_first_glance(monkeypatch: py
     assert task is not None
     monkeypatch.delattr(quick, "best_offer")
     monkeypatch.delattr(quick, "least_grams")
-    told = quick_offer(task, terrain, terrain.free, task.release, task.due)
+    told = quick_offer(task, terrain, Shortage(terrain.free), task.release, task.due)
     assert told is not None
     assert told.start == 0
 
@@ -91,7 +92,7 @@ def test_pauses_that_pay_are_found() -> None:
     terrain = terrain_of(snapshot([one], {"DE": valleys}))
     task = task_of(one, terrain)
     assert task is not None
-    told = quick_offer(task, terrain, terrain.free, task.release, task.due)
+    told = quick_offer(task, terrain, Shortage(terrain.free), task.release, task.due)
     assert told is not None
     assert len(told.pieces) == 2
     assert told.grams == pytest.approx(100.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from daemon.planner.columns import columns_of
+from daemon.planner.fares import Shortage
 from daemon.planner.offers import best_offer
 from daemon.planner.task import Task, task_of
 from daemon.planner.terrain import Terrain, terrain_of
@@ -51,10 +53,12 @@ def is_edge(terrain: Terrain, x: float) -> bool:
     st.booleans(),
     st.sampled_from([0.0, 3.0]),
     st.booleans(),
+    st.booleans(),
 )
-@example(seed=255, minutes=171, now=0, slack=0, same_speed=False, price=0.0, once=True)
+@example(seed=255, minutes=171, now=0, slack=0, same_speed=False, price=0.0, once=True, mixed=False)
+@example(seed=7, minutes=120, now=0, slack=60, same_speed=True, price=0.0, once=False, mixed=True)
 def test_no_minute_beats_the_window_found(
-    seed: int, minutes: int, now: int, slack: int, same_speed: bool, price: float, once: bool
+    seed: int, minutes: int, now: int, slack: int, same_speed: bool, price: float, once: bool, mixed: bool
 ) -> None:
     """Paid once is charged at the rate of the first cell: a start a moment before an edge would only dodge that, and is not tried."""
     random, startup_seconds = np.random.default_rng(seed), 0.0 if same_speed else 120.0
@@ -70,6 +74,13 @@ def test_no_minute_beats_the_window_found(
         transfer_kwh={"se": 0.3 if once else 0.0},
         price_of_waiting_g_per_hour=price,
     )
+    if mixed:  # each site has its own hardware
+        options = zip(waiting.options, random.integers(5, 2 * minutes, len(SITES)), random.uniform(0.2, 2, len(SITES)), strict=True)
+        own = tuple(
+            replace(option, work_seconds=60.0 * int(length), power_kw=float(kw), startup_kwh=0.1 if once else kw * startup_seconds / 3600)
+            for option, length, kw in options
+        )
+        waiting = replace(waiting, options=own)
     snap = snapshot([waiting], zones, 2, now=MONDAY + timedelta(minutes=now // 2))
     for site in snap.sites:
         site.free_gpus[:] = random.integers(0, 3, 14)
@@ -78,6 +89,7 @@ def test_no_minute_beats_the_window_found(
     if task is None:
         return
     found = best_window(task, terrain, terrain.free, task.release, task.due)
+    assert best_window(task, terrain, Shortage(terrain.free), task.release, task.due) == found
     every_minute = by_minutes(task, terrain, only_natural=once)
     assert (found is None) <= (every_minute == np.inf)
     if found is not None:
