@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from daemon.planner.occupancy import Occupancy
 from daemon.planner.offers import best_offer, soonest_offer
@@ -46,8 +47,10 @@ class Draft:
         """Place the job at its cheapest: with margin before its deadline, else within it, else as early as possible."""
         task, release = self.tasks[job], self.release(job)
         last = self.last_end(job)
-        for due in dict.fromkeys((last - self.margin(job), last, task.due)):
-            offer = best_offer(task, self.terrain, self.occupancy.free, release, due)
+        # New wide work comes in narrow where that keeps its deadline: the first would take all clean hours. `improve` widens it.
+        widths = (task.narrow, task) if task.width > 1 and not task.job.previous else (task,)
+        for due, one in product(dict.fromkeys((last - self.margin(job), last, task.due)), widths):
+            offer = best_offer(one, self.terrain, self.occupancy.free, release, due)
             if offer is not None:
                 break
         else:

@@ -15,9 +15,9 @@ import numpy as np
 from daemon.domain.plan import IntArray
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
+from daemon.planner.worth import Worth
 from forecast.intensity import FloatArray
 
-PRICE_STEPS = 14  # halvings of the interval of mu; what is left is trimmed away
 FULL = 1.0 - 1e-9  # shares of the work add up with rounding
 
 
@@ -148,25 +148,27 @@ def _shorten_cell(stretches: list[Stretch], lane: Lane, cell: int, surplus: floa
 
 
 def _priced_cells(lanes: Sequence[Lane]) -> list[Stretch] | None:
-    """Bisect the price of the whole job until the lanes do just enough of it, then trim."""
-    dearest = max(float(lane.unit_g.max()) for lane in lanes)
-    low, high = 0.0, 2.0 * dearest + sum(float(lane.fresh_g.max()) for lane in lanes) + 1.0
+    """What the lanes do for the price at which they do just enough of the job, trimmed; None where no price is enough.
+
+    Between two prices as good as equal, lane after lane works for the higher one until the job is done.
+    """
     alike = _alike(lanes)
-    best = _at_price(alike, high)
-    while _done(best) < FULL and high < 1e4 * (dearest + 1.0):
-        high *= 8
-        best = _at_price(alike, high)
-    if _done(best) < FULL:
+    found = _worth(alike).bracket(FULL)
+    if found is None:
         return None
-    for _ in range(PRICE_STEPS):
-        middle = (low + high) / 2
-        tried = _at_price(alike, middle)
-        if _done(tried) < FULL:
-            low = middle
-        else:
-            high, best = middle, tried
-    _trim(best)
-    return best
+    too_little, enough = found
+    done = sum(len(same) * _done(_stretches(same[0], too_little[:, kind])) for kind, same in enumerate(alike))
+    stretches: list[Stretch] = []
+    for kind, same in enumerate(alike):
+        for lane in same:
+            some = _stretches(lane, too_little[:, kind])
+            if done < FULL:
+                more = _stretches(lane, enough[:, kind])
+                done += _done(more) - _done(some)
+                some = more
+            stretches += some
+    _trim(stretches)
+    return stretches
 
 
 def _done(stretches: Iterable[Stretch]) -> float:
@@ -181,40 +183,19 @@ def _alike(lanes: Sequence[Lane]) -> list[list[Lane]]:
     return list(sets.values())
 
 
-def _at_price(alike: Iterable[Sequence[Lane]], mu: float) -> list[Stretch]:
-    """What every lane would do for `mu` grams per whole job."""
-    stretches: list[Stretch] = []
-    for lanes in alike:
-        used = _worthwhile(lanes[0], mu)
-        stretches.extend(stretch for lane in lanes for stretch in _stretches(lane, used) if stretch.share > 0)
-    return stretches
+def _worth(alike: Sequence[Sequence[Lane]]) -> Worth:
+    kinds = [same[0] for same in alike]
+    return Worth(
+        unit_g=np.stack([lane.unit_g for lane in kinds], axis=1),
+        share=np.stack([lane.seconds / lane.choice.work for lane in kinds], axis=1),
+        fresh_g=np.stack([lane.fresh_g for lane in kinds], axis=1),
+        start_share=np.array([lane.choice.startup / lane.choice.work for lane in kinds]),
+        is_running=np.array([lane.is_running for lane in kinds]),
+        counts=[len(same) for same in alike],
+    )
 
 
-def _worthwhile(lane: Lane, mu: float) -> list[bool]:
-    """The cells that minimise cost - mu x work done, every start paid: a two-state shortest path.
-
-    `lead` is the cost of working minus the cost of standing still after a cell; a start costs `toll`, a stop nothing.
-    """
-    gain = ((lane.unit_g - mu) * lane.seconds / lane.choice.work).tolist()
-    toll = (lane.fresh_g + mu * lane.choice.startup / lane.choice.work).tolist()
-    open_ = (lane.seconds > 0).tolist()
-    lead, leads = (0.0 if lane.is_running else toll[0]), []
-    for cell in range(len(gain)):
-        leads.append(lead)
-        if open_[cell]:
-            price = toll[cell]
-            lead = (0.0 if lead < 0.0 else (lead if lead < price else price)) + gain[cell]
-        else:
-            lead = float("inf")
-    used = [False] * len(gain)
-    working = lead < 0.0
-    for cell in range(len(gain) - 1, -1, -1):
-        used[cell] = working
-        working = leads[cell] <= toll[cell] if working else leads[cell] < 0.0
-    return used
-
-
-def _stretches(lane: Lane, used: Sequence[bool] | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[Stretch]:
+def _stretches(lane: Lane, used: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> list[Stretch]:
     """Consecutive used cells as one stretch."""
     marks = np.flatnonzero(np.diff(np.concatenate(([0], np.asarray(used, dtype=np.int8), [0]))))
     stretches = []
