@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+from pathlib import Path
 
+from jobs.cgroup import cpu_quota_cores
 from jobs.errors import BadInput
 
 
@@ -13,6 +16,12 @@ def check_threads(threads: int, cores: int | None) -> None:
         raise BadInput(f"threads: {threads} are more than this host has cores ({cores}): ask for {cores} or fewer, or for a larger host")
 
 
-def usable_cores() -> int:
-    """Cores that this process and those it starts may use: containers and batch systems often give fewer than the host has."""
-    return len(os.sched_getaffinity(0))
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores that this process and those it starts may use: containers and batch systems often give fewer than the host has.
+
+    The smaller of the cores it may run on and the CPU time its control groups allow, a part of a core counted as one. `root` is
+    where /proc and /sys are.
+    """
+    quota = cpu_quota_cores(root)
+    allowed = len(os.sched_getaffinity(0))
+    return allowed if quota is None else min(allowed, math.ceil(quota))
