@@ -14,8 +14,9 @@ from daemon.domain.errors import Conflict, Rejected
 from daemon.domain.ids import new_id
 from daemon.domain.job import DataTag, Event, Job, JobRequest
 from daemon.domain.plan import Placement, PlanJob, Unplaced
+from daemon.domain.site import Site
 from daemon.domain.states import JobState
-from daemon.service.admission import admissible_sites, allowed_names, check_sharing, check_threads, data_tag
+from daemon.service.admission import admissible_sites, allowed_names, check_sharing, check_threads, data_tag, widest
 from daemon.service.advice import Adviser
 from daemon.service.arrival import Arrival, Outcome
 from daemon.service.board import Board
@@ -230,16 +231,21 @@ class Acceptance:
                 "constraints.deadline", f"{job.deadline.isoformat()} is not in the future (it is {now.isoformat()}): choose a later one"
             )
         begin = max(now, job.request.constraints.earliest_start or now)
-        fastest = min(
-            self._clock.grid_seconds(self._costs.estimate(job.request, site.hardware).duration_seconds.mid)
-            for site in admissible_sites(job, self._sites)
-        )
+        sites = admissible_sites(job, self._sites)
+        width = widest(job, sites, JobWork(job).batches_left, self._policy.max_parallel)
+        fastest = min(self._seconds_at(job, site, width) for site in sites)
         if (job.deadline - begin).total_seconds() < fastest:
             raise Rejected(
                 "constraints.deadline",
                 f"the work takes about {fastest / 3600:,.1f} h and begins at {begin.isoformat(timespec='minutes')} at the earliest: "
                 "choose a later deadline or less work",
             )
+
+    def _seconds_at(self, job: Job, site: Site, width: int) -> float:
+        """Grid seconds of the work with as many runs side by side, each with a start-up of its own."""
+        estimate = self._costs.estimate(job.request, site.hardware)
+        seconds = estimate.duration_seconds.mid
+        return self._clock.grid_seconds(seconds - (seconds - estimate.startup_seconds) * (1 - 1 / width))
 
     def _planned(self, job: Job, predecessors: Predecessors) -> PlanJob:
         """The job as the planner would see it."""

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemon.domain.errors import Rejected
 from daemon.domain.job import Attempt, PlannedSegment
 from daemon.domain.plan import Placement, Plan, Snapshot
 from daemon.domain.states import AttemptState, JobState
@@ -344,3 +345,16 @@ def test_the_planner_uses_idle_gpus_of_clean_hours_as_far_as_the_job_lets_it(tmp
         assert world.job(job_id).state is JobState.SUCCEEDED
         assert most == widest
         assert sum(world.home.made.values()) == 240
+
+
+def test_a_deadline_that_only_several_runs_can_keep_is_accepted_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "w.pt").write_bytes(b"weights")
+    with open_world(tmp_path, HEIDELBERG | {"gpus": 4}) as world:
+        workload = synthesis(240, {"path": "w.pt"}, batch_size=BATCH)  # five hours of work
+        with pytest.raises(Rejected, match="choose a later deadline or less work"):
+            world.submit(workload, deadline=world.deadline(2), max_parallel=1)
+        job_id = world.submit(workload, deadline=world.deadline(2))
+        assert world.until(job_id, JobState.SUCCEEDED, within_hours=2).ended_at is not None
+        assert len(world.runs(job_id)) >= 3
+        assert "deadline-missed" not in {event.kind for event in world.events(job_id)}
