@@ -78,37 +78,38 @@ def _add_jobs(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
 
     @router.get("/jobs", dependencies=may_read, response_model=Page[JobView])
     def jobs(
+        http: Request,
         state: Annotated[list[JobState] | None, Query(description="only these states; may be repeated")] = None,
         project: Project = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[JobView]:
         """Jobs, newest first."""
-        return service.jobs(state, project, cursor, limit)
+        return service.jobs(state, project, cursor, limit, guard.caller(http))
 
     @router.get("/jobs/{job_id}", dependencies=may_read, response_model=JobDetail, responses=problems(404))
-    def job(job_id: str) -> JobDetail:
+    def job(job_id: str, http: Request) -> JobDetail:
         """One job with its attempts, and why it is where it is."""
-        return service.job(job_id)
+        return service.job(job_id, guard.caller(http))
 
     @router.get("/jobs/{job_id}/events", dependencies=may_read, response_model=Page[EventView], responses=problems(404))
-    def events(job_id: str, cursor: Cursor = None, limit: Limit = 100) -> Page[EventView]:
+    def events(job_id: str, http: Request, cursor: Cursor = None, limit: Limit = 100) -> Page[EventView]:
         """What happened to a job, oldest first."""
-        return service.events(job_id, cursor, limit)
+        return service.events(job_id, cursor, limit, guard.caller(http))
 
     @router.get("/jobs/{job_id}/ledger", dependencies=may_read, response_model=LedgerView, responses=problems(404))
-    def ledger(job_id: str) -> LedgerView:
+    def ledger(job_id: str, http: Request) -> LedgerView:
         """What a job emitted, beside what it would have emitted if run at once at home."""
-        return service.ledger(job_id)
+        return service.ledger(job_id, guard.caller(http))
 
 
 def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     may_read = [Depends(guard.needs("read"))]
 
     @router.get("/plan", dependencies=may_read, response_model=PlanView)
-    def plan() -> PlanView:
+    def plan(http: Request) -> PlanView:
         """The plan of the last tick: every placement with its reason, cost, proven bound and gap."""
-        return service.plan()
+        return service.plan(guard.caller(http))
 
     @router.get("/sites", dependencies=may_read, response_model=list[SiteView])
     def sites() -> list[SiteView]:
@@ -131,16 +132,16 @@ def _add_grid(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         return service.seasons(zone)
 
     @router.get("/report", dependencies=may_read, response_model=ReportView)
-    def report(start: NamedInstant | None = None, end: NamedInstant | None = None, project: Project = None) -> ReportView:
+    def report(http: Request, start: NamedInstant | None = None, end: NamedInstant | None = None, project: Project = None) -> ReportView:
         """Energy, emissions and savings of the jobs that ended in [start, end)."""
-        return service.report(start, end, project)
+        return service.report(start, end, project, guard.caller(http))
 
 
 def _add_budgets(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
     @router.get("/budgets", dependencies=[Depends(guard.needs("read"))], response_model=list[BudgetView])
-    def budgets() -> list[BudgetView]:
+    def budgets(http: Request) -> list[BudgetView]:
         """The carbon budget of each project that has one: spent and left in this month."""
-        return service.budgets()
+        return service.budgets(guard.caller(http))
 
     @router.get("/shares", dependencies=[Depends(guard.needs("read"))], response_model=list[ShareView])
     def shares() -> list[ShareView]:

@@ -12,9 +12,10 @@ HIGHEST_PRIORITY = 100
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The holder of a token by name. `projects`: those whose jobs it may submit, change and build on; empty: no project is closed.
+    """The holder of a token by name. `projects`: those whose jobs it may submit, see, change and build on.
 
-    Whoever may read sees all jobs; this is about what changes them or uses what they made.
+    Without any it may submit for every project and see every job, and change those that it brought. A job that a caller does not see
+    is to it one that does not exist.
     """
 
     name: str | None = None
@@ -39,17 +40,19 @@ class Caller:
             raise Rejected("project", f"is required, because this token may use several: name {self._choice}")
         return request.model_copy(update={"project": min(self.projects)})
 
+    def sees_project(self, project: str) -> bool:
+        return not self.projects or project in self.projects
+
+    def sees(self, job: Job) -> bool:
+        """Whether this caller may look at the job and build on it."""
+        return self.sees_project(job.request.project) or self._is_at_home_with(job)
+
     def check_may_change(self, job: Job) -> None:
         """Raises Forbidden unless the job came with this token, is of one of its projects, or the caller is an admin."""
         if not (self._is_at_home_with(job) or job.request.project in self.projects):
             raise Forbidden(
                 f"job {job.id} of project {job.request.project!r} did not come with this token: ask its owner or an admin to change it"
             )
-
-    def check_may_build_on(self, job: Job) -> None:
-        """Raises Forbidden for a job whose weights or end this caller's jobs may not use: one of a project that is closed to it."""
-        if self.projects and not (self._is_at_home_with(job) or job.request.project in self.projects):
-            raise Forbidden(f"job {job.id} of project {job.request.project!r} is closed to this token: use one of {self._choice}")
 
     def check_is_admin(self) -> None:
         """Raises Forbidden for anybody else: who emits does not say how much may be emitted."""

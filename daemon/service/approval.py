@@ -42,8 +42,8 @@ class Approvals:
         if not rule.asks:
             raise Conflict(f"project {project} stops at its budget: raise it, or set projects.{project}.over_budget to 'ask'")
 
-    def budgets(self) -> list[BudgetView]:
-        """Every project with a budget, by name."""
+    def budgets(self, caller: Caller) -> list[BudgetView]:
+        """Every project with a budget that the caller sees, by name."""
         if not self._budgets.rules:
             return []
         now = self._clock.now()
@@ -53,7 +53,11 @@ class Approvals:
         ends = {job_id: max(segment.end for segment in work.job.planned) for job_id, work in works.items() if work.job.planned}
         counted, month = spending.counted_g(now, ends), month_start(now)
         approved = [works[job_id].job for job_id in sorted(spending.approved)]
-        return [_view(spending.budgets[each], each, counted[each, month], approved, now) for each in sorted(self._budgets.rules)]
+        return [
+            _view(spending.budgets[each], each, counted[each, month], approved, now)
+            for each in sorted(self._budgets.rules)
+            if caller.sees_project(each)
+        ]
 
 
 def _view(budget: Budget, project: str, spent_g: float, approved: Sequence[Job], now: datetime) -> BudgetView:

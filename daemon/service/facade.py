@@ -17,6 +17,7 @@ from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
 from daemon.service.ledger_views import LedgerView, ReportView
 from daemon.service.query import Queries
+from daemon.service.seeing import seen_job
 from daemon.service.share_view import ShareView, Standings
 from daemon.service.views import AlmanacView, ForecastView, IntensityView, Page, PlanView, Readiness, SiteView
 from daemon.service.zones import Zones
@@ -63,7 +64,7 @@ class Service:
     def _cancel(self, job_id: str, caller: Caller) -> None:
         now = self._clock.now()
         with self._store.write() as writer:
-            job = writer.job(job_id)
+            job = seen_job(writer, job_id, caller)
             caller.check_may_change(job)
             if job.state is JobState.CANCELLED or job.cancel_requested:
                 return
@@ -84,26 +85,28 @@ class Service:
         self._approvals.approve(job_id, caller)
         return self._queries.job(job_id)
 
-    def budgets(self) -> list[BudgetView]:
-        return self._approvals.budgets()
+    def budgets(self, caller: Caller = OPERATOR) -> list[BudgetView]:
+        return self._approvals.budgets(caller)
 
     def shares(self) -> list[ShareView]:
         return self._standings.shares()
 
-    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
-        return self._queries.jobs(states, project, cursor, limit)
+    def jobs(
+        self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int, caller: Caller = OPERATOR
+    ) -> Page[JobView]:
+        return self._queries.jobs(states, project, cursor, limit, caller)
 
-    def job(self, job_id: str) -> JobDetail:
-        return self._queries.job(job_id)
+    def job(self, job_id: str, caller: Caller = OPERATOR) -> JobDetail:
+        return self._queries.job(job_id, caller)
 
-    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
-        return self._queries.events(job_id, cursor, limit)
+    def events(self, job_id: str, cursor: str | None, limit: int, caller: Caller = OPERATOR) -> Page[EventView]:
+        return self._queries.events(job_id, cursor, limit, caller)
 
-    def ledger(self, job_id: str) -> LedgerView:
-        return self._queries.ledger(job_id)
+    def ledger(self, job_id: str, caller: Caller = OPERATOR) -> LedgerView:
+        return self._queries.ledger(job_id, caller)
 
-    def plan(self) -> PlanView:
-        return self._queries.plan()
+    def plan(self, caller: Caller = OPERATOR) -> PlanView:
+        return self._queries.plan(caller)
 
     def sites(self) -> list[SiteView]:
         return self._zones.sites()
@@ -117,8 +120,8 @@ class Service:
     def seasons(self, zone: str) -> AlmanacView:
         return self._zones.seasons(zone)
 
-    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
-        return self._queries.report(start, end, project)
+    def report(self, start: datetime | None, end: datetime | None, project: str | None, caller: Caller = OPERATOR) -> ReportView:
+        return self._queries.report(start, end, project, caller)
 
     def readiness(self) -> Readiness:
         problems = self._problems()

@@ -10,6 +10,7 @@ from daemon.domain.caller import Caller
 from daemon.domain.errors import NotFound, Rejected
 from daemon.domain.job import Job, JobRequest
 from daemon.domain.states import JobState
+from daemon.service.seeing import seen_job
 from daemon.service.snapshot import Weights
 from daemon.store import Reader, Store
 from jobs.energy.size import weights_gb
@@ -31,7 +32,7 @@ class Predecessors:
 
 
 def predecessors_of(store: Store, request: JobRequest, caller: Caller) -> Predecessors:
-    """Raises Rejected for a job that does not exist, can no longer succeed or makes no fitting weights; Forbidden for a closed one."""
+    """Raises Rejected for a job that does not exist or that the caller does not see, can no longer succeed or makes no fitting weights."""
     workload = request.workload
     source = workload.weights.job if isinstance(workload, SynthesisWorkload) else None
     named = [("constraints.after", name) for name in request.constraints.after]
@@ -40,10 +41,8 @@ def predecessors_of(store: Store, request: JobRequest, caller: Caller) -> Predec
     if not named:
         return Predecessors({})
     with store.read() as reader:
-        jobs = {name: _job(reader, field, name) for field, name in named}
+        jobs = {name: _job(reader, field, name, caller) for field, name in named}
         runs = reader.runs(source) if source is not None else []
-    for job in jobs.values():
-        caller.check_may_build_on(job)
     if source is None:
         return Predecessors(jobs)
     _check_weights(request, jobs[source])
@@ -51,9 +50,9 @@ def predecessors_of(store: Store, request: JobRequest, caller: Caller) -> Predec
     return Predecessors(jobs, jobs[source], weights)
 
 
-def _job(reader: Reader, field: str, name: str) -> Job:
+def _job(reader: Reader, field: str, name: str, caller: Caller) -> Job:
     try:
-        job = reader.job(name)
+        job = seen_job(reader, name, caller)
     except NotFound:
         raise Rejected(field, f"there is no job {name!r}: name one that was submitted before") from None
     if job.state.is_final and job.state is not JobState.SUCCEEDED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import Rejected
 from daemon.domain.job import Job
 from daemon.domain.states import JobState
@@ -14,6 +15,7 @@ from daemon.service.job_views import EventView, JobDetail, JobView
 from daemon.service.ledger_views import LedgerView, ReportView
 from daemon.service.render import attempt_view, entry_view, job_view, per_1000, plan_view
 from daemon.service.report import clock_note, make_report
+from daemon.service.seeing import seen_job, seen_plan, seen_settlements
 from daemon.service.views import Page, PlanView
 from daemon.service.work import JobWork, works_of
 from daemon.store import Reader, Store
@@ -31,17 +33,19 @@ class Queries:
         self._store, self._clock, self._explainer = store, clock, explainer
         self._tally = EnergyTally()
 
-    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
+    def jobs(
+        self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int, caller: Caller = OPERATOR
+    ) -> Page[JobView]:
         """Jobs, newest first; `cursor` is the id of the last job seen."""
         with self._store.read() as reader:
-            found = reader.jobs(states, project, cursor, limit + 1)
+            found = reader.jobs(states, project, cursor, limit + 1, caller)
             works = works_of(reader, found[:limit])
             views = [job_view(work, self._energy_kwh(reader, work)) for work in works.values()]
         return Page[JobView](items=views, next_cursor=found[limit - 1].id if len(found) > limit else None)
 
-    def job(self, job_id: str) -> JobDetail:
+    def job(self, job_id: str, caller: Caller = OPERATOR) -> JobDetail:
         with self._store.read() as reader:
-            work = _work(reader, reader.job(job_id))
+            work = _work(reader, seen_job(reader, job_id, caller))
             view = job_view(work, self._energy_kwh(reader, work))
             settled = reader.ledger(job_id)[-1:] if work.job.state.is_final else []
             explanation = self._explainer.explain(reader, work)
@@ -54,10 +58,10 @@ class Queries:
             explanation=explanation,
         )
 
-    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
+    def events(self, job_id: str, cursor: str | None, limit: int, caller: Caller = OPERATOR) -> Page[EventView]:
         """What happened to a job, oldest first; `cursor` is the last sequence number seen."""
         with self._store.read() as reader:
-            reader.job(job_id)
+            seen_job(reader, job_id, caller)
             found = reader.events(job_id, _sequence(cursor), limit + 1)
         items = [
             EventView(sequence=event.sequence or 0, at=event.at, kind=event.kind, message=event.message, detail=event.detail)
@@ -65,25 +69,25 @@ class Queries:
         ]
         return Page[EventView](items=items, next_cursor=str(items[-1].sequence) if len(found) > limit else None)
 
-    def ledger(self, job_id: str) -> LedgerView:
+    def ledger(self, job_id: str, caller: Caller = OPERATOR) -> LedgerView:
         with self._store.read() as reader:
-            reader.job(job_id)
+            seen_job(reader, job_id, caller)
             entries = reader.ledger(job_id)
         return LedgerView(job_id=job_id, entries=[entry_view(entry) for entry in entries], clock_note=clock_note(self._clock))
 
-    def plan(self) -> PlanView:
+    def plan(self, caller: Caller = OPERATOR) -> PlanView:
         with self._store.read() as reader:
             plan = reader.last_plan()
-            names = {job.id: job.request.name for job in reader.live_jobs()}
-        return plan_view(plan, names)
+            live = reader.live_jobs()
+        return plan_view(None if plan is None else seen_plan(plan, live, caller), {job.id: job.request.name for job in live})
 
-    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
+    def report(self, start: datetime | None, end: datetime | None, project: str | None, caller: Caller = OPERATOR) -> ReportView:
         """Over jobs that ended in [start, end) and have a settlement."""
         if start is not None and end is not None and not start < end:
             raise Rejected("end", "must lie after start")
         with self._store.read() as reader:
             settled = reader.latest_entries(project, start, end)
-        return make_report(settled, start, end, self._clock)
+        return make_report(seen_settlements(settled, caller), start, end, self._clock)
 
     def _energy_kwh(self, reader: Reader, work: JobWork) -> float | None:
         """Component energy metered so far, None if none is known: from the ledger, or from the run directories of a job under way."""

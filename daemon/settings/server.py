@@ -23,7 +23,8 @@ class TokenSettings(Section):
     scopes: frozenset[Scope] = Field(default=frozenset({"read"}), min_length=1, description="read, submit, admin (may do all)")
 
     projects: frozenset[ProjectName] = Field(
-        default=frozenset(), description="whose jobs it may submit, cancel and build on; none: it may submit for any project"
+        default=frozenset(),
+        description="whose jobs it may submit, see, cancel and build on; none: it may submit for any project and see all",
     )
     highest_priority: int = Field(default=HIGHEST_PRIORITY, ge=-100, le=HIGHEST_PRIORITY, description="that its jobs may ask for")
 

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, func, select
+from sqlalchemy import Connection, Select, Table, and_, func, or_, select
 
+from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import NotFound
 from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.ledger import LedgerEntry
@@ -40,9 +41,14 @@ class Reader:
         return found[0]
 
     def jobs(
-        self, states: Collection[JobState] | None = None, project: str | None = None, before: str | None = None, limit: int = 50
+        self,
+        states: Collection[JobState] | None = None,
+        project: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        caller: Caller = OPERATOR,
     ) -> list[Job]:
-        """The newest first; `before` is the last id of the page before. Ids sort by acceptance time."""
+        """Those that the caller sees, the newest first; `before` is the last id of the page before. Ids sort by acceptance time."""
         query = select(*_JOB_FIELDS).order_by(schema.job.c.id.desc()).limit(limit)
         if states is not None:
             query = query.where(schema.job.c.state.in_(list(states)))
@@ -50,6 +56,8 @@ class Reader:
             query = query.where(schema.job.c.project == project)
         if before is not None:
             query = query.where(schema.job.c.id < before)
+        if caller.projects:
+            query = query.where(or_(schema.job.c.project.in_(sorted(caller.projects)), schema.job.c.owner == caller.name))
         return self._jobs(query)
 
     def jobs_named(self, job_ids: Sequence[str]) -> list[Job]:

@@ -139,12 +139,14 @@ class ScriptedService:
         self.callers.append(caller)
         return EstimateAnswer(estimate=ESTIMATE, preview=PREVIEW, advice=ADVICE)
 
-    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int) -> Page[JobView]:
+    def jobs(self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int, caller: Caller) -> Page[JobView]:
+        self.callers.append(caller)
         self.asked.append((states, project, cursor, limit))
         views = [self._view(job_id) for job_id in self.accepted]
         return Page[JobView](items=views[:limit], next_cursor=views[limit - 1].id if len(views) > limit else None)
 
-    def job(self, job_id: str) -> JobDetail:
+    def job(self, job_id: str, caller: Caller) -> JobDetail:
+        self.callers.append(caller)
         view = self._view(job_id)
         request = self.accepted[job_id][0]
         return JobDetail(**view.model_dump(), request=request, attempts=[], directories=["/runs/j0"], explanation=EXPLANATION)
@@ -160,21 +162,25 @@ class ScriptedService:
             raise Conflict("project frugal stops at its budget: raise it")
         return self._view(job_id)
 
-    def budgets(self) -> list[BudgetView]:
+    def budgets(self, caller: Caller) -> list[BudgetView]:
+        self.callers.append(caller)
         return [BUDGET]
 
     def shares(self) -> list[ShareView]:
         return [ShareView(user="ada", weight=2.0, gpu_hours=30.0, standing=15.0)]
 
-    def events(self, job_id: str, cursor: str | None, limit: int) -> Page[EventView]:
+    def events(self, job_id: str, cursor: str | None, limit: int, caller: Caller) -> Page[EventView]:
+        self.callers.append(caller)
         self._view(job_id)
         return Page[EventView](items=[EventView(sequence=1, at=NOW, kind="accepted", message="accepted", detail={})])
 
-    def ledger(self, job_id: str) -> LedgerView:
+    def ledger(self, job_id: str, caller: Caller) -> LedgerView:
+        self.callers.append(caller)
         self._view(job_id)
         return LedgerView(job_id=job_id, entries=[])
 
-    def plan(self) -> PlanView:
+    def plan(self, caller: Caller) -> PlanView:
+        self.callers.append(caller)
         return PlanView(made_at=None, placements=[], unplaced=[], cost_g=0.0, bound_g=0.0, gap=0.0, planner_seconds=0.0)
 
     def sites(self) -> list[SiteView]:
@@ -210,7 +216,8 @@ class ScriptedService:
             sentence="December 2026 is the cleanest known month.", left_out=["3 months of another release left out"],
         )  # fmt: skip
 
-    def report(self, start: datetime | None, end: datetime | None, project: str | None) -> ReportView:
+    def report(self, start: datetime | None, end: datetime | None, project: str | None, caller: Caller) -> ReportView:
+        self.callers.append(caller)
         self.asked.append((start, end, project))
         return ReportView(start=start, end=end, lines=[], totals=TOTALS, equivalents=[], notes=["attributional"])
 

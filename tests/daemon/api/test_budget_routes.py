@@ -64,14 +64,19 @@ def test_without_tokens_a_job_belongs_to_nobody(api: httpx.Client, service: Scri
     assert service.callers == [OPERATOR]
 
 
-def test_every_road_that_changes_or_uses_jobs_knows_what_the_token_may(guarded: str) -> None:
+READS = ["jobs", "jobs/j0", "jobs/j0/events", "jobs/j0/ledger", "plan", "report", "budgets"]
+
+
+def test_every_road_to_jobs_knows_what_the_token_may(guarded: str) -> None:
     SERVICE.reset()
     headers = {"Authorization": f"Bearer {BOUND}"}
     httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()), headers=headers)
     httpx.post(f"{guarded}/v1/estimates", json=job(synthesis()), headers=headers)
+    for path in READS:
+        assert httpx.get(f"{guarded}/v1/{path}", headers=headers).status_code == 200
     httpx.post(f"{guarded}/v1/jobs/j0/approve", headers=bearer("admin"))
     bound = Caller("bound", projects=frozenset({"ct", "mr"}), highest_priority=5)
-    assert SERVICE.callers == [bound, bound, Caller("admin", is_admin=True)]
+    assert SERVICE.callers == [bound] * (2 + len(READS)) + [Caller("admin", is_admin=True)]
 
 
 def test_a_job_that_came_with_another_token_is_not_cancelled(guarded: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli.output import duration, energy, grams, number, percent
+from daemon.domain.caller import OPERATOR
 from tests.daemon.api.scripted import ScriptedService
 from tests.daemon.api.test_problems import job, synthesis
 from tests.daemon.cli.conftest import Lowtide
@@ -169,9 +170,9 @@ def test_what_a_node_says_is_neither_markup_nor_an_escape(
     lowtide: Lowtide, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lowtide("submit", "-", stdin=JOB)
-    view = service.job("j0").model_copy(update={"reason": "scan[/7].dcm \x1b]0;owned\x07 :warning:"})
+    view = service.job("j0", OPERATOR).model_copy(update={"reason": "scan[/7].dcm \x1b]0;owned\x07 :warning:"})
     monkeypatch.setattr(service, "cancel", lambda job_id, caller: view)
-    monkeypatch.setattr(service, "job", lambda job_id: view)
+    monkeypatch.setattr(service, "job", lambda job_id, caller: view)
     for command in ("cancel", "job"):
         result = lowtide(command, "j0")
         assert result.exit_code == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.domain.caller import OPERATOR, Caller
-from daemon.domain.errors import Conflict, Forbidden, LowtideError, Rejected, TooMany
+from daemon.domain.errors import Conflict, Forbidden, LowtideError, NotFound, Rejected, TooMany
 from daemon.domain.job import DataTag, JobRequest
 from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
@@ -18,6 +18,7 @@ from tests.daemon.service.world import HEIDELBERG, MODEL_2D, UMEA, World, open_w
 
 ADA, BOB = Caller("ada"), Caller("bob")
 CT_ONLY = Caller("ct-lab", projects=frozenset({"ct"}))
+MR_ONLY = Caller("mr-lab", projects=frozenset({"mr"}))
 CT_OR_MR = Caller("imaging", projects=frozenset({"ct", "mr"}))
 ADMIN = Caller("root", is_admin=True)
 
@@ -88,9 +89,10 @@ def test_only_its_owner_its_project_s_tokens_and_admins_cancel_a_job(world: Worl
 
     for caller in (ADA, CT_ONLY, ADMIN, OPERATOR):
         job_id = submit(world, ADA, body(world, project="ct"))
-        for other in (BOB, Caller("mr-lab", projects=frozenset({"mr"}))):
-            with pytest.raises(Forbidden, match=rf"job {job_id} of project 'ct' did not come with this token"):
-                cancel(job_id, other)
+        with pytest.raises(Forbidden, match=rf"job {job_id} of project 'ct' did not come with this token"):
+            cancel(job_id, BOB)
+        with pytest.raises(NotFound):
+            cancel(job_id, MR_ONLY)
         assert world.job(job_id).state is JobState.WAITING
         assert cancel(job_id, caller) is JobState.CANCELLED
         assert (caller.name or "the user") in world.events(job_id)[-1].message
@@ -110,6 +112,50 @@ def test_nobody_but_an_admin_lets_a_job_run_over_its_budget_not_even_its_owner(t
                 world.daemon.service.approve(job_id, caller)
         world.daemon.service.approve(job_id, ADMIN)
         assert world.events(job_id)[-1].message == "may run over the budget of project ct, says root"
+
+
+def test_a_bound_token_sees_its_projects_and_what_it_brought_and_of_others_nothing(tmp_path: Path) -> None:
+    budgets = {"ct": {"budget_kg_per_month": 1.0}, "mr": {"budget_kg_per_month": 1.0}}
+    with open_world(tmp_path, projects=budgets) as world:
+        theirs = submit(world, MR_ONLY, body(world))
+        ours = submit(world, ADA, body(world, project="ct"))
+        before = submit(world, Caller(CT_ONLY.name), body(world, project="pet"))
+        for job_id in (theirs, ours):
+            world.until(job_id, JobState.SUCCEEDED)
+        waits = [submit(world, caller, body(world)) for caller in (CT_ONLY, MR_ONLY)]
+        world.daemon.settler.settle()
+        world.tick()
+        service = world.daemon.service
+
+        def seen(caller: Caller) -> tuple[set[str], set[str], set[str], set[str]]:
+            plan, page = service.plan(caller), service.jobs(None, None, None, 50, caller)
+            return (
+                {job.id for job in page.items},
+                {placed.job_id for placed in plan.placements},
+                {line.job_id for line in service.report(None, None, None, caller).lines},
+                {budget.project for budget in service.budgets(caller)},
+            )
+
+        jobs, placed, lines, shown = seen(CT_ONLY)
+        assert (jobs, lines - {before}, shown) == ({ours, before, waits[0]}, {ours}, {"ct"})
+        assert placed - {before} == {waits[0]}
+        for caller in (ADA, ADMIN, OPERATOR):
+            jobs, placed, lines, shown = seen(caller)
+            assert (jobs, shown) == ({ours, theirs, before, *waits}, {"ct", "mr"})
+            assert placed >= set(waits)
+            assert lines >= {ours, theirs}
+        for ask in (service.job, service.ledger, lambda job_id, caller: service.events(job_id, None, 10, caller)):
+            ask(ours, CT_ONLY)
+            with pytest.raises(NotFound, match=f"there is no job '{theirs}'$"):
+                ask(theirs, CT_ONLY)
+
+
+def test_pages_of_jobs_that_are_seen_are_full_and_leave_nobody_out(world: World) -> None:
+    mine = [submit(world, caller, body(world)) for caller in (CT_ONLY, MR_ONLY) * 3][::2]
+    first = world.daemon.service.jobs(None, None, None, 2, CT_ONLY)
+    second = world.daemon.service.jobs(None, None, first.next_cursor, 2, CT_ONLY)
+    assert [job.id for page in (first, second) for job in page.items] == mine[::-1]
+    assert second.next_cursor is None
 
 
 @pytest.fixture
@@ -139,9 +185,9 @@ def test_weights_of_a_closed_project_are_neither_used_nor_estimated(both: World)
         body(both, synthesis(4, {"job": source})),
         body(both, constraints={"after": [source], "deadline": both.deadline(20)}),
     ):
-        with pytest.raises(Forbidden, match=rf"job {source} of project 'mr' is closed to this token: use one of 'ct'"):
+        with pytest.raises(Rejected, match=rf"there is no job '{source}'"):
             submit(both, CT_ONLY, request)
-        with pytest.raises(Forbidden):
+        with pytest.raises(Rejected):
             both.daemon.service.estimate(request, CT_ONLY)
     mine = trained(both, CT_ONLY, "ct")
     assert both.job(submit(both, CT_ONLY, body(both, synthesis(4, {"job": mine})))).predecessors == (mine,)
