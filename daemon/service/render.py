@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
+
 from daemon.domain.job import Attempt, Job, PlannedSegment
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
@@ -16,7 +19,11 @@ from jobs.spec import SynthesisWorkload
 
 
 def windows(segments: tuple[PlannedSegment, ...]) -> list[WindowView]:
-    return [WindowView(site=part.site, start=part.start, end=part.end, gpus=part.gpus) for part in segments]
+    """Pieces side by side for the same time are one window with the GPUs of all."""
+    gpus: Counter[tuple[str, datetime, datetime]] = Counter()
+    for part in segments:
+        gpus[part.site, part.start, part.end] += part.gpus
+    return [WindowView(site=site, start=start, end=end, gpus=count) for (site, start, end), count in gpus.items()]
 
 
 def preview_view(answer: Placement | Unplaced) -> PreviewView:

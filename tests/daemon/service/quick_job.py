@@ -1,7 +1,8 @@
 """A job for tests of the daemon: keeps the contract of run directories in a few milliseconds, with the standard library alone.
 
 `quick_job.py FOLDER DIRECTORY`: says in FOLDER/starts.log that it was started and in FOLDER/made.log what it made, line by line.
-A synthesis with seed 7 that begins at sample 0 waits after two samples until it is asked to stop.
+A synthesis with seed 7 that begins at sample 0 waits after two samples until it is asked to stop; one with seed 8 waits there,
+wherever it begins, until there is a file FOLDER/go.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 FOLDER, DIRECTORY = Path(sys.argv[1]), Path(sys.argv[2])
 ATTEMPT_ID = json.loads((DIRECTORY / "attempt.json").read_text())["attempt_id"]
 SPEC = json.loads((DIRECTORY / "spec.json").read_text())
-PATIENT_SEED = 7
+PATIENT_SEED, OBEDIENT_SEED = 7, 8
 
 
 def note(name: str, line: str) -> None:
@@ -67,6 +68,7 @@ def make_sample(index: int) -> None:
 def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # asked for between samples, so that none is cut
     note("starts.log", ATTEMPT_ID)
+    note("devices.log", f"{ATTEMPT_ID} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}")
     meter = Meter()
     meter.book("startup", 0, 0)
     first = SPEC["samples"]["first"] if SPEC["samples"] else 0
@@ -77,6 +79,9 @@ def main() -> None:
         if SPEC["workload"]["seed"] == PATIENT_SEED and first == 0 and step == 1:
             signal.sigwait({signal.SIGTERM})
             end("checkpointed", 75, step + 1)
+        while SPEC["workload"]["seed"] == OBEDIENT_SEED and step == 1 and not (FOLDER / "go").exists():
+            if signal.sigtimedwait({signal.SIGTERM}, 0.01) is not None:
+                end("checkpointed", 75, step + 1)
         if signal.SIGTERM in signal.sigpending():
             end("checkpointed", 75, step + 1)
     if not SPEC["samples"]:
