@@ -24,10 +24,24 @@ def shaped_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path, shaped_file: Path) -> str:
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store_url(backend: str, tmp_path: Path, shaped_file: Path) -> str:
     """A database without rows."""
-    if request.param == "sqlite":
-        return f"sqlite:///{shutil.copy(shaped_file, tmp_path / 'low tide.db')}"
+    return f"sqlite:///{shutil.copy(shaped_file, tmp_path / 'low tide.db')}" if backend == "sqlite" else emptied_server()
+
+
+@pytest.fixture
+def bare_url(backend: str, tmp_path: Path) -> str:
+    """A database without tables."""
+    return f"sqlite:///{tmp_path / 'bare.db'}" if backend == "sqlite" else emptied_server()
+
+
+def emptied_server() -> str:
+    """PostgreSQL's database, without tables."""
     assert POSTGRES is not None
     engine = create_engine(POSTGRES)
     with engine.begin() as connection:
