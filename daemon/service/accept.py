@@ -23,7 +23,7 @@ from daemon.service.board import Board
 from daemon.service.costs import Costs
 from daemon.service.job_views import EstimateAnswer, Submission
 from daemon.service.policy import Policy, Workplaces
-from daemon.service.predecessors import Predecessors, predecessors_of
+from daemon.service.predecessors import Predecessors, predecessors_of, predecessors_of_known
 from daemon.service.quota import Room
 from daemon.service.render import estimate_view, job_view, preview_view
 from daemon.service.snapshot import Photographer
@@ -154,7 +154,7 @@ class Acceptance:
             if old_digest != arrival.digest:
                 raise Conflict(f"Idempotency-Key {key!r} was used for another request (job {job_id}): use a new key for a new job")
             job = reader.job(job_id)
-        return self._answer(job, predecessors_of(self._store, job.request, arrival.caller))
+        return self._answer(job, predecessors_of_known(self._store, job))
 
     def _job(self, request: JobRequest, predecessors: Predecessors) -> Job:
         """The job this request would become. Raises Rejected naming the field."""

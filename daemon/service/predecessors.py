@@ -32,22 +32,40 @@ class Predecessors:
 
 
 def predecessors_of(store: Store, request: JobRequest, caller: Caller) -> Predecessors:
-    """Raises Rejected for a job that does not exist or that the caller does not see, can no longer succeed or makes no fitting weights."""
-    workload = request.workload
-    source = workload.weights.job if isinstance(workload, SynthesisWorkload) else None
+    """Of a new request. Raises Rejected for a job that is not there to the caller, can no longer succeed or makes no fitting weights."""
+    source = _source(request)
     named = [("constraints.after", name) for name in request.constraints.after]
     if source is not None:
         named.append(("workload.weights.job", source))
     if not named:
         return Predecessors({})
     with store.read() as reader:
-        jobs = {name: _job(reader, field, name, caller) for field, name in named}
-        runs = reader.runs(source) if source is not None else []
+        found = _gathered(reader, request, {name: _job(reader, field, name, caller) for field, name in named})
+    if found.trained_by is not None:
+        _check_weights(request, found.trained_by)
+    return found
+
+
+def predecessors_of_known(store: Store, job: Job) -> Predecessors:
+    """Of a job that was accepted before, whatever has become of them."""
+    if not job.predecessors:
+        return Predecessors({})
+    with store.read() as reader:
+        return _gathered(reader, job.request, {one.id: one for one in reader.jobs_named(job.predecessors)})
+
+
+def _gathered(reader: Reader, request: JobRequest, jobs: Mapping[str, Job]) -> Predecessors:
+    source = _source(request)
     if source is None:
         return Predecessors(jobs)
-    _check_weights(request, jobs[source])
-    weights = {source: Weights(runs[-1].site, weights_gb(workload.model))} if runs else {}
+    runs = reader.runs(source)
+    weights = {source: Weights(runs[-1].site, weights_gb(request.workload.model))} if runs else {}
     return Predecessors(jobs, jobs[source], weights)
+
+
+def _source(request: JobRequest) -> str | None:
+    """The job whose weights the request uses."""
+    return request.workload.weights.job if isinstance(request.workload, SynthesisWorkload) else None
 
 
 def _job(reader: Reader, field: str, name: str, caller: Caller) -> Job:

@@ -8,6 +8,7 @@ import pytest
 
 from daemon.domain.errors import Conflict, Rejected
 from daemon.domain.job import Event, Job, JobRequest
+from daemon.domain.states import JobState
 from daemon.service.arrival import Arrival
 from daemon.service.job_views import Submission
 from daemon.store import StoreUnavailable, Writer
@@ -87,3 +88,19 @@ def test_without_a_disk_everybody_hears_it_and_nothing_is_kept(world: World, mon
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
     assert names_of(world) == []
     assert isinstance(world.daemon.service.submit(arrival("a").request, None, "a")[0], Submission)
+
+
+def test_a_known_key_gives_its_job_also_after_what_it_waits_for_has_failed(world: World) -> None:
+    """A client that repeats a request it is not sure of must learn of the job, not be told to submit something else first."""
+    first = world.submit(training(1))
+    waits = arrival("b", "key", after=[first])
+    world.daemon.service.submit_all([waits])
+    world.daemon.service.cancel(first)
+    (before,) = world.daemon.service.submit_all([waits])
+    world.tick()
+    (after,) = world.daemon.service.submit_all([waits])
+    assert isinstance(before, tuple)
+    assert isinstance(after, tuple)
+    assert before[0].job.id == after[0].job.id
+    assert (before[1], after[1]) == (False, False)
+    assert after[0].job.state is JobState.EXPIRED
