@@ -35,6 +35,9 @@ class KnowledgeSettings:
     """How far back to look and for how long an answer may be reused, all in grid time."""
 
     history: timedelta = timedelta(days=35)
+    zones: tuple[str, ...] = ()
+    """All that are recorded: neighbours tell a forecaster what is on its way."""
+
     climatology_history: timedelta = timedelta(days=3 * 366)
     forecast_horizon: timedelta = timedelta(days=7)
     reuse: timedelta = timedelta(minutes=15)
@@ -50,6 +53,11 @@ class Knowledge:
         self._kept: dict[str, tuple[datetime, ZoneKnowledge]] = {}
         self._climatologies = _Kept[Climatology | None](settings.reuse_slow)
         self._combinations = _Kept[Combination | None](settings.reuse_slow)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones whose records may tell of each other."""
+        return self._settings.zones
 
     def of(self, zone: str, now: datetime) -> ZoneKnowledge:
         """Everything known about `zone` at `now`."""
@@ -115,7 +123,7 @@ class Knowledge:
 
     def _forecast(self, history: Series, now: datetime) -> Vintage | None:
         try:
-            return self._forecaster.forecast(history, now, self._settings.forecast_horizon)
+            return self._forecaster.forecast(history, now, self._settings.forecast_horizon, archive=self)
         except InsufficientHistory:
             return None
 

@@ -6,6 +6,7 @@ of that of the value 24 h ago.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -37,13 +38,24 @@ class InsufficientHistory(ValueError):
         self.hours = hours
 
 
+class Archive(Protocol):
+    """Where a forecaster may look further back, and at other zones."""
+
+    @property
+    def zones(self) -> Collection[str]:
+        """The zones that are recorded."""
+
+    def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
+        """The sound recorded hours that touch [start, end), None where there are none at all."""
+
+
 class Forecaster(Protocol):
     """Anything that turns recorded history into a forecast."""
 
-    def forecast(self, history: Series, now: datetime, horizon: timedelta) -> Vintage:
+    def forecast(self, history: Series, now: datetime, horizon: timedelta, archive: Archive | None = None) -> Vintage:
         """A forecast issued at `now` that covers at least [the hour of now, now + horizon).
 
-        Uses nothing that starts after `now`, whatever `history` holds. Raises InsufficientHistory.
+        `history` is the zone's own recent record. Uses nothing that starts after `now`, whatever is recorded. Raises InsufficientHistory.
         """
         ...
 
@@ -55,7 +67,8 @@ class SevenDayMean:
     Starts at the first hour after the newest recorded value (at most seven days back), so that the publication lag is covered too.
     """
 
-    def forecast(self, history: Series, now: datetime, horizon: timedelta) -> Vintage:
+    def forecast(self, history: Series, now: datetime, horizon: timedelta, archive: Archive | None = None) -> Vintage:
+        """Seven days of `history` are all that counts here."""
         now = as_utc(now)
         this_hour = floor_to(now, HOUR)
         known_until = this_hour + HOUR

@@ -24,6 +24,7 @@ class Past:
     """One zone's hourly record in gCO2e/kWh from `hour_of_first` (since the Unix epoch) on, and when to forecast again.
 
     `origins` are consecutive indices of the first hour forecast; the newest value known there lies `delay_hours` + 1 before.
+    `neighbours` are the records of other zones over the same hours, nearest first, known as late.
     """
 
     zone: str
@@ -31,6 +32,7 @@ class Past:
     hour_of_first: int
     origins: IntArray
     delay_hours: int = 0
+    neighbours: tuple[FloatArray, ...] = ()
 
 
 Reissue = Callable[[Past], FloatArray]
@@ -39,7 +41,8 @@ Reissue = Callable[[Past], FloatArray]
 
 def own(past: Past) -> FloatArray:
     """The bundled model."""
-    return reissue_model(Network.bundled(), past.zone, past.values, past.hour_of_first, past.origins, past.delay_hours)
+    network, where = Network.bundled(), (past.zone, past.values, past.hour_of_first)
+    return reissue_model(network, *where, past.origins, past.delay_hours, neighbours=past.neighbours)
 
 
 def _simple(middles: Callable[..., FloatArray], past: Past) -> FloatArray:

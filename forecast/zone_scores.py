@@ -11,6 +11,7 @@ import numpy as np
 
 from forecast.intensity import FloatArray, Series
 from forecast.model.backtest import HORIZON
+from forecast.model.record import aligned, nearest
 from forecast.regret import RECORD_DAYS
 from forecast.reissue import NEEDED_HOURS, REFERENCE, Past, Reissue
 from forecast.scoring import IntervalScores, PointScores, interval_scores, point_scores, targets
@@ -104,16 +105,25 @@ def period_of(record: Series, start: datetime | None, end: datetime | None) -> t
     return begin, last
 
 
-def score_zone(record: Series, start: datetime, end: datetime, forecasters: Mapping[str, Reissue], delay_hours: int = 0) -> ZoneScores:
+def score_zone(
+    record: Series,
+    start: datetime,
+    end: datetime,
+    forecasters: Mapping[str, Reissue],
+    delay_hours: int = 0,
+    others: Mapping[str, Series] | None = None,
+) -> ZoneScores:
     """Score `forecasters` (the reference among them) on the hours of [start, end) of an hourly record.
 
+    `others` are sound records by zone: what is recorded elsewhere is known to the forecasters, too.
     Hours from `end` on are not known to the scores. Raises ValueError where the record is too short or empty.
     """
     values = sound(record)[0].values[: int((end - record.start) // HOUR)]
     first = int((start - record.start) // HOUR)
     origins = np.arange(first - RUN_IN_HOURS, len(values))
     hour_of_first = int((record.start - datetime.fromtimestamp(0, UTC)) // HOUR)
-    past = Past(record.zone, values, hour_of_first, origins, delay_hours)
+    around = [aligned(others[zone], record.start, len(values)) for zone in nearest(record.zone, others)] if others else []
+    past = Past(record.zone, values, hour_of_first, origins, delay_hours, tuple(around))
     issued = {name: reissue(past) for name, reissue in forecasters.items()}
     actual = targets(values, origins, HORIZON)
     # Errors are compared on the hours that every forecaster has; decisions must be made, whatever is missing.
@@ -143,8 +153,11 @@ def score_zones(
     forecasters: Mapping[str, Reissue],
     delays: Sequence[int],
 ) -> Iterator[ZoneScores]:
-    """Score every zone at every delay, one after the other. Raises UnscorablePeriod before the first where a record is too short."""
+    """Score every zone at every delay, one after the other; each is a neighbour to the others.
+
+    Raises UnscorablePeriod before the first where a record is too short."""
     periods = {zone: period_of(record, start, end) for zone, record in records.items()}
+    others = {zone: sound(record)[0] for zone, record in records.items()}
     for zone, record in sorted(records.items()):
         for delay_hours in delays:
-            yield score_zone(record, *periods[zone], forecasters, delay_hours)
+            yield score_zone(record, *periods[zone], forecasters, delay_hours, others)

@@ -106,6 +106,7 @@ def own_forecasts(world: World, records: Mapping[str, Series], first: float, las
     from forecast.model.backtest import reissue
     from forecast.model.forecaster import epoch_hours
     from forecast.model.network import Network
+    from forecast.model.record import aligned, nearest
 
     network = Network.bundled()
     issued: dict[int, FloatArray] = {}
@@ -117,7 +118,9 @@ def own_forecasts(world: World, records: Mapping[str, Series], first: float, las
             offset = epoch_hours(world.start) - epoch_hours(record.start)
             origins = np.arange(first_hour, last_hour + 1) + offset
             origins = origins[origins < len(record.values)]
-            by_zone[site.zone] = reissue(network, site.zone, record.values, epoch_hours(record.start), origins)
+            around = [aligned(records[zone], record.start, len(record.values)) for zone in nearest(site.zone, records)]
+            where = (site.zone, record.values, epoch_hours(record.start))
+            by_zone[site.zone] = reissue(network, *where, origins, neighbours=around)
         issued[row] = by_zone[site.zone]
     return OwnForecasts(world, issued, first_hour)
 

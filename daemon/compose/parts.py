@@ -58,7 +58,7 @@ def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Se
     metrics = Metrics([(place.site.name, place.site.zone) for place in places.values()], budget_rules(settings))
     metrics.show_clock(clock.rate)
     recorded = RecordedIntensity(store.database)
-    known = KnowledgeSettings(history=RECORD_HOURS * HOUR)
+    known = KnowledgeSettings(history=RECORD_HOURS * HOUR, zones=tuple(sorted({place.site.zone for place in places.values()})))
     feed = IntensityFeed(sources, recorded, policy.kind, clock.now, forecaster=TrainedForecaster(), settings=known, metrics=metrics)
     with store.read() as reader:
         observations = reader.observations()

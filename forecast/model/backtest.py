@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from forecast.intensity import FloatArray
-from forecast.model.calibration import ISSUES, STRIDE_HOURS, learn, past_origins
+from forecast.model.calibration import ISSUES, STRIDE_HOURS, UNCORRECTED, learn, past_origins
 from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS
-from forecast.model.forecaster import issue
-from forecast.model.network import Network
+from forecast.model.lesson import NO_MAPS, opinions
+from forecast.model.local_map import learn_maps
+from forecast.model.network import WARM_HOURS, Network
+from forecast.model.record import Record
 from forecast.scoring import IntArray, targets
 
 HORIZON = 96
@@ -22,12 +26,14 @@ def reissue(
     origins: IntArray,
     delay_hours: int = 0,
     known_hours: int = WINDOW_HOURS,
+    neighbours: Sequence[FloatArray] = (),
 ) -> FloatArray:
     """Forecasts at consecutive `origins`, (origins, 3, HORIZON) of low, middle, high, as the daemon would have issued them.
 
     `values` is the hourly record in gCO2e/kWh from `hour_of_first` (since the Unix epoch) on; at an origin all hours before
-    it are known but for the last `delay_hours`. The zone's correction is renewed once a day. Less than WINDOW_HOURS of
-    `known_hours` stand for a zone whose record has just begun: no more than these are seen, and nothing is corrected.
+    it are known but for the last `delay_hours`. The zone's map is learnt anew once a week, its correction once a day. `neighbours`
+    are the records of other zones over the same hours, nearest first, known as late. Less than WINDOW_HOURS of `known_hours` stand
+    for a zone whose record has just begun: no more than these are seen, and nothing is learnt.
     Raises ValueError if fewer than four weeks of record precede the first origin, or on a delay the model cannot bridge.
     """
     starts = origins - delay_hours
@@ -37,16 +43,20 @@ def reissue(
             f"and a delay of at most {HORIZON_HOURS - HORIZON} hours, got {delay_hours}"
         )
     leads = slice(delay_hours, delay_hours + HORIZON)
+    record = Record.of(zone, values, hour_of_first, neighbours)
     if known_hours < WINDOW_HOURS:
-        return issue(network, zone, values, starts, hour_of_first, known_hours)[:, :, leads]
+        return UNCORRECTED.apply(opinions(network, record, starts, NO_MAPS, known_hours))[:, :, leads]
     earliest = max(WINDOW_HOURS, int(starts[0]) - STRIDE_HOURS * ISSUES)
-    raw = issue(network, zone, values, np.arange(earliest, int(starts[-1]) + 1), hour_of_first)
+    everywhere = np.arange(earliest, int(starts[-1]) + 1)
+    maps = learn_maps(network.second.linear, network.row(zone), record, set(record.weeks(everywhere).tolist()))
+    said = opinions(network, record, everywhere, maps)
     days = (starts[first : first + DAY_HOURS] for first in range(0, len(starts), DAY_HOURS))
-    return np.concatenate([_corrected(raw, values, day, earliest)[:, :, leads] for day in days])
+    return np.concatenate([_corrected(said, record, day, earliest)[:, :, leads] for day in days])
 
 
-def _corrected(raw: FloatArray, values: FloatArray, day: IntArray, earliest: int) -> FloatArray:
+def _corrected(said: FloatArray, record: Record, day: IntArray, earliest: int) -> FloatArray:
     """One day's forecasts, corrected by those of the weeks before it; only hours before the day are known to the correction."""
     past = past_origins(int(day[0]), first_possible=earliest)
-    actual = targets(values[: int(day[0])], past, HORIZON_HOURS)
-    return learn(raw[past - earliest], actual).apply(raw[day - earliest])
+    past = past[record.known[past] >= WARM_HOURS]
+    actual = targets(record.values[: int(day[0])], past, HORIZON_HOURS)
+    return learn(said[past - earliest], actual).apply(said[day - earliest])

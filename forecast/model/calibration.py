@@ -1,8 +1,9 @@
-"""Fitting the model's intervals to one zone by what it would have said there lately.
+"""Fitting the model to one zone by what it would have said there lately.
 
 The model forecasts again from past moments of the same record, sees only what was known then, and is compared with what
-came. Its bounds are moved out or in until they would have held, less so where there is little to learn from: a zone with a
-day of record gets the model as it is. The middle stays where it is: taking out recent bias was tried and made errors larger.
+came. The second opinion gets the share with which the middle would have erred least; then the bounds are moved out or in until they
+would have held. Both less so where there is little to learn from: a zone with a day of record gets the model as it is. Apart from the
+share the middle stays where it is: taking out recent bias was tried and made errors larger.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ ISSUES = 56
 """Past issues looked at, which reach back 86 days."""
 
 LEAD_BUCKETS = ((0, 4), (4, 12), (12, 24), (24, 48), (48, HORIZON_HOURS))
+SHARES = np.linspace(0.0, 1.0, 11)
+USUAL_SHARE = 0.6
+"""Of the second opinion, where nothing is known of it in the zone."""
+
+SHARE_PRIOR_ISSUES = 15
 WIDTH_PRIOR_ISSUES = 15
 WIDTH_LIMITS = (0.5, 3.0)
 TINY = 1e-9  # gCO2e/kWh; keeps an interval without width from dividing by zero
@@ -29,16 +35,22 @@ TINY = 1e-9  # gCO2e/kWh; keeps an interval without width from dividing by zero
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Factors on the distance of the lower and the upper bound from the middle, per lead."""
+    """Per lead: the share of the second opinion, and factors on the distance of the lower and the upper bound from the middle."""
 
+    share: FloatArray
     lower: FloatArray
     upper: FloatArray
 
-    def apply(self, quantiles: FloatArray) -> FloatArray:
-        """Corrected (n, 3, leads) of low, middle, high; order is kept and nothing falls below zero."""
-        low, middle, high = quantiles[:, 0], quantiles[:, 1], quantiles[:, 2]
-        corrected = np.stack([middle - self.lower * (middle - low), middle, middle + self.upper * (high - middle)], axis=1)
+    def apply(self, opinions: FloatArray) -> FloatArray:
+        """(n, 3, leads) of low, middle, high from `opinions` (n, 4, leads), whose fourth row is what the second opinion would move
+        the others by. Order is kept and nothing falls below zero."""
+        low, middle, high = (opinions[:, row] for row in range(3))
+        moved = middle + self.share * opinions[:, 3]
+        corrected = np.stack([moved - self.lower * (middle - low), moved, moved + self.upper * (high - middle)], axis=1)
         return np.maximum(corrected, 0.0)
+
+
+UNCORRECTED = Correction(np.full(HORIZON_HOURS, USUAL_SHARE), np.ones(HORIZON_HOURS), np.ones(HORIZON_HOURS))
 
 
 def past_origins(origin: int, first_possible: int) -> IntArray:
@@ -47,18 +59,30 @@ def past_origins(origin: int, first_possible: int) -> IntArray:
     return origins[origins >= first_possible]
 
 
-def learn(quantiles: FloatArray, actual: FloatArray) -> Correction:
-    """The correction that past forecasts (n, 3, leads) call for; `actual` (n, leads) is NaN where not known yet."""
-    lower, upper = np.ones(HORIZON_HOURS), np.ones(HORIZON_HOURS)
+def learn(opinions: FloatArray, actual: FloatArray) -> Correction:
+    """The correction that past `opinions` (n, 4, leads) call for; `actual` (n, leads) is NaN where not known yet."""
+    share, lower, upper = UNCORRECTED.share.copy(), UNCORRECTED.lower.copy(), UNCORRECTED.upper.copy()
     for first, end in LEAD_BUCKETS:
-        low, middle, high = (quantiles[:, row, first:end] for row in range(3))
+        low, middle, high, move = (opinions[:, row, first:end] for row in range(4))
         error = actual[:, first:end] - middle
         known = np.isfinite(error)
         issues = int(known.any(axis=1).sum())
         if issues:
-            lower[first:end] = _width_factor(-error[known] / np.maximum(middle - low, TINY)[known], issues)
-            upper[first:end] = _width_factor(error[known] / np.maximum(high - middle, TINY)[known], issues)
-    return Correction(lower, upper)
+            share[first:end] = best = _best_share(error[known], move[known], issues)
+            left = (error - best * move)[known]
+            lower[first:end] = _width_factor(-left / np.maximum(middle - low, TINY)[known], issues)
+            upper[first:end] = _width_factor(left / np.maximum(high - middle, TINY)[known], issues)
+    return Correction(share, lower, upper)
+
+
+def _best_share(error: FloatArray, move: FloatArray, issues: int) -> float:
+    """The share of `move` with which `error` would have been least, drawn to the usual one.
+
+    SHARE_PRIOR_ISSUES weigh as much as so many issues that miss by the move times the squared distance from the usual share.
+    """
+    misses = np.array([np.abs(error - share * move).mean() for share in SHARES])
+    prior = SHARE_PRIOR_ISSUES / issues * np.abs(move).mean() * np.square(SHARES - USUAL_SHARE)
+    return float(SHARES[np.argmin(misses + prior)])
 
 
 def _width_factor(overshoot: FloatArray, issues: int) -> float:

@@ -1,8 +1,8 @@
-"""Our own forecaster: the bundled model on one zone's record, fitted to that zone by its recent past.
+"""Our own forecaster: the bundled model on one zone's record, fitted to that zone by its past.
 
 It starts from what is settled: doubtful values are set aside before anything is computed (`forecast.anomalies`), and hours
-between the newest settled value and now are forecast like those after. It needs a day of record, and is at its best with
-four months. Nothing that starts after `now` is used.
+between the newest settled value and now are forecast like those after. It needs a day of record and goes by four months; from an
+archive it learns once a day what the zone's years and its neighbours say. Nothing that starts after `now` is used.
 """
 
 from __future__ import annotations
@@ -12,35 +12,40 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from forecast.anomalies import believed
-from forecast.forecasters import MINIMUM_HOURS, InsufficientHistory
+from forecast.forecasters import MINIMUM_HOURS, Archive, InsufficientHistory
 from forecast.grid import Grid, regrid
 from forecast.intensity import FloatArray, Rung, Series, Vintage
-from forecast.model.calibration import ISSUES, STRIDE_HOURS, learn, past_origins
-from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS, build
-from forecast.model.network import WARM_HOURS, Network
-from forecast.model.places import place_of
-from forecast.scoring import IntArray, targets
+from forecast.model.calibration import ISSUES, STRIDE_HOURS
+from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS
+from forecast.model.lesson import Lesson, learn_lesson
+from forecast.model.network import Network
+from forecast.model.record import Record, nearest
 from forecast.timeline import HOUR, as_utc, floor_to
 
 SOURCE = "lowtide model"
 RECORD_HOURS = WINDOW_HOURS + STRIDE_HOURS * ISSUES
 """How much record a forecast looks at."""
 
+ARCHIVE_HOURS = 3 * 366 * 24
+"""How much of an archive a lesson is learnt from."""
+
+LESSON_HOLDS = timedelta(days=1)
+
 MAXIMUM_DELAY_HOURS = 8
 """The oldest newest value the model can start from; a longer outage is bridged by the zone's daily shape up to there."""
-
-MIDDLE_WEIGHTS = (0.15, 0.7, 0.15)
-"""The value published, from the 10 %, 50 % and 90 % quantiles: half way between the median and Swanson's estimate of the mean
-(0.3, 0.4, 0.3). The median errs least, the mean picks the better hours; half way gives each up little (second half of 2022)."""
 
 
 class TrainedForecaster:
     """Forecasts with central 80 % bounds, hourly, or finer where the record is.
 
-    The bundled model is read at the first forecast, so that a daemon starts without waiting for it.
+    The bundled model is read at the first forecast, so that a daemon starts without waiting for it. What an archive taught is kept
+    for a day, by zone.
     """
 
-    def forecast(self, history: Series, now: datetime, horizon: timedelta) -> Vintage:
+    def __init__(self) -> None:
+        self._lessons: dict[str, tuple[datetime, Lesson]] = {}
+
+    def forecast(self, history: Series, now: datetime, horizon: timedelta, archive: Archive | None = None) -> Vintage:
         """A forecast issued at `now` covering [the hour of now, now + horizon), or more.
 
         It starts right after the newest settled value, at most MAXIMUM_DELAY_HOURS before the hour of now.
@@ -48,23 +53,54 @@ class TrainedForecaster:
         """
         now = as_utc(now)
         this_hour = floor_to(now, HOUR)
-        values = recorded_hours(history, this_hour)
+        values = recorded_hours(history, this_hour, RECORD_HOURS)
         known = np.flatnonzero(np.isfinite(values[-WINDOW_HOURS:]))
         if len(known) < MINIMUM_HOURS:
             raise InsufficientHistory(history.zone, len(known))
-        delay = min(WINDOW_HOURS - 1 - int(known[-1]), MAXIMUM_DELAY_HOURS)
-        start = this_hour - delay * HOUR
-        values = values[: len(values) - delay]
-        quantiles = forecast_hours(Network.bundled(), history.zone, values, epoch_hours(start))
+        start = this_hour - min(WINDOW_HOURS - 1 - int(known[-1]), MAXIMUM_DELAY_HOURS) * HOUR
+        quantiles = self._quantiles(history.zone, values[: len(values) - int((this_hour - start) // HOUR)], start, archive)
         quantiles = _extended(quantiles, -((start - now - horizon) // HOUR))
         pieces = HOUR // history.step if history.step < HOUR and not HOUR % history.step else 1
         low, middle, high = _refined(quantiles, pieces)
         return Vintage(history.zone, history.kind, SOURCE, Rung.OWN_FORECAST, now, now, start, HOUR / pieces, middle, low, high)
 
+    def _quantiles(self, zone: str, values: FloatArray, start: datetime, archive: Archive | None) -> FloatArray:
+        """(3, HORIZON_HOURS) of low, middle, high from `start` on, which follows the last of `values`."""
+        network, first_hour = Network.bundled(), epoch_hours(start) - len(values)
+        if archive is None:
+            record = Record.of(zone, values, first_hour)
+            lesson = learn_lesson(network, record, with_map=False)
+        else:
+            record = Record.of(zone, values, first_hour, _neighbours(archive, zone, start, len(values)))
+            lesson = self._lesson(zone, start, archive)
+        forecast: FloatArray = lesson.apply(network, record, np.array([len(values)]))[0]
+        return forecast
 
-def recorded_hours(history: Series, end: datetime) -> FloatArray:
-    """The sound hourly means of the RECORD_HOURS before `end`, NaN where there is none."""
-    grid = Grid(end - RECORD_HOURS * HOUR, HOUR, RECORD_HOURS)
+    def _lesson(self, zone: str, start: datetime, archive: Archive) -> Lesson:
+        """What the archive teaches by `start`, or taught less than LESSON_HOLDS before."""
+        kept = self._lessons.get(zone)
+        if kept is None or not timedelta(0) <= start - kept[0] < LESSON_HOLDS:
+            kept = self._lessons[zone] = (start, _learnt(archive, zone, start))
+        return kept[1]
+
+
+def _learnt(archive: Archive, zone: str, start: datetime) -> Lesson:
+    record = archive.history(zone, start - ARCHIVE_HOURS * HOUR, start)
+    hours = RECORD_HOURS if record is None else min(ARCHIVE_HOURS, max(RECORD_HOURS, int((start - record.start) // HOUR)))
+    values = np.full(hours, np.nan) if record is None else recorded_hours(record, start, hours)
+    around = Record.of(zone, values, epoch_hours(start) - hours, _neighbours(archive, zone, start, hours))
+    return learn_lesson(Network.bundled(), around, with_map=True)
+
+
+def _neighbours(archive: Archive, zone: str, end: datetime, hours: int) -> list[FloatArray]:
+    """The records of the zone's neighbours in the `hours` before `end`, nearest first, NaN where nothing sound is recorded."""
+    histories = [archive.history(other, end - hours * HOUR, end) for other in nearest(zone, archive.zones)]
+    return [np.full(hours, np.nan) if each is None else recorded_hours(each, end, hours) for each in histories]
+
+
+def recorded_hours(history: Series, end: datetime, hours: int) -> FloatArray:
+    """The sound hourly means of the `hours` before `end`, NaN where there is none."""
+    grid = Grid(end - hours * HOUR, HOUR, hours)
     values = regrid(history.values, history.start, history.step, grid)
     if history.estimated is None:
         return believed(values)
@@ -75,32 +111,6 @@ def recorded_hours(history: Series, end: datetime) -> FloatArray:
 def epoch_hours(instant: datetime) -> int:
     """Whole hours since the Unix epoch."""
     return int((as_utc(instant) - datetime.fromtimestamp(0, UTC)) // HOUR)
-
-
-def forecast_hours(network: Network, zone: str, values: FloatArray, first_hour: int) -> FloatArray:
-    """Corrected (3, HORIZON_HOURS) low, middle, high from `first_hour` (since the epoch), which follows the last of `values`."""
-    origins = past_origins(len(values), first_possible=int(np.flatnonzero(np.isfinite(values))[0]) + WINDOW_HOURS)
-    raw = issue(network, zone, values, np.concatenate([[len(values)], origins]), first_hour - len(values))
-    corrected: FloatArray = learn(raw[1:], targets(values, origins, HORIZON_HOURS)).apply(raw[:1])[0]
-    return corrected
-
-
-def issue(
-    network: Network, zone: str, values: FloatArray, origins: IntArray, hour_of_first: int, known_hours: int = WINDOW_HOURS
-) -> FloatArray:
-    """The model as it is: (origins, 3, HORIZON_HOURS) at each origin, the index in `values` of the first hour forecast.
-
-    `hour_of_first` is the hour since the epoch of `values[0]`. A window that reaches before the record, or further back than
-    `known_hours`, is unknown there.
-    """
-    padded = np.concatenate([np.full(WINDOW_HOURS, np.nan), values])
-    windows = padded[origins[:, None] + np.arange(WINDOW_HOURS)]
-    windows[:, : WINDOW_HOURS - known_hours] = np.nan
-    features = build(windows, origins + hour_of_first, place_of(zone))
-    short = np.isfinite(windows).sum(axis=1) < WARM_HOURS
-    scaled = network.quantiles(features.inputs, short, zone)
-    scaled[:, 1] = np.tensordot(MIDDLE_WEIGHTS, scaled, axes=(0, 1))
-    return np.maximum(scaled * features.spread[:, None, None] + features.level[:, None, None], 0.0)
 
 
 def _extended(quantiles: FloatArray, hours: int) -> FloatArray:

@@ -1,6 +1,7 @@
 """The trained model, evaluated in plain numpy so that the daemon needs no learning library.
 
-Two families forecast beside each other, and their mean errs less than either. The networks: a linear map takes the whole record
+Two families forecast beside each other, and their mean errs less than either; what each counts is learnt from the zone's recent past
+(`forecast.model.calibration`). The networks: a linear map takes the whole record
 to all hours, and a small network looks at one hour at a time: at the same hour of the last days and weeks, at the calendar of
 that hour, and at a summary of the whole record made by an encoder. The second opinion: a linear forecast for each local hour of
 day, corrected by boosted trees. Known zones have small corrections of their own; any other zone goes without.
@@ -20,14 +21,12 @@ from forecast.model.features import HORIZON_HOURS, BoolArray, SingleArray, by_le
 from forecast.model.linear import Linear
 from forecast.model.tree_columns import tree_columns
 from forecast.model.trees import Trees
+from forecast.scoring import IntArray
 
 QUANTILES = (0.1, 0.5, 0.9)
 BUNDLED_FILE = "model.npz"
 WARM_HOURS = 240
 """Known hours of the four weeks from which the networks for longer records know better than the one for short ones."""
-
-SECOND_SHARE = 0.6
-"""Of the second opinion in the median; 0.5 errs 0.1 % more over the first day (second half of 2022)."""
 
 BATCH = 512
 """Windows evaluated at a time: the hidden layer of one batch (27 MB) stays small beside the daemon."""
@@ -63,9 +62,9 @@ class SecondOpinion:
     linear: Linear
     trees: Trees
 
-    def medians(self, inputs: SingleArray, zone_row: int) -> SingleArray:
-        """(windows, HORIZON_HOURS) in scaled units."""
-        ahead = self.linear.forecast(inputs, zone_row)
+    def medians(self, inputs: SingleArray, zone_row: int, added: SingleArray) -> SingleArray:
+        """(windows, HORIZON_HOURS) in scaled units; `added` is what the zone's own record adds to the linear forecast."""
+        ahead = self.linear.forecast(inputs, zone_row) + added
         columns = tree_columns(inputs, ahead, _LEADS, np.full(len(inputs), zone_row))
         return ahead + self.trees.sums(columns).reshape(ahead.shape)
 
@@ -80,27 +79,25 @@ class Network:
     second: SecondOpinion
     zones: tuple[str, ...]
 
-    def quantiles(self, inputs: SingleArray, short: BoolArray, zone: str) -> SingleArray:
-        """(windows, 3, HORIZON_HOURS): the 10 %, 50 % and 90 % quantiles in scaled units, in order.
+    def row(self, zone: str) -> int:
+        """Where the tables of corrections hold `zone`, 0 for a zone not known."""
+        return self.zones.index(zone) + 1 if zone in self.zones else 0
 
-        `short` marks the windows with less than WARM_HOURS known.
+    def opinions(self, inputs: SingleArray, short: BoolArray, zone: str, added: SingleArray) -> SingleArray:
+        """(windows, 4, HORIZON_HOURS) in scaled units: the networks' 10 %, 50 % and 90 % quantiles, in order, and how far the second
+        opinion's median lies above theirs.
+
+        `short` marks the windows with less than WARM_HOURS known, of which there is no second opinion. `added` (windows,
+        HORIZON_HOURS) is what the zone's own record adds to the linear forecast.
         """
-        row = self.zones.index(zone) + 1 if zone in self.zones else 0
-        result = np.empty((len(inputs), len(QUANTILES), HORIZON_HOURS), dtype=np.float32)
-        for chosen, forecast in ((np.flatnonzero(~short), self._of_long_records), (np.flatnonzero(short), self._of_short_records)):
-            for first in range(0, len(chosen), BATCH):
-                rows = chosen[first : first + BATCH]
-                result[rows] = forecast(inputs[rows], row)
+        row = self.row(zone)
+        result = np.zeros((len(inputs), len(QUANTILES) + 1, HORIZON_HOURS), dtype=np.float32)
+        for rows in _batches(np.flatnonzero(short)):
+            result[rows, :-1] = _means((self.cold,), inputs[rows], row)
+        for rows in _batches(np.flatnonzero(~short)):
+            result[rows, :-1] = _means(self.members, inputs[rows], row)
+            result[rows, -1] = self.second.medians(inputs[rows], row, added[rows]) - result[rows, 1]
         return result
-
-    def _of_short_records(self, inputs: SingleArray, zone_row: int) -> SingleArray:
-        return _means((self.cold,), inputs, zone_row)
-
-    def _of_long_records(self, inputs: SingleArray, zone_row: int) -> SingleArray:
-        """The networks' quantiles, moved as a whole towards the second opinion."""
-        quantiles = _means(self.members, inputs, zone_row)
-        moved: SingleArray = quantiles + SECOND_SHARE * (self.second.medians(inputs, zone_row) - quantiles[:, 1])[:, None]
-        return moved
 
     @staticmethod
     @cache
@@ -108,6 +105,10 @@ class Network:
         """The network that comes with Lowtide."""
         with files("forecast.model").joinpath(BUNDLED_FILE).open("rb") as file:
             return load(file)
+
+
+def _batches(rows: IntArray) -> list[IntArray]:
+    return [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)]
 
 
 def _means(members: tuple[Member, ...], inputs: SingleArray, zone_row: int) -> SingleArray:

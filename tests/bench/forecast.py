@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delay", type=int, default=0, help="hours by which the newest known value lags")
     parser.add_argument("--model", type=Path, help="a model file other than the bundled one")
     parser.add_argument("--anonymous", action="store_true", help="without the corrections for known zones")
+    parser.add_argument("--alone", action="store_true", help="without the records of other zones")
     parser.add_argument("--known-hours", type=int, default=WINDOW_HOURS, help="pretend that a record of this length is all there is")
     return parser
 
@@ -59,7 +60,8 @@ def _variant(options: argparse.Namespace) -> Reissue:
         network = replace(network, zones=())
 
     def issued(past: Past) -> FloatArray:
-        return reissue(network, past.zone, past.values, past.hour_of_first, past.origins, past.delay_hours, options.known_hours)
+        around = () if options.alone else past.neighbours
+        return reissue(network, past.zone, past.values, past.hour_of_first, past.origins, past.delay_hours, options.known_hours, around)
 
     return issued
 

@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.intensity import FloatArray
-from forecast.model.calibration import WIDTH_LIMITS, learn, past_origins
+from forecast.model.calibration import UNCORRECTED, USUAL_SHARE, WIDTH_LIMITS, learn, past_origins
 from forecast.model.features import HORIZON_HOURS
 from forecast.scoring import interval_scores
 
 SHAPE = (56, HORIZON_HOURS)
 
 
-def quantiles(half_width: float, middle: float = 300.0) -> FloatArray:
-    return np.stack([np.full(SHAPE, middle - half_width), np.full(SHAPE, middle), np.full(SHAPE, middle + half_width)], axis=1)
+def opinions(half_width: float, move: float = 0.0, middle: float = 300.0) -> FloatArray:
+    """Low, middle and high of the networks, and what the second opinion would move them by."""
+    return np.stack([np.full(SHAPE, each) for each in (middle - half_width, middle, middle + half_width, move)], axis=1)
 
 
 def outcomes(spread: float, bias: float = 0.0) -> FloatArray:
@@ -25,7 +26,7 @@ def outcomes(spread: float, bias: float = 0.0) -> FloatArray:
 
 def test_intervals_that_were_too_narrow_are_widened_to_hold_four_times_in_five() -> None:
     actual = outcomes(spread=40)
-    before = quantiles(half_width=20)
+    before = opinions(half_width=20)
     after = learn(before, actual).apply(before)
     narrow, corrected = (interval_scores(actual, each[:, 0], each[:, 2]).coverage for each in (before, after))
     assert narrow < 0.45
@@ -33,13 +34,13 @@ def test_intervals_that_were_too_narrow_are_widened_to_hold_four_times_in_five()
 
 
 def test_intervals_that_were_too_wide_are_narrowed() -> None:
-    before = quantiles(half_width=100)
+    before = opinions(half_width=100)
     after = learn(before, outcomes(spread=20)).apply(before)
     assert (after[:, 2] - after[:, 0]).mean() < 120
 
 
 def test_a_bias_widens_one_side_and_moves_nothing() -> None:
-    before = quantiles(half_width=30)
+    before = opinions(half_width=30)
     correction = learn(before, outcomes(spread=10, bias=40))
     assert (correction.upper > 1.2).all()
     assert (correction.lower < 0.8).all()
@@ -48,19 +49,42 @@ def test_a_bias_widens_one_side_and_moves_nothing() -> None:
 
 def test_nothing_to_learn_from_corrects_nothing() -> None:
     unknown = np.full(SHAPE, np.nan)
-    before = quantiles(half_width=30)
-    np.testing.assert_array_equal(learn(before, unknown).apply(before), before)
-    np.testing.assert_array_equal(learn(before[:0], unknown[:0]).apply(before), before)
+    before = opinions(half_width=30)
+    np.testing.assert_array_equal(learn(before, unknown).apply(before), before[:, :3])
+    np.testing.assert_array_equal(learn(before[:0], unknown[:0]).apply(before), UNCORRECTED.apply(before))
+
+
+def test_a_second_opinion_that_was_right_counts_in_full_and_one_that_was_wrong_hardly() -> None:
+    random = np.random.default_rng(1)
+    before = opinions(half_width=30)
+    before[:, 3] = random.normal(0, 30, SHAPE)
+    right, wrong = 300 + before[:, 3], outcomes(spread=5)
+    assert (learn(before, right).share == 1.0).all()
+    assert (learn(before, wrong).share < 0.15).all()
+
+
+def test_two_past_forecasts_move_the_share_less_than_many() -> None:
+    before = opinions(half_width=30, move=-20)
+    actual = outcomes(spread=5)
+    few, many = learn(before[:2], actual[:2]).share, learn(before, actual).share
+    assert (np.abs(few - USUAL_SHARE) < 0.1).all()
+    assert (many < few).all()
+
+
+def test_bounds_move_with_the_middle() -> None:
+    before = opinions(half_width=30, move=50)
+    after = UNCORRECTED.apply(before)
+    np.testing.assert_allclose(after, before[:, :3] + USUAL_SHARE * 50)
 
 
 def test_one_past_forecast_corrects_less_than_many() -> None:
-    before, actual = quantiles(half_width=10), outcomes(spread=60)
+    before, actual = opinions(half_width=10), outcomes(spread=60)
     assert (learn(before[:1], actual[:1]).upper < learn(before, actual).upper).all()
 
 
-@given(st.floats(0, 500), st.floats(0, 2000), st.floats(-500, 500))
-def test_corrected_bounds_stand_in_order_and_never_below_zero(half_width: float, spread: float, bias: float) -> None:
-    before = quantiles(half_width)
+@given(st.floats(0, 500), st.floats(0, 2000), st.floats(-500, 500), st.floats(-500, 500))
+def test_corrected_bounds_stand_in_order_and_never_below_zero(half_width: float, spread: float, bias: float, move: float) -> None:
+    before = opinions(half_width, move)
     correction = learn(before, outcomes(spread, bias))
     after = correction.apply(before)
     assert (after >= 0).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -29,6 +29,21 @@ def bounds(vintage: Vintage) -> np.ndarray:
     assert vintage.low is not None
     assert vintage.high is not None
     return np.stack([vintage.low, vintage.g_per_kwh, vintage.high])
+
+
+class Shelf:
+    """An archive of some records, which counts how often the first of them is asked for."""
+
+    def __init__(self, *records: Series) -> None:
+        self.records, self.asked = {each.zone: each for each in records}, 0
+
+    @property
+    def zones(self) -> list[str]:
+        return list(self.records)
+
+    def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
+        self.asked += zone == next(iter(self.records), None)
+        return self.records.get(zone)
 
 
 def with_values(history: Series, where: slice, value: float) -> Series:
@@ -150,11 +165,30 @@ def test_beyond_the_models_reach_its_last_day_repeats() -> None:
 
 
 def test_a_backtest_says_what_the_daemon_would_have_said() -> None:
-    history = record(24 * 130)
-    origins = np.arange(24 * 129, 24 * 130 + 1)
-    again = reissue(Network.bundled(), "DE", history.values, epoch_hours(history.start), origins)
-    live = FORECASTER.forecast(history, NOW, FOUR_DAYS)
-    np.testing.assert_allclose(again[-1], bounds(live), rtol=1e-5)
+    history, around = record(24 * 300), [record(24 * 300, zone, seed=seed) for seed, zone in enumerate(("PL", "FR"))]
+    origins = np.arange(24 * 299, 24 * 300 + 1)
+    where = ("DE", history.values, epoch_hours(history.start))
+    again = reissue(Network.bundled(), *where, origins, neighbours=[each.values for each in around])
+    live = TrainedForecaster().forecast(history, NOW, FOUR_DAYS, Shelf(history, *around))
+    np.testing.assert_allclose(again[-1], bounds(live), rtol=1e-4)
+
+
+def test_a_lesson_is_learnt_once_a_day() -> None:
+    forecaster, shelf = TrainedForecaster(), Shelf(record(24 * 60))
+    for hours in range(0, 30, 3):
+        forecaster.forecast(shelf.records["DE"], NOW - timedelta(hours=30 - hours), FOUR_DAYS, shelf)
+    assert shelf.asked == 2
+
+
+def test_an_archive_without_the_zone_still_gives_a_forecast() -> None:
+    with_archive = TrainedForecaster().forecast(record(1000), NOW, FOUR_DAYS, Shelf())
+    assert np.isfinite(bounds(with_archive)).all()
+
+
+def test_a_gap_of_five_weeks_in_the_record_is_survived() -> None:
+    history = with_values(record(2600), slice(800, 800 + 840), np.nan)
+    for archive in (None, Shelf(history)):
+        assert np.isfinite(bounds(TrainedForecaster().forecast(history, NOW, FOUR_DAYS, archive))).all()
 
 
 def test_a_backtest_refuses_a_record_that_is_too_short() -> None:

@@ -19,13 +19,21 @@ def short(rows: int = 6, *, every: bool = False) -> np.ndarray:
     return np.full(rows, every)
 
 
+def nothing(rows: int = 6) -> SingleArray:
+    return np.zeros((rows, HORIZON_HOURS), dtype=np.float32)
+
+
+def said(network: Network, zone: str = "DE", *, every_short: bool = False) -> SingleArray:
+    return network.opinions(inputs(), short(every=every_short), zone, nothing())
+
+
 def test_a_network_reads_what_it_wrote() -> None:
     written, file = Network.bundled(), io.BytesIO()
     save(file, written)
     file.seek(0)
     read = load(file)
     assert read.zones == written.zones
-    np.testing.assert_array_equal(read.quantiles(inputs(), short(), "DE"), written.quantiles(inputs(), short(), "DE"))
+    np.testing.assert_array_equal(said(read), said(written))
 
 
 def test_a_file_that_holds_no_model_is_refused() -> None:
@@ -37,24 +45,32 @@ def test_a_file_that_holds_no_model_is_refused() -> None:
 
 
 def test_quantiles_stand_in_order() -> None:
-    quantiles = Network.bundled().quantiles(inputs(40) * 3, short(40), "FR")
-    assert quantiles.shape == (40, 3, HORIZON_HOURS)
-    assert (np.diff(quantiles, axis=1) >= 0).all()
+    opinions = Network.bundled().opinions(inputs(40) * 3, short(40), "FR", nothing(40))
+    assert opinions.shape == (40, 4, HORIZON_HOURS)
+    assert (np.diff(opinions[:, :3], axis=1) >= 0).all()
 
 
 def test_each_window_is_forecast_alone_and_by_the_member_for_its_record() -> None:
     network = Network.bundled()
     mixed = np.array([False, True] * 3)
-    both = network.quantiles(inputs(), mixed, "PL")
-    np.testing.assert_allclose(both[~mixed], network.quantiles(inputs(), short(), "PL")[~mixed], atol=1e-4)
-    np.testing.assert_allclose(both[mixed], network.quantiles(inputs(), short(every=True), "PL")[mixed], atol=1e-4)
+    both = network.opinions(inputs(), mixed, "PL", nothing())
+    np.testing.assert_allclose(both[~mixed], said(network, "PL")[~mixed], atol=1e-4)
+    np.testing.assert_allclose(both[mixed], said(network, "PL", every_short=True)[mixed], atol=1e-4)
+    assert not both[mixed, 3].any(), "of short records there is no second opinion"
 
 
 def test_known_zones_have_corrections_and_unknown_ones_share_none() -> None:
     network = Network.bundled()
-    known, unknown, other = (network.quantiles(inputs(), short(), zone) for zone in ("DE", "XY", "QQ"))
+    known, unknown, other = (said(network, zone) for zone in ("DE", "XY", "QQ"))
     assert not np.allclose(known, unknown)
     np.testing.assert_array_equal(unknown, other)
+
+
+def test_what_the_zones_record_adds_moves_the_second_opinion_alone() -> None:
+    network = Network.bundled()
+    plain, moved = (network.opinions(inputs(), short(), "DE", nothing() + np.float32(each)) for each in (0.0, 0.5))
+    np.testing.assert_array_equal(plain[:, :3], moved[:, :3])
+    assert 0.4 < (moved - plain)[:, 3].mean() < 0.6
 
 
 def test_the_bundled_model_is_small() -> None:

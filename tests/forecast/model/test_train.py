@@ -67,9 +67,10 @@ def test_trees_correct_what_the_linear_forecast_misses_and_repeat_themselves() -
     records, zones = [record(3000, zone, seed=seed) for seed, zone in enumerate(("DE", "FR"))], ("DE", "FR")
     first, again = (train_second(records, zones, seed=0) for _ in range(2))
     seen = examples(records[1:], zones, cold=False, seed=0)
-    straight, corrected = first.linear.forecast(seen.inputs, 2), first.medians(seen.inputs, 2)
+    nothing = np.zeros_like(seen.targets)
+    straight, corrected = first.linear.forecast(seen.inputs, 2), first.medians(seen.inputs, 2, nothing)
     assert np.abs(seen.targets - corrected).mean() < 0.95 * np.abs(seen.targets - straight).mean()
-    np.testing.assert_array_equal(again.medians(seen.inputs, 2), corrected)
+    np.testing.assert_array_equal(again.medians(seen.inputs, 2, nothing), corrected)
 
 
 @pytest.mark.slow

@@ -1,0 +1,71 @@
+"""What a record teaches about forecasting one zone: the zone's own map, and a correction by what was said there lately.
+
+Learnt once a day from all that is recorded; a forecast then only applies it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from forecast.intensity import FloatArray
+from forecast.model.calibration import Correction, learn, past_origins
+from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS, SingleArray
+from forecast.model.local_map import Maps, added_by, learn_maps
+from forecast.model.network import WARM_HOURS, Network
+from forecast.model.record import Record
+from forecast.scoring import IntArray, targets
+
+MIDDLE_WEIGHTS = (0.15, 0.7, 0.15)
+"""The value published, from the 10 %, 50 % and 90 % quantiles: half way between the median and Swanson's estimate of the mean
+(0.3, 0.4, 0.3). The median errs least, the mean picks the better hours; half way gives each up little (second half of 2022)."""
+
+NO_MAPS: Maps = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The zone's maps of the weeks in which it may be used (none: the model as shipped), and the correction."""
+
+    correction: Correction
+    maps: Maps = field(default_factory=dict)
+
+    def apply(self, network: Network, record: Record, origins: IntArray) -> FloatArray:
+        """Forecasts (origins, 3, HORIZON_HOURS) of low, middle, high."""
+        return self.correction.apply(opinions(network, record, origins, self.maps))
+
+
+def learn_lesson(network: Network, record: Record, *, with_map: bool) -> Lesson:
+    """The lesson of a `record`, good for forecasts from its end on and for a day more."""
+    now = len(record.values)
+    past = past_origins(now, first_possible=WINDOW_HOURS)
+    past = past[record.known[past] >= WARM_HOURS]
+    maps = NO_MAPS
+    if with_map:
+        used = np.concatenate([past, [now, now + DAY_HOURS]])
+        maps = learn_maps(network.second.linear, network.row(record.zone), record, set(record.weeks(used).tolist()))
+    said = opinions(network, record, past, maps)
+    ahead = {week: maps[week] for week in record.weeks(np.array([now, now + DAY_HOURS])).tolist() if week in maps}
+    return Lesson(learn(said, targets(record.values, past, HORIZON_HOURS)), ahead)
+
+
+def opinions(network: Network, record: Record, origins: IntArray, maps: Maps, known_hours: int = WINDOW_HOURS) -> FloatArray:
+    """The model before correction: (origins, 4, HORIZON_HOURS) in gCO2e/kWh at each origin, the index of the first hour forecast.
+
+    Low, middle and high of the networks, and how far the second opinion would move them. No more than `known_hours` are seen.
+    `maps` hold the zone's map of every origin's week, or nothing at all.
+    """
+    if not len(origins):
+        return np.zeros((0, 4, HORIZON_HOURS))
+    features = record.features(origins, known_hours)
+    short = np.minimum(record.known[origins], known_hours) < WARM_HOURS
+    scaled = network.opinions(features.inputs, short, record.zone, _added(record, origins, features.inputs, maps))
+    scaled[:, 1] = np.tensordot(MIDDLE_WEIGHTS, scaled[:, :3], axes=(0, 1))
+    said = scaled * features.spread[:, None, None]
+    said[:, :3] += features.level[:, None, None]
+    return np.asarray(said, dtype=np.float64)
+
+
+def _added(record: Record, origins: IntArray, inputs: SingleArray, maps: Maps) -> SingleArray:
+    return added_by(maps, record, origins, inputs) if maps else np.zeros((len(origins), HORIZON_HOURS), dtype=np.float32)

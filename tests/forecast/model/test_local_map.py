@@ -1,0 +1,86 @@
+"""What a zone's own record adds: nothing where there is none, more with the years, and never what was not known yet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecast.intensity import FloatArray
+from forecast.model.features import HORIZON_HOURS, WEEK_HOURS
+from forecast.model.local_map import added_by, learn_maps
+from forecast.model.network import Network
+from forecast.model.record import Record
+from forecast.scoring import targets
+from tests.forecast.model.records import hourly
+
+LINEAR = Network.bundled().second.linear
+YEAR = 24 * 364
+WEEKS = YEAR // WEEK_HOURS
+
+
+def odd_zone(hours: int = YEAR) -> FloatArray:
+    """A habit no zone has: every day is the opposite of the day before."""
+    day = np.arange(hours) // 24 % 2 * 2 - 1
+    return hourly(hours) + 60 * day * np.cos(np.arange(hours) / 24 * 2 * np.pi)
+
+
+def missed(record: Record, origins: np.ndarray, *, with_map: bool) -> float:
+    """Mean error of the linear forecast, in spreads."""
+    features = record.features(origins)
+    ahead = LINEAR.forecast(features.inputs, 0)
+    if with_map:
+        maps = learn_maps(LINEAR, 0, record, set(record.weeks(origins).tolist()))
+        ahead = ahead + added_by(maps, record, origins, features.inputs)
+    truth = (targets(record.values, origins, HORIZON_HOURS) - features.level[:, None]) / features.spread[:, None]
+    return float(np.abs(truth - ahead).mean())
+
+
+def test_a_zone_unlike_all_others_is_forecast_better_by_its_own_year() -> None:
+    record = Record.of("XY", odd_zone(), 0)
+    last_month = np.arange(YEAR - 24 * 30, YEAR - HORIZON_HOURS)
+    assert missed(record, last_month, with_map=True) < 0.8 * missed(record, last_month, with_map=False)
+
+
+def test_without_a_past_nothing_is_added() -> None:
+    record = Record.of("XY", odd_zone(720), 0)
+    maps = learn_maps(LINEAR, 0, record, {4})
+    assert not maps[4].any()
+
+
+def test_a_map_knows_nothing_of_what_came_after_its_week_began() -> None:
+    values, week = odd_zone(), WEEKS - 8
+    changed = values.copy()
+    changed[week * WEEK_HOURS :] = 7.0
+    first, second = (learn_maps(LINEAR, 0, Record.of("XY", each, 0), {week})[week] for each in (values, changed))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_week_that_has_not_begun_is_forecast_from_all_that_is_known() -> None:
+    record = Record.of("XY", odd_zone(), 0)
+    maps = learn_maps(LINEAR, 0, record, {WEEKS, WEEKS + 1})
+    np.testing.assert_allclose(maps[WEEKS], maps[WEEKS + 1], atol=0.05)
+
+
+def test_what_a_neighbour_does_first_is_learnt() -> None:
+    random = np.random.default_rng(5)
+    gusts = np.repeat(random.normal(0, 60, YEAR // 12 + 2), 12)
+    upwind = hourly(YEAR, seed=1) + gusts[12 : YEAR + 12]
+    here = hourly(YEAR, seed=2) + gusts[:YEAR]
+    last_month = np.arange(YEAR - 24 * 30, YEAR - HORIZON_HOURS)
+    alone, informed = (missed(Record.of("XY", here, 0, around), last_month, with_map=True) for around in ((), (upwind,)))
+    assert informed < 0.98 * alone
+
+
+def test_a_gap_of_five_weeks_teaches_nothing_and_breaks_nothing() -> None:
+    values = odd_zone()
+    values[3000:3840] = np.nan
+    maps = learn_maps(LINEAR, 0, Record.of("XY", values, 0), {WEEKS})
+    assert np.isfinite(maps[WEEKS]).all()
+    assert maps[WEEKS].any()
+
+
+@pytest.mark.parametrize("first_hour", [0, 5, 167])
+def test_weeks_are_counted_from_the_epoch(first_hour: int) -> None:
+    weeks = Record.of("XY", hourly(500), first_hour).weeks(np.arange(500))
+    assert weeks[0] == 0
+    np.testing.assert_array_equal(np.flatnonzero(np.diff(weeks)) + 1, np.arange(168 - first_hour, 500, 168))
