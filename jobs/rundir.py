@@ -18,7 +18,7 @@ from jobs.outcome import Outcome
 from jobs.spec import RunSpec
 
 Provenance = Literal["measured", "estimated", "simulated"]
-Phase = Literal["startup", "work", "checkpoint", "shutdown"]
+Phase = Literal["startup", "work", "encoding", "validation", "checkpoint", "shutdown"]
 R = TypeVar("R", bound=BaseModel)
 
 MOST_JOULES = 1e10  # a megawatt for almost three hours; a record is of seconds or minutes

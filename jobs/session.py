@@ -66,7 +66,7 @@ class Session:
         return self._stop.requested
 
     def book(self, phase: Phase, step: int) -> None:
-        """Other processes do the work and have done `step` steps: what comes next belongs to that phase."""
+        """`step` steps are done, and what comes next belongs to that phase."""
         self.step = step
         self._meter.mark(phase, step)
 

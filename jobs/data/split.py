@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from jobs.data.amounts import held_out_count
 from jobs.data.collect import ImageFiles
 from jobs.errors import BadInput
 
@@ -16,7 +17,7 @@ def held_out(patients: Iterable[str], share: float, source: str) -> frozenset[st
     Raises BadInput where too few patients are left to train on.
     """
     names = sorted(set(patients), key=lambda name: hashlib.sha256(name.encode()).digest())
-    count = max(1, round(share * len(names)))
+    count = held_out_count(len(names), share)
     if count >= len(names):
         raise BadInput(
             f"{source}: {len(names)} patient(s) cannot be split with a validation_share of {share}: at least one must be left to train "

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from jobs.data.amounts import VALIDATION_LEVELS, image_counts
 from jobs.energy.calibration import Z80, Correction, learn
-from jobs.energy.configuration import Configuration, synthesis_configuration, training_configuration
+from jobs.energy.configuration import Configuration, Option, synthesis_configuration, training_configuration
 from jobs.energy.hardware import HardwareProfile
 from jobs.energy.observation import RunObservation
 from jobs.energy.prediction import OriginKind, StepCost, StepPredictor
@@ -40,8 +41,9 @@ class Band:
 class Estimate:
     """What a whole workload costs, one start-up included. Component energy, without PUE; real seconds.
 
-    A step is what the workload's `total_steps` counts: an optimiser step of training (VQ-GAN and UNet steps averaged), a
-    sample of synthesis. `energy_kwh.mid` = (startup_joules + steps x step_joules) / 3.6e6, and likewise the seconds.
+    A step is what the workload's `total_steps` counts: an optimiser step of training (VQ-GAN and UNet steps, encoding and
+    validation averaged), a sample of synthesis. `energy_kwh.mid` = (startup_joules + steps x step_joules) / 3.6e6, and
+    likewise the seconds.
     """
 
     energy_kwh: Band
@@ -78,7 +80,7 @@ class EnergyModel:
             total = self._training(workload, gpus)
         else:
             total = self._synthesis(workload, gpus)
-        return self._summary(total, workload.total_steps, gpus)
+        return self._summary(total, workload, gpus)
 
     def cost(self, configuration: Configuration) -> StepCost:
         """One step (for synthesis, one sample) of that configuration, with what finished runs have taught."""
@@ -97,7 +99,23 @@ class EnergyModel:
         first, second = stages
         cost = first.cost.plus(second.cost)
         runs = first.runs if first.cost.joules >= second.cost.joules else second.runs
-        return _Total(replace(cost, joules=cost.joules * gpus), runs)
+        together = replace(cost, joules=cost.joules * gpus)
+        images = self._images(workload, gpus)
+        return _Total(together if images is None else together.plus(images), runs)
+
+    def _images(self, workload: TrainingWorkload, gpus: int) -> StepCost | None:
+        """Encoding every image once and validating with those held out, which one device does; None if nobody knows how many."""
+        counts = image_counts(workload.data)
+        if counts is None:
+            return None
+        step = training_configuration(workload, "train", gpus)
+        encode = self._corrected(replace(step, work="encode", batch_size=1, options=_kept(step, ("channels-last",))))[0]
+        cost = encode.times(counts.training + counts.validation)
+        if counts.validation == 0:
+            return cost
+        ways = _kept(step, ("channels-last", "compile", "flash-attention"))
+        denoise = self._corrected(replace(step, work="denoise", batch_size=1, options=ways))[0]
+        return cost.plus(denoise.times(counts.validation * VALIDATION_LEVELS))
 
     def _synthesis(self, workload: SynthesisWorkload, gpus: int) -> _Total:
         """Every micro-batch runs at full size, the last one padded; devices make different samples at the same time."""
@@ -179,7 +197,8 @@ class EnergyModel:
             return usual_seconds, profile.startup_joules
         return usual_seconds, usual_seconds * profile.busy_watts(1)
 
-    def _summary(self, total: _Total, steps: int, gpus: int) -> Estimate:
+    def _summary(self, total: _Total, workload: TrainingWorkload | SynthesisWorkload, gpus: int) -> Estimate:
+        steps = workload.total_steps
         startup_joules = self._startup_joules * gpus
         work, joules, seconds = total.cost, total.cost.joules + startup_joules, total.cost.seconds + self._startup_seconds
         energy = _band(work.joules, work.sigma).plus(_band(startup_joules, _STARTUP_SIGMA))
@@ -192,7 +211,7 @@ class EnergyModel:
             step_seconds=work.seconds / steps,
             step_joules=work.joules / steps,
             steps=steps,
-            origin=self._origin(work.kind, total.runs) + _caveat(work.unmeasured),
+            origin=self._origin(work.kind, total.runs) + _caveats(workload, work.unmeasured),
             origin_kind=work.kind,
         )
 
@@ -226,11 +245,19 @@ class _Ratios:
     joules: float
 
 
-def _caveat(unmeasured: Sequence[str]) -> str:
+def _kept(configuration: Configuration, options: Sequence[Option]) -> tuple[Option, ...]:
+    """Those of the configuration's options that matter to other work, too."""
+    return tuple(option for option in configuration.options if option in options)
+
+
+def _caveats(workload: TrainingWorkload | SynthesisWorkload, unmeasured: Sequence[str]) -> str:
     """What nothing has told, in words."""
-    if not unmeasured:
-        return ""
-    return f"; what {' and '.join(unmeasured)} would change was not measured, so the interval is wider"
+    words = ""
+    if unmeasured:
+        words += f"; what {' and '.join(unmeasured)} would change was not measured, so the interval is wider"
+    if isinstance(workload, TrainingWorkload) and image_counts(workload.data) is None:
+        words += "; encoding the images once comes on top: how many they are, only the node sees"
+    return words
 
 
 def _median(runs: Sequence[_Ratios]) -> _Ratios:

@@ -124,7 +124,8 @@ class _TrainingRun:
         for step in range(done, steps):
             error = self._sound("VQ-GAN", step, training.train_step(step))
             self._session.advance(step + 1, f"VQ-GAN: step {step + 1} of {steps}, L1 {error:.4f}")
-            self._session.checkpoint_if_due(lambda: self._save("autoencoder", self._session.step, training.state()))
+            last = step + 1 == steps  # encoding comes next, which may be left at any image
+            self._session.checkpoint_if_due(lambda: self._save("autoencoder", self._session.step, training.state()), last_step=last)
         return self._autoencoder.eval().requires_grad_(False)
 
     def latents(self, autoencoder: nn.Module) -> _Latents:
@@ -133,6 +134,8 @@ class _TrainingRun:
         key = f"{self._data.key} {_digest(autoencoder)} {self._workload.precision}"
         cache = ArrayCache(self._session.directory.cache, "latents", item_shape, key)
         while cache.sources < len(self._data.images):
+            self._session.leave_if_asked()
+            self._session.book("encoding", self._session.step)
             cache.add_source([encode(autoencoder, image, self._runtime) for image in self._data.images[cache.sources : cache.sources + 1]])
         array = cache.array()
         return _Latents(array, scaling_of(array))
@@ -161,7 +164,10 @@ class _TrainingRun:
     def validation_loss(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents) -> float | None:
         """Of the finished networks on the patients held out; None where nobody is."""
         unseen = self._data.validation_images
-        loss = validation_loss(unet.eval(), autoencoder, unseen, latents.scaling, self._workload, self._runtime)
+        if len(unseen):
+            self._session.book("validation", self._session.step)
+        leave = self._session.leave_if_asked  # the last step has its checkpoint
+        loss = validation_loss(unet.eval(), autoencoder, unseen, latents.scaling, self._workload, self._runtime, leave)
         if loss is not None:
             log.info("loss on %d images of patients never seen: %.4f", len(unseen), loss)
         return loss

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from jobs.data.amounts import VALIDATION_LEVELS
 from jobs.ldm.autoencoder import encode
 from jobs.ldm.diffusion import LatentScaling
 from jobs.ldm.noise import add_noise, target, training_schedule
@@ -14,7 +17,8 @@ from jobs.ldm.randomness import normal
 from jobs.ldm.runtime import Runtime
 from jobs.spec import TRAIN_TIMESTEPS, TrainingWorkload
 
-_LEVELS = tuple(range(TRAIN_TIMESTEPS // 20, TRAIN_TIMESTEPS, TRAIN_TIMESTEPS // 10))  # the middles of ten equal parts
+_PART = TRAIN_TIMESTEPS // VALIDATION_LEVELS
+_LEVELS = tuple(range(_PART // 2, TRAIN_TIMESTEPS, _PART))  # the middles of equal parts
 
 
 @torch.no_grad()
@@ -25,11 +29,16 @@ def validation_loss(
     scaling: LatentScaling,
     workload: TrainingWorkload,
     runtime: Runtime,
+    between_images: Callable[[], None],
 ) -> float | None:
-    """Mean L1 over all images and levels; None without images. Noise derives from (seed, image, level), so that runs compare."""
+    """Mean L1 over all images and levels; None without images. Noise derives from (seed, image, level), so that runs compare.
+
+    `between_images` may raise to leave early.
+    """
     signals = training_schedule(workload.noise_schedule)
     losses: list[float] = []
     for index, image in enumerate(images):
+        between_images()
         clean = scaling.normalise(torch.from_numpy(encode(autoencoder, image, runtime)[np.newaxis]).to(runtime.device))
         for level in _LEVELS:
             noise = normal(clean.shape, workload.seed, "validation", index, level).to(runtime.device)

@@ -8,7 +8,7 @@ from typing import Any
 from jobs.energy.configuration import Configuration, synthesis_configuration
 from jobs.energy.hardware import Coefficients, HardwareProfile
 from jobs.energy.observation import RunObservation
-from jobs.spec import DataSpec, ModelSpec, PhantomData, SynthesisWorkload, TrainingWorkload, WeightsSpec
+from jobs.spec import DataSpec, ModelSpec, SynthesisWorkload, TrainingWorkload, WeightsSpec
 
 TINY_2D = ModelSpec(dimensions=2, size="tiny", image_shape=(64, 64))
 TINY_3D = ModelSpec(dimensions=3, size="tiny", image_shape=(32, 32, 32))
@@ -16,8 +16,8 @@ PAPER_3D = ModelSpec(dimensions=3, size="large", image_shape=(256, 256, 192))
 
 
 def training(model: ModelSpec = TINY_2D, **changes: Any) -> TrainingWorkload:
-    settings: dict[str, Any] = {"iterations": 400, "autoencoder_iterations": 100, "batch_size": 4} | changes
-    return TrainingWorkload(kind="training", model=model, data=DataSpec(phantom=PhantomData(patients=4)), **settings)
+    settings: dict[str, Any] = {"iterations": 400, "autoencoder_iterations": 100, "batch_size": 4, "data": DataSpec(path="scans")} | changes
+    return TrainingWorkload(kind="training", model=model, **settings)
 
 
 def synthesis(model: ModelSpec = TINY_2D, **changes: Any) -> SynthesisWorkload:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from jobs.rundir import EnergyRecord, Phase, Provenance, RunDirectory
 from jobs.spec import MeteringSpec
 from tests.jobs.energy.fakes import ConstantPower, WallClock
 
-PHASES: tuple[Phase, ...] = ("startup", "work", "checkpoint", "shutdown")
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 def meter_of(path: Path, clock: WallClock, *sources: ConstantPower) -> RunMeter:

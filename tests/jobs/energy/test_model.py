@@ -40,6 +40,28 @@ def test_a_training_costs_its_vqgan_steps_and_its_unet_steps() -> None:
     assert estimate.steps == 500
 
 
+def test_a_training_costs_encoding_its_images_once_and_validating_with_those_held_out() -> None:
+    model = EnergyModel(profile())
+    data = {"phantom": {"patients": 10}}
+    files, phantoms, some_held_out = (
+        model.estimate(training(batch_size=2, data=each)) for each in ({"path": "scans"}, data, data | {"validation_share": 0.3})
+    )
+    encode, denoise = (2.0 + 2e-10 * sample_flops(TINY_2D, operation) for operation in ("encode", "denoise"))
+
+    assert (phantoms.energy_kwh.mid - files.energy_kwh.mid) * 3.6e6 == pytest.approx(10 * encode)
+    assert (some_held_out.energy_kwh.mid - phantoms.energy_kwh.mid) * 3.6e6 == pytest.approx(3 * 10 * denoise)
+    assert some_held_out.duration_seconds.mid > phantoms.duration_seconds.mid > files.duration_seconds.mid
+    assert "encoding the images once comes on top" in files.origin, "how many they are nobody knows yet, which is not zero"
+    assert "on top" not in phantoms.origin
+
+
+def test_one_gpu_of_four_encodes_and_validates() -> None:
+    model, data = EnergyModel(profile()), {"phantom": {"patients": 10}, "validation_share": 0.3}
+    more = [model.estimate(training(data=each), gpus=gpus).energy_kwh.mid for gpus in (1, 4) for each in (data, {"path": "scans"})]
+
+    assert more[0] - more[1] == pytest.approx(more[2] - more[3])
+
+
 WORKLOADS: st.SearchStrategy[TrainingWorkload | SynthesisWorkload] = st.one_of(
     st.builds(training, st.sampled_from([TINY_2D, TINY_3D, PAPER_3D]), iterations=st.integers(1, 10**6), batch_size=st.integers(1, 64)),
     st.builds(
