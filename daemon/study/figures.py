@@ -92,6 +92,7 @@ class Steps:
     inference_steps: int
     kg: float
     sd_kg: float
+    g_per_sample: float
     hours: float
     saving: float
 
@@ -183,4 +184,7 @@ def inference_steps(model: EnergyModel, size: Size) -> tuple[Steps, ...]:
     """Fig. 4b."""
     found = {steps: emission_of(Case("synthesis", paper.LARGEST, size, inference_steps=steps), model) for steps in STEPS}
     full = found[paper.INFERENCE_STEPS].kg()
-    return tuple(Steps(steps, each.kg(), each.sd_kg(), each.hours, 1 - each.kg() / full) for steps, each in found.items())
+    return tuple(
+        Steps(steps, each.kg(), each.sd_kg(), each.kg() * 1000 / each.count, each.hours, 1 - each.kg() / full)
+        for steps, each in found.items()
+    )

@@ -17,7 +17,7 @@ KNOWN = {
     "share of the 1.5 degree budget": ("33.7%", "34 %", "1,075 kg", "34.5%", "37.7%"),
     "Fig. 3a belongs to another experiment than the 362.3 kg": ("614", "608", "1,443 kWh", "10.1 kg", "961 kg"),
     "94 times": ("95.1", "94.2"),
-    "kinds of carbon intensity": ("Sweden 7", "25 g/kWh", "882"),
+    "kinds of carbon intensity": ("Sweden 7", "25 g/kWh", "882", "95 times Sweden in Table 1", "17 times"),
     "energy and PUE": ("1,000",),
     "PUE once or twice": ("1.55", "1.58"),
     "year of the German months": ("2023", "2022"),

@@ -80,6 +80,7 @@ def test_200_of_1000_steps_save_80_percent(study: Study) -> None:
     assert saving[1000] == 0.0
     assert saving[200] == pytest.approx(0.80, abs=0.005)
     assert saving[50] == pytest.approx(0.95, abs=0.005)
+    assert all(each.g_per_sample == pytest.approx(each.kg / 10) for each in study.steps), "of 10,000 samples, so kg per 1,000 are the same"
 
 
 def test_regions_stand_by_the_rounded_direct_factors(study: Study) -> None:
