@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from daemon.settings import load_settings
+from daemon.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -48,6 +50,16 @@ def test_the_compose_file_mounts_what_exists_and_scrapes_the_service_it_starts()
     assert Path(scraped["authorization"]["credentials_file"]).name in compose["secrets"]
     source = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
     assert re.match(r"http://(\w+):9090", source["url"]).group(1) in compose["services"]  # type: ignore[union-attr]  # no match fails the test as well
+
+
+def test_the_tokens_of_compose_file_and_runbook_are_what_the_daemon_takes() -> None:
+    environment = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["lowtide"]["environment"]
+    filled = re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1-0123456789", environment["LOWTIDE_SERVER__TOKENS"])
+    tokens = Settings.model_validate({"server": {"tokens": json.loads(filled)}}).server.tokens
+    assert {scope for token in tokens for scope in token.scopes} == {"read", "submit", "admin"}
+    (example,) = re.findall(r"^```toml\n(.*?)^```", (DEPLOY / "runbook.md").read_text(), re.MULTILINE | re.DOTALL)
+    written = Settings.model_validate(tomllib.loads(example))
+    assert set(written.projects) < written.server.tokens[0].projects
 
 
 def test_the_container_file_copies_what_exists_and_pins_the_same_torch_as_the_makefile() -> None:
