@@ -12,10 +12,11 @@ from daemon.backtest.tasks import choice_at
 from daemon.backtest.trace import TraceJob
 from daemon.backtest.world import World, WorldProblem
 from daemon.domain.plan import Mode
-from daemon.planner.arrival import arrive, hurry_if_full, look_again, soonest
+from daemon.planner.arrival import arrive, look_again, soonest
 from daemon.planner.field import Field, Held
+from daemon.planner.guard import keep_room
 from daemon.planner.offers import best_offer
-from daemon.planner.pressure import Demand
+from daemon.planner.reserve import Demand
 from daemon.planner.task import Offer, Piece, Task
 from daemon.planner.windows import best_window
 
@@ -63,7 +64,7 @@ class WholeQueue:
         self._demand.note(held.task)
         if not arrive(field, held, now, self._confidence):
             field.take(held, at_once(field, held.task, now))
-        hurry_if_full(field, self._demand, self._gpus, now)
+        keep_room(field, self._demand, self._gpus, now)
 
     def renew(self, field: Field, now: float) -> None:
         look_again(field, now, self._confidence)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from daemon.planner.exchange import improve_by_swaps
 from daemon.planner.field import Field, Held, movable
-from daemon.planner.laxity import least_laxity
 from daemon.planner.offers import best_offer, soonest_offer
-from daemon.planner.pressure import Demand, pressure
 from daemon.planner.regret import compare
 from daemon.planner.room import make_room
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
 from daemon.planner.trade import trade
 from daemon.planner.windows import prompt_window
-
-HURRY_AT = 1.0  # pressure from which on waiting stops: jobs yet to come may have no slack
 
 
 def arrive(field: Field, held: Held, now: float, confidence: float) -> bool:
@@ -37,19 +33,6 @@ def settle_in(field: Field, held: Held, now: float) -> None:
         improve_by_swaps(field, held, now)
     if not held.swaps_hours or len(held.task.choices) > 1:
         trade(field, held, now)
-
-
-def hurry_if_full(field: Field, demand: Demand, gpus: int, now: float) -> bool:
-    """Let no GPU idle where the queue is so full that a job yet to come might find no room before its deadline."""
-    if pressure(field.live.values(), gpus, demand, now) <= HURRY_AT:
-        return False
-    those = [held for held in movable(field.live.values(), now) if held.is_pausable]
-    before = {held.id: held.rest(now) for held in those}
-    tasks = {held.id: field.take_ahead(held, now) for held in those}
-    offers = least_laxity(tasks, field.terrain, field.free, now)
-    for held in those:
-        field.hold(held, before[held.id] if offers is None else offers[held.id].pieces)
-    return True
 
 
 def look_again(field: Field, now: float, confidence: float) -> None:

@@ -36,9 +36,11 @@ class Held:
     row: int = -1  # of `Field.held`, where it is kept
     is_pausable: bool = field(init=False)
     swaps_hours: bool = field(init=False)  # its hours are worth the same in any order
+    work: float = field(init=False)  # GPU-seconds at least
 
     def __post_init__(self) -> None:
         self.is_pausable = self.task.job.mode is not Mode.CONTIGUOUS
+        self.work = self.task.gpus * self.task.shortest
         self.swaps_hours = self.task.job.mode is Mode.INTERRUPTIBLE and pauses_for_free(self.task)
 
     @property
@@ -63,6 +65,7 @@ class Field:
     """Sites with what is free on them, and the jobs that hold the rest.
 
     `terrain`, `free` [site, cell] and `held` [row of a job, cell] show the cells that matter now; `whole` has all of them.
+    `gpus`, `power` (kilowatts where the job is), `release` and `due` are by row.
     """
 
     def __init__(self, terrain: Terrain) -> None:
@@ -71,6 +74,7 @@ class Field:
         self._all_free = self.free = terrain.free.copy()
         self._all_held: NDArray[np.bool_] = np.zeros((FEWEST_ROWS, terrain.count), dtype=np.bool_)
         self.held = self._all_held
+        self.gpus, self.power, self.release, self.due = np.zeros((4, FEWEST_ROWS))
         self._rows = list(range(FEWEST_ROWS))
         self._view = slice(0, terrain.count)
         self._ends: list[tuple[float, int, Held, int, Piece]] = []
@@ -81,10 +85,13 @@ class Field:
         if not self._rows:
             many = len(self._all_held)
             self._all_held = np.concatenate((self._all_held, np.zeros_like(self._all_held)))
+            facts = (np.concatenate((fact, np.zeros(many))) for fact in (self.gpus, self.power, self.release, self.due))
+            self.gpus, self.power, self.release, self.due = facts
             self._rows = list(range(many, 2 * many))
             self.held = self._all_held[:, self._view]
         held.row = self._rows.pop()
         self._all_held[held.row] = False
+        self.gpus[held.row], self.release[held.row], self.due[held.row] = held.task.gpus, held.task.release, held.task.due
         self.live[held.id] = held
 
     def look(self, now: float, due: float) -> None:
@@ -103,6 +110,7 @@ class Field:
         """Give the job these pieces ahead."""
         held.ahead = list(pieces)
         held.version += 1
+        self.power[held.row] = held.ahead[-1].choice.power
         for piece in held.ahead:
             self._change(held, piece, piece.start, -held.task.gpus)
             heappush(self._ends, (piece.end, next(self._number), held, held.version, piece))

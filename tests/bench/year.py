@@ -1,9 +1,10 @@
 """Months of jobs on a recorded grid beside their offline optimum: `LOWTIDE_TRACES=FOLDER python -m tests.bench.year`.
 
 The jobs follow *Let's Wait Awhile* (Wiesner et al., Middleware 2021): long ones that may pause, arriving over working hours,
-due at the next semi-weekly reporting morning, on as many GPUs as running at once needs at its peak. `--mix hard` has half-hour
-slots, unbroken jobs and days of slack only. The optimum is the linear programme over all (job, slot), every job known from the start
-(scipy HiGHS), where unbroken jobs may pause, too: no planner can do better.
+due at the next semi-weekly reporting morning, on as many GPUs as running at once needs at its peak. `--mix wide` has jobs of 1 to 8
+GPUs of different power, `--mix hard` shorter jobs of which every other one may not be interrupted. The optimum is the linear
+programme over all (job, slot), every job known from the start (scipy HiGHS), where unbroken jobs may pause, too: no planner can
+do better.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.sparse import csr_matrix
 
 from daemon.backtest.outlooks import StaticOutlook
 from daemon.backtest.replay import replay
-from daemon.backtest.run import backtest
+from daemon.backtest.run import backtest, step_of
 from daemon.backtest.score import peak_gpus
 from daemon.backtest.trace import TraceJob, TraceSite
 from daemon.backtest.world import World, build_world
@@ -29,6 +30,7 @@ from forecast.records import read_records
 
 JOBS_PER_WEEK = 65  # 3,387 in a year
 POWER_WATTS = 2036.0
+WIDTHS, WATTS_PER_GPU = (1, 2, 4, 8), (250.0, 700.0)
 MORNING = timedelta(hours=9)
 HOUR = timedelta(hours=1)
 LEAST_SLACK = timedelta(hours=1)
@@ -46,11 +48,15 @@ def jobs_of(year: int, weeks: int, seed: int, mix: str) -> list[TraceJob]:
             duration = timedelta(minutes=30 * int(random.integers(8, 181)))
             if mix == "hard":
                 duration = timedelta(minutes=30 * int(random.integers(1, 49)))
-            is_interruptible = mix == "plain" or bool(random.random() < 0.5)
-            jobs.append((arrival, duration, is_interruptible))
+            is_interruptible = mix != "hard" or bool(random.random() < 0.5)
+            gpus, watts = 1, POWER_WATTS
+            if mix == "wide":
+                gpus = int(random.choice(WIDTHS))
+                watts = gpus * float(random.uniform(*WATTS_PER_GPU))
+            jobs.append((arrival, duration, watts, gpus, is_interruptible))
     return [
-        TraceJob(f"job-{n:05d}", arrival, duration, POWER_WATTS, 1, _deadline(arrival + duration), is_interruptible)
-        for n, (arrival, duration, is_interruptible) in enumerate(sorted(jobs))
+        TraceJob(f"job-{n:05d}", arrival, duration, watts, gpus, _deadline(arrival + duration), is_interruptible)
+        for n, (arrival, duration, watts, gpus, is_interruptible) in enumerate(sorted(jobs))
     ]
 
 
@@ -75,11 +81,11 @@ def least_kg(jobs: Sequence[TraceJob], world: World, gpus: int) -> float:
         most.append(hours)
         owners.append(np.full(len(window), number))
     slot, owner, bound = np.concatenate(slots), np.concatenate(owners), np.concatenate(most)
-    columns, ones = np.arange(len(slot)), np.ones(len(slot))
-    first = int(slot.min())
-    capacity = csr_matrix((ones, (slot - first, columns)))
-    work = csr_matrix((ones, (owner, columns)))
-    cost = world.rate[0, slot] * POWER_WATTS / 1000 / 1000
+    columns, first = np.arange(len(slot)), int(slot.min())
+    width, watts = (np.array([getattr(job, name) for job in jobs], dtype=float)[owner] for name in ("gpus", "power_watts"))
+    capacity = csr_matrix((width, (slot - first, columns)))
+    work = csr_matrix((np.ones(len(slot)), (owner, columns)))
+    cost = world.rate[0, slot] * watts / 1000 / 1000
     room = np.full(capacity.shape[0], gpus * step / 3600)
     bounds = np.stack([np.zeros(len(slot)), bound], axis=1)
     answer = linprog(cost, A_ub=capacity, b_ub=room, A_eq=work, b_eq=counts, bounds=bounds, method="highs-ds")  # type: ignore[call-overload]  # sparse is fine
@@ -88,9 +94,8 @@ def least_kg(jobs: Sequence[TraceJob], world: World, gpus: int) -> float:
     return float(answer.fun)
 
 
-def line(zone: str, year: int, weeks: int, seed: int, mix: str, folder: Path, forecast: str) -> str:
+def line(zone: str, year: int, weeks: int, seed: int, mix: str, step: timedelta, folder: Path, forecast: str) -> str:
     records = read_records([folder], zones=[zone])
-    step = timedelta(minutes=30 if mix == "hard" else 60)
     jobs = jobs_of(year, weeks, seed, mix)
     free = TraceSite("home", zone, None)
     unlimited = build_world(jobs, [free], records, step)
@@ -107,22 +112,24 @@ def line(zone: str, year: int, weeks: int, seed: int, mix: str, folder: Path, fo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", default="electricitymaps-csv-hourly", help="which folder of records in LOWTIDE_TRACES")
     parser.add_argument("--zones", nargs="*", default=["DE"], help="zones to replay")
     parser.add_argument("--years", nargs="*", type=int, default=[2023], help="years to replay")
     parser.add_argument("--weeks", type=int, default=50, help="how many weeks of jobs; the linear programme of a year takes minutes")
-    parser.add_argument("--mix", choices=["plain", "hard"], default="plain")
+    parser.add_argument("--mix", choices=["plain", "wide", "hard"], default="plain")
+    parser.add_argument("--step", type=step_of, default=HOUR, help="length of a slot, 1h or 30min")
     parser.add_argument("--forecast", default="oracle", help="oracle, persistence, own or noise:SHARE:SEED")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     folder = os.environ.get("LOWTIDE_TRACES")
     if folder is None:
-        print("set LOWTIDE_TRACES to the folder with electricitymaps-csv-hourly, the portal's files of whole years")
+        print("set LOWTIDE_TRACES to the folder of recorded intensity")
         return 1
     print("zone           year mix    forecast       jobs  GPUs  late saving % optimum   gap  worse % planner s")
     for zone in chosen.zones:
         for year in chosen.years:
-            hourly = Path(folder) / "electricitymaps-csv-hourly"
-            print(line(zone, year, chosen.weeks, chosen.seed, chosen.mix, hourly, chosen.forecast), flush=True)
+            hourly = Path(folder) / chosen.folder
+            print(line(zone, year, chosen.weeks, chosen.seed, chosen.mix, chosen.step, hourly, chosen.forecast), flush=True)
     return 0
 
 

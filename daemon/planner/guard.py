@@ -1,0 +1,88 @@
+"""Room for jobs that may still come: work is brought forward, as little and as cheaply as it goes, where the time left would not do.
+
+No rule that lets a job wait can keep every deadline that first come, first served keeps: while it waits, jobs without any slack may
+come for all GPUs. So the guard keeps free what the weeks before ask for, with a margin for their spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from daemon.planner.field import Field, Held, movable
+from daemon.planner.forward import bring_forward
+from daemon.planner.reserve import Demand
+from forecast.intensity import FloatArray
+
+PACKING_LOSS = 0.1  # share of the GPUs' time that work leaves unused where none of it may be cut
+MOST_TURNS = 4  # shortages that are looked after at once
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """GPU-seconds of work from cell `since` on that jobs due by `due` must not leave until then."""
+
+    since: int
+    due: float
+    seconds: float
+
+
+def keep_room(field: Field, demand: Demand, gpus: int, now: float) -> None:
+    """Bring work forward until what may still come has room before every deadline, or nothing can be brought forward."""
+    for _ in range(MOST_TURNS):
+        shortage = worst_shortage(field, demand, gpus, now)
+        if shortage is None:
+            return
+        begin = float(field.terrain.edges[shortage.since])
+        jobs = [held for held in movable(field.live.values(), now) if held.task.due <= shortage.due and held.ahead[-1].end > begin]
+        if bring_forward(field, jobs, shortage.since, shortage.seconds, now) <= 0:
+            return
+
+
+def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Shortage | None:
+    """The instant and the deadline between which most is lacking; None where nothing is.
+
+    For every deadline and every instant before it: work planned between the two and work that may come then, against all GPUs.
+    """
+    live = sorted((held for held in field.live.values() if held.ahead and held.ahead[-1].end > now), key=lambda held: held.task.due)
+    if not live:
+        return None
+    terrain, first = field.terrain, field.terrain.cell(now)
+    starts = np.maximum(terrain.edges[first : terrain.cell_after(live[-1].task.due)], now)
+    width = np.diff(starts, append=float(terrain.edges[first + len(starts)]))
+    cells = slice(first, first + len(starts))
+    everybody = (gpus - field.free[:, cells].sum(axis=0)) * width
+    worst: Shortage | None = None
+    for number in _last_of_each_deadline(live, now):
+        due, sofar = live[number].task.due, live[: number + 1]
+        to_come = demand.to_come(starts, due, now)
+        counts = (to_come > 0) & (starts < due)  # jobs that are known have their places
+        bar = to_come - gpus * (due - starts) * (1 - PACKING_LOSS * _uncut_share(sofar))
+        # All jobs together hold at least as much as those due by then, and are sooner counted.
+        if (bar + _from_each_on(everybody * (starts < due)) <= 0)[counts].all():
+            continue
+        held = field.gpus[[one.row for one in sofar]] @ field.held[[one.row for one in sofar], cells]
+        lacking = np.where(counts, bar + _from_each_on(held * width), 0.0)
+        since = int(lacking.argmax())
+        if lacking[since] > (worst.seconds if worst is not None else 0.0):
+            worst = Shortage(first + since, due, float(lacking[since]))
+    return worst
+
+
+def _last_of_each_deadline(live: Sequence[Held], now: float) -> list[int]:
+    """Of jobs in order of their deadlines, the last one of each that is not past."""
+    dues = [held.task.due for held in live]
+    return [number for number, due in enumerate(dues) if due > now and (number + 1 == len(dues) or dues[number + 1] != due)]
+
+
+def _uncut_share(live: Sequence[Held]) -> float:
+    """How much of the jobs' work may not be cut into pieces."""
+    uncut = sum(held.work for held in live if not held.is_pausable)
+    return uncut / sum(held.work for held in live) if uncut else 0.0
+
+
+def _from_each_on(values: FloatArray) -> FloatArray:
+    """The sum from each cell to the end."""
+    return np.cumsum(values[::-1])[::-1]
