@@ -41,8 +41,8 @@ class ShareRule:
         return used
 
     def faded(self, gpu_hours: Mapping[str, float], span: timedelta) -> dict[str, float]:
-        """What decayed GPU-hours are worth after that span, nothing added."""
-        share = math.exp2(-span / self.half_life)
+        """What decayed GPU-hours are worth after that span, nothing added. A clock that was set back makes them no more."""
+        share = math.exp2(-max(span, timedelta(0)) / self.half_life)
         return {user: hours * share for user, hours in gpu_hours.items()}
 
     def standings(self, gpu_hours: Mapping[str, float]) -> dict[str, float]:

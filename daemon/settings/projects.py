@@ -27,4 +27,4 @@ class ShareSettings(Section):
     weights: dict[str, Annotated[float, Field(gt=0, le=1e6)]] = Field(
         default={}, description="entitlement by user (name of the token, else project), others 1; none: shares are not looked at"
     )
-    half_life_days: float = Field(default=7.0, gt=0, le=365, description="GPU-hours this long ago count half")
+    half_life_days: float = Field(default=7.0, ge=0.01, le=365, description="GPU-hours this long ago count half")

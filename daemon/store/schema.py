@@ -49,6 +49,7 @@ job = Table(
     Index(None, "state", "kind"),
     Index(None, "state", "owner", "project"),
     Index(None, "project", "id"),
+    Index(None, "project", "ended_at"),
     Index(None, "ended_at"),
 )
 

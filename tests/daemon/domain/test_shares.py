@@ -61,3 +61,4 @@ def test_the_past_only_fades(days: float, length: float, span: float) -> None:
     later = NOW + span * DAY
     faded = RULE.faded(RULE.gpu_hours([stretch], NOW), later - NOW)
     assert faded["bob"] == pytest.approx(RULE.gpu_hours([stretch], later)["bob"], rel=1e-9)
+    assert RULE.faded({"bob": 2.0}, -span * DAY) == {"bob": 2.0}

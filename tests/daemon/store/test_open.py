@@ -60,7 +60,8 @@ def test_entries_of_the_first_version_say_that_their_unmetered_time_is_unknown(f
     engine = create_engine(file_url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE ledger_entry DROP COLUMN unmetered_seconds"))
-        connection.execute(text("DROP INDEX ix_job_state_owner_project"))
+        for index in ("ix_job_state_owner_project", "ix_job_project_ended_at"):
+            connection.execute(text(f"DROP INDEX {index}"))
         connection.execute(text("ALTER TABLE job DROP COLUMN owner"))
         _undo_keys_by_owner(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
@@ -79,7 +80,8 @@ def test_keys_that_everybody_shared_become_those_of_the_jobs_owners(file_url: st
     store.close()
     engine = create_engine(file_url)
     with engine.begin() as connection:
-        connection.execute(text("DROP INDEX ix_job_state_owner_project"))
+        for index in ("ix_job_state_owner_project", "ix_job_project_ended_at"):
+            connection.execute(text(f"DROP INDEX {index}"))
         _undo_keys_by_owner(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     engine.dispose()
