@@ -25,6 +25,7 @@ from forecast.clock import Clock, real_now
 QUICK_JOB = Path(__file__).with_name("quick_job.py")
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 60.0
+WIDE_SAMPLES, ONLY_FOR_TWO = 20, timedelta(seconds=70)  # which the planner expects to take 107 s
 MODEL = {"dimensions": 2, "size": "tiny", "image_shape": [32, 32]}
 TRAINING = {"kind": "training", "model": MODEL, "data": {"phantom": {"patients": 2}}, "iterations": 4, "autoencoder_iterations": 2}
 
@@ -57,7 +58,7 @@ def settings_in(folder: Path) -> Settings:
         return {
             "name": name,
             "zone": "DE",
-            "gpus": 2,
+            "gpus": 3,
             "admits": ["derived-from-patient-data"],
             "run_root": str(folder / name),
             "data_root": str(folder / "data"),
@@ -92,14 +93,21 @@ def live(folder: Path, death: Death | None) -> None:
 
 
 def submit(daemon: Daemon, now: datetime) -> dict[str, str]:
-    """A training, a synthesis with its weights at the other site, and one that is suspended on its way. Once, by their keys."""
+    """A training, a synthesis with its weights at the other site, one that is suspended on its way, and one whose deadline takes
+    two runs side by side. Once, by their keys.
+    """
     paths = {"weights": {"path": "w.pt"}}
     trained = _submit(daemon, "trained", TRAINING, {"sites": ["here"]})
     return {
         "trained": trained,
         "moved": _submit(daemon, "moved", _synthesis(3, weights={"job": trained}), {"sites": ["there"]}),
         "paused": _submit(daemon, "paused", _synthesis(5, seed=7, **paths), {"sites": ["here"]}),
+        "wide": _submit(daemon, "wide", _synthesis(WIDE_SAMPLES, **paths) | {"inference_steps": 1000}, _only_for_two(now)),
     }
+
+
+def _only_for_two(now: datetime) -> dict[str, Any]:
+    return {"sites": ["there"], "max_parallel": 2, "deadline": now + ONLY_FOR_TWO}
 
 
 def _synthesis(samples: int, **more: Any) -> dict[str, Any]:
@@ -151,7 +159,9 @@ def witness(folder: Path) -> dict[str, Any]:
                 "states": {name: job.state for name, job in jobs.items()},
                 "attempts": {name: [attempt.state for attempt in found] for name, found in attempts.items()},
                 "ranges": {
-                    name: [run.samples and (run.samples.first, run.steps_done) for run in reader.runs(job.id)] for name, job in jobs.items()
+                    name: [run.samples and (run.samples.first, run.steps_done) for run in reader.runs(job.id)]
+                    for name, job in jobs.items()
+                    if name != "wide"  # how its samples are shared depends on where the slots begin
                 },
                 "moved_gb": [run.transferred_gb for run in reader.runs(jobs["moved"].id)],
                 "ledger": {name: [(entry.sequence, entry.kind) for entry in reader.ledger(job.id)] for name, job in jobs.items()},
@@ -168,12 +178,16 @@ def _lines(path: Path) -> list[str]:
 
 
 CLEAN = {
-    "states": dict.fromkeys(("paused", "moved", "trained"), JobState.SUCCEEDED),
-    "attempts": {"trained": ["completed"], "moved": ["completed"], "paused": ["suspended", "completed"]},
+    "states": dict.fromkeys(("wide", "paused", "moved", "trained"), JobState.SUCCEEDED),
+    "attempts": {"trained": ["completed"], "moved": ["completed"], "paused": ["suspended", "completed"], "wide": ["completed"] * 2},
     "ranges": {"trained": [None], "moved": [(0, 3)], "paused": [(0, 2), (2, 3)]},
     "moved_gb": [7000 / 1e9],
-    "ledger": {name: [(1, "provisional"), (2, "final")] for name in ("paused", "moved", "trained")},
-    "lessons": 3,  # two steps of the VQ-GAN and two samples are too few to learn from
-    "made": [*(f"moved {index}" for index in range(3)), *(f"paused {index}" for index in range(5))],
+    "ledger": {name: [(1, "provisional"), (2, "final")] for name in ("wide", "paused", "moved", "trained")},
+    "lessons": 5,  # two steps of the VQ-GAN and two samples are too few to learn from
+    "made": [
+        *(f"moved {index}" for index in range(3)),
+        *(f"paused {index}" for index in range(5)),
+        *sorted(f"wide {index}" for index in range(WIDE_SAMPLES)),
+    ],
     "starts": True,
 }

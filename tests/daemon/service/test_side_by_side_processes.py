@@ -39,7 +39,7 @@ class Watched:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        constraints = {"sites": ["here"], "deadline": daemon.clock.now() + ONLY_FOR_TWO}
+        constraints = {"sites": ["here"], "max_parallel": 2, "deadline": daemon.clock.now() + ONLY_FOR_TWO}
         request = JobRequest.model_validate({"workload": WORKLOAD, "constraints": constraints})
         self.job_id = daemon.service.submit(request, None, "digest")[0].job.id
 
