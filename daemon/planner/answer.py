@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.domain.job import PlannedSegment
-from daemon.domain.plan import Placement
+from daemon.domain.plan import IntArray, Placement, Unplaced
 from daemon.planner.draft import Draft
-from daemon.planner.reasons import held_text, late_text, not_worth_text, prompt_text, wait_text
+from daemon.planner.orders import ends_behind
+from daemon.planner.reasons import held_text, late_text, no_room_text, not_worth_text, prompt_text, wait_text
 from daemon.planner.regret import Comparison, deviation
 from daemon.planner.task import Offer, Piece, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
@@ -60,3 +61,10 @@ def at_home_g(task: Task, terrain: Terrain) -> float:
     """The remaining work started as soon as it may, at home, whatever is free there."""
     home = terrain.index.get(task.job.home)
     return run_now_g(task, next((choice for choice in task.choices if choice.site == home), task.choices[0]), terrain)
+
+
+def without_room(tasks: Sequence[Task], terrain: Terrain, free: IntArray) -> list[Unplaced]:
+    """Jobs that find no room as far as the planner looks, with the deadlines they could keep together in what is `free`."""
+    ends = ends_behind(terrain, free, tasks)
+    nearest = {task.job.id: terrain.instant(ends[task.job.id]) if task.job.id in ends else None for task in tasks}
+    return [Unplaced(job, no_room_text(deadline, terrain.now), deadline) for job, deadline in nearest.items()]

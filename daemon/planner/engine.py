@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from time import perf_counter
 
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
-from daemon.planner.answer import placement_of
+from daemon.planner.answer import placement_of, without_room
 from daemon.planner.bound import bound_of
 from daemon.planner.budgets import stay_within_budgets, waiting_for_budgets
 from daemon.planner.bulk import place_in_bulk
@@ -18,7 +18,7 @@ from daemon.planner.orders import as_planned, plain_schedules
 from daemon.planner.precedence import Links, latest_ends
 from daemon.planner.previous import carried_over
 from daemon.planner.task import Offer, Task, task_of
-from daemon.planner.terrain import Terrain, terrain_of
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain, terrain_of
 
 LONGEST_EXTENSION = 20  # the grid is continued to at most this many times its own length
 
@@ -52,7 +52,8 @@ def _planned(snapshot: Snapshot, options: PlannerOptions) -> Plan:
     notes = settle_waits(draft)
     unplaced += stay_within_budgets(draft, snapshot.spending)
     refused = {answer.job_id for answer in unplaced}
-    unplaced += [_without_room(jobs[job]) for job in tasks if job not in draft.offers and job not in refused]
+    homeless = [replace(tasks[job], release=draft.release(job)) for job in tasks if job not in draft.offers and job not in refused]
+    unplaced += without_room(sorted(homeless, key=lambda task: task.due), terrain, draft.occupancy.free)
     placements = tuple(placement_of(draft, job, notes.get(job)) for job in jobs if job in draft.offers)
     cost = draft.score
     proven = bound_of(draft)
@@ -117,10 +118,6 @@ def _no_site_text(job: PlanJob, terrain: Terrain) -> str:
     return f"needs {job.gpus} GPUs at once, but at most {most} become free at {names}: ask for fewer or allow another site"
 
 
-def _without_room(job: PlanJob) -> Unplaced:
-    return Unplaced(job.id, "the queue ahead of it is longer than the planner looks: it is placed as others end")
-
-
 def _draft(terrain: Terrain, tasks: dict[str, Task], links: Links, options: PlannerOptions) -> Draft:
     """The best start: from the previous plan, anew in deadline order, or a plain order where only that keeps the deadlines."""
     order = links.ordered(list(tasks), lambda job: (float(-tasks[job].job.priority), tasks[job].due, job))
@@ -134,14 +131,22 @@ def _draft(terrain: Terrain, tasks: dict[str, Task], links: Links, options: Plan
     if any(first.offers.get(job) != offer for job, offer in carried.items()):
         # Jobs may have followed each other within a cell: looked at by the clock, more of what was planned may hold.
         first = min(_in_order(_filled(empty(), as_planned(terrain, tasks, carried)), order), first, key=_misses)
-    if not _misses(first):
+    if _misses(first) <= _hopeless(tasks, links, order):
         return first
     drafts = [_filled(empty(), offers) for offers in plain_schedules(terrain, tasks, links)]
     if not all(job in carried and carried[job].end > tasks[job].due for job in tasks if job not in first.offers or first.is_late(job)):
         # By far the dearest try; where all of these were late in the last plan already, it was made then.
         drafts.append(_in_order(empty(), _by_latest(tasks, links, latest)))
     # What people saw planned is given up only for a deadline.
-    return min([first, *sorted(drafts, key=_score)] if carried else sorted([first, *drafts], key=_score), key=_misses)
+    return min([first, *sorted(drafts, key=_score)] if carried else sorted([first, *drafts], key=_score), key=_failures)
+
+
+def _hopeless(tasks: Mapping[str, Task], links: Links, order: Iterable[str]) -> int:
+    """How many jobs are late in every plan: even alone, and with all they wait for done as soon as can be."""
+    ends: dict[str, float] = {}
+    for job in order:
+        ends[job] = max([tasks[job].release, *(ends[p] for p in links.before[job])]) + tasks[job].shortest
+    return sum(end > tasks[job].due + EDGE_TOLERANCE_SECONDS for job, end in ends.items())
 
 
 def _score(draft: Draft) -> float:
@@ -161,6 +166,11 @@ def _by_latest(tasks: dict[str, Task], links: Links, latest: dict[str, float]) -
 
 def _misses(draft: Draft) -> int:
     return len(draft.late) + len(draft.tasks) - len(draft.offers)
+
+
+def _failures(draft: Draft) -> tuple[int, int]:
+    """Jobs late or without a place, and those without: being late is better than that."""
+    return _misses(draft), len(draft.tasks) - len(draft.offers)
 
 
 def _fill(draft: Draft, order: list[str], carried: Mapping[str, Offer]) -> Draft:

@@ -88,8 +88,22 @@ def best_pieces(task: Task, terrain: Terrain, lanes: Sequence[Lane], width: int)
         stretches = _cheapest_cells(lanes)
     else:
         stretches = _priced_cells(lanes)
-    if stretches is None:
+    return None if stretches is None else _offer(stretches, task, terrain)
+
+
+def every_piece(task: Task, terrain: Terrain, lanes: Sequence[Lane], width: int) -> Offer | None:
+    """All of the job in all the time these lanes are open, at most `width` at a time; None if that does not hold it.
+
+    Where the lanes end when the job can end at the soonest, there is no other way to do it, and nothing to search for.
+    """
+    stretches = [s for lane in narrowed(lanes, width) for s in _stretches(lane, lane.seconds > 0) if s.share > 0]
+    if _done(stretches) < FULL:
         return None
+    _trim(stretches)
+    return _offer(stretches, task, terrain)
+
+
+def _offer(stretches: Iterable[Stretch], task: Task, terrain: Terrain) -> Offer:
     pieces = tuple(Piece(s.lane.choice, s.start, s.end, s.fresh) for s in sorted(stretches, key=lambda s: (s.start, s.lane.choice.site)))
     return offer_of(pieces, task, terrain)
 

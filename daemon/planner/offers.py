@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from daemon.domain.plan import IntArray, Mode
 from daemon.planner.haste import earliest_end
 from daemon.planner.hours import cheapest_hours, pauses_for_free
-from daemon.planner.lanes import Lane, best_pieces, lanes_of
+from daemon.planner.lanes import Lane, best_pieces, every_piece, lanes_of
 from daemon.planner.task import Offer, Task
 from daemon.planner.terrain import Terrain
 from daemon.planner.windows import best_window, cheapest, soonest_window, window_offer
@@ -55,7 +55,7 @@ def _hasty(task: Task, terrain: Terrain, lanes: list[Lane]) -> Iterable[Offer | 
     soonest = min((end for end in ends if end is not None), default=None)
     for chosen, end in zip(sets, ends, strict=True):
         if end is not None and soonest is not None and end <= soonest + 1.0:
-            yield best_pieces(task, terrain, [lane.until(end + MOMENT_SECONDS) for lane in chosen], task.width)
+            yield every_piece(task, terrain, [lane.until(end + MOMENT_SECONDS) for lane in chosen], task.width)
 
 
 def first_hours(task: Task, terrain: Terrain, free: IntArray, release: float, due: float) -> Offer | None:

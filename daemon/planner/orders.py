@@ -6,8 +6,9 @@ They are simulated in continuous time, not in cells, so that short jobs back to 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from daemon.domain.plan import IntArray
 from daemon.planner.precedence import Links
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
@@ -18,9 +19,13 @@ ROUNDING_SECONDS = 1e-5  # a placement read from a plan has been through datetim
 class Timeline:
     """Free GPUs of one site as a step function of time; the last level goes on for ever."""
 
-    def __init__(self, terrain: Terrain, site: int) -> None:
-        self.times: list[float] = terrain.edges[:-1].tolist()
-        self.free: list[int] = terrain.free[site].tolist()
+    def __init__(self, terrain: Terrain, free: IntArray) -> None:
+        """`free` GPUs of each cell of the terrain."""
+        levels: list[int] = free.tolist()
+        edges: list[float] = terrain.edges.tolist()
+        changes = [position for position, level in enumerate(levels) if position == 0 or level != levels[position - 1]]
+        self.times = [edges[position] for position in changes]
+        self.free = [levels[position] for position in changes]
 
     def earliest(self, gpus: int, duration: float, release: float) -> float | None:
         """The first start from `release` on with `gpus` free throughout, or None if the last level is too low."""
@@ -41,6 +46,13 @@ class Timeline:
         first, last = self._cut(start), self._cut(end)
         for position in range(first, last):
             self.free[position] -= gpus
+        self._join(last)
+        self._join(first)
+
+    def _join(self, position: int) -> None:
+        """Make one level of two that are the same: a queue on few GPUs would otherwise be walked through level by level."""
+        if 0 < position < len(self.free) and self.free[position] == self.free[position - 1]:
+            del self.times[position], self.free[position]
 
     def _cut(self, x: float) -> int:
         """Index of the level that begins at `x`, split off if there is none."""
@@ -56,7 +68,7 @@ class Timeline:
 
 def as_planned(terrain: Terrain, tasks: Mapping[str, Task], offers: Mapping[str, Offer]) -> dict[str, Offer]:
     """Those of the offers that fit beside each other on the clock, in their order: jobs may follow each other within a cell."""
-    timelines = [Timeline(terrain, site) for site in range(len(terrain.sites))]
+    timelines = [Timeline(terrain, free) for free in terrain.free]
     kept: dict[str, Offer] = {}
     for job, offer in offers.items():
         gpus = 0 if tasks[job].is_pinned else tasks[job].gpus
@@ -85,9 +97,24 @@ def plain_schedules(terrain: Terrain, tasks: Mapping[str, Task], links: Links) -
             yield _listed(terrain, tasks, links, order, at_home)
 
 
+def ends_behind(terrain: Terrain, free: IntArray, tasks: Iterable[Task]) -> dict[str, float]:
+    """When each of these jobs, one behind the other, ends at the soonest without a pause in `free` GPUs, whose last cell goes on for ever.
+
+    A job is left out where its GPUs never become free.
+    """
+    timelines = [Timeline(terrain, row) for row in free]
+    ends: dict[str, float] = {}
+    for task in tasks:
+        piece = _first_to_end(task, list(task.choices), timelines, task.release)
+        if piece is not None:
+            timelines[piece.choice.site].reserve(task.gpus, piece.start, piece.end)
+            ends[task.job.id] = piece.end
+    return ends
+
+
 def _listed(terrain: Terrain, tasks: Mapping[str, Task], links: Links, order: list[str], at_home: bool) -> dict[str, Offer]:
     """Each job in turn, unbroken, where it ends first."""
-    timelines = [Timeline(terrain, site) for site in range(len(terrain.sites))]
+    timelines = [Timeline(terrain, free) for free in terrain.free]
     offers: dict[str, Offer] = {}
     for job in order:
         task = tasks[job]

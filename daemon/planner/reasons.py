@@ -68,6 +68,17 @@ def held_text(offer: Offer, terrain: Terrain) -> str:
 
 
 def late_text(task: Task, offer: Offer, terrain: Terrain) -> str:
-    end = moment_text(terrain.instant(offer.end), terrain.now)
     due = moment_text(task.job.deadline, terrain.now)
-    return f"held back by deadline: cannot end by {due} UTC, placed as early as there is room; a deadline of {end} UTC would do"
+    would_do = deadline_text(terrain.instant(offer.end), terrain.now)
+    return f"held back by deadline: cannot end by {due} UTC, placed as early as there is room; {would_do}"
+
+
+def no_room_text(nearest: datetime | None, now: datetime) -> str:
+    """A job that ends beyond everything the planner looks at."""
+    text = "the queue ahead of it is longer than the planner looks: it is placed as others end"
+    return text if nearest is None else f"{text}; {deadline_text(nearest, now)}"
+
+
+def deadline_text(end: datetime, now: datetime) -> str:
+    """The nearest deadline that can be kept, to the minute after."""
+    return f"a deadline of {moment_text(end + timedelta(minutes=1, microseconds=-1), now)} UTC would do"

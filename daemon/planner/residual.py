@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.domain.plan import IntArray, Mode, Placement, Plan, PlanJob, Snapshot, Unplaced
-from daemon.planner.answer import placement_for
+from daemon.planner.answer import placement_for, without_room
 from daemon.planner.fares import Shortage
 from daemon.planner.offers import soonest_offer
 from daemon.planner.options import PlannerOptions
@@ -57,7 +57,7 @@ def preview(job: PlanJob, where: Residual | Snapshot, options: PlannerOptions | 
         return Unplaced(job.id, "no site admits this job, or none has as many GPUs as it needs")
     offer = _within_deadline(task, residual) or soonest_offer(task, residual.terrain, residual.free, task.release)
     if offer is None:
-        return Unplaced(job.id, "there is no room for it as far as the planner looks")
+        return without_room([task], residual.terrain, residual.free)[0]
     offer, not_worth = _waited(task, offer, residual)
     return placement_for(task, offer, residual.terrain, task.release, not_worth)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.domain.plan import Mode, Plan, Snapshot
-from daemon.planner import PlannerOptions, bulk, plan
+from daemon.domain.plan import Mode, Plan, Snapshot, Unplaced
+from daemon.planner import PlannerOptions, Residual, bulk, engine, offers, plan, preview
 from tests.bench.planner_instances import Instance
 from tests.daemon.planner.builders import BARE, HOUR, MONDAY, end_hour, job, peak_use, snapshot, start_hour
 
@@ -39,6 +39,45 @@ def test_one_job_too_many_without_slack_is_late_alone_and_is_told_the_deadline_t
     assert len(late) == 1
     assert end_hour(late[0]) == 20
     assert "a deadline of 20:00 UTC would do" in late[0].reason
+
+
+def test_the_deadline_told_can_be_kept_although_it_is_told_in_minutes() -> None:
+    answer = plan(snapshot([job(hours=10.005, deadline_hours=10)], {"DE": HILLS}), BARE)
+    assert "a deadline of 10:01 UTC would do" in answer.placements[0].reason
+    kept = plan(snapshot([job(hours=10.005, deadline_hours=10 + 1 / 60)], {"DE": HILLS}), BARE)
+    assert not kept.placements[0].is_late
+
+
+def test_jobs_longer_than_the_planner_looks_are_told_deadlines_that_all_of_them_could_keep() -> None:
+    jobs = [job("long", hours=100, deadline_hours=4), job("longer", hours=200, deadline_hours=5)]
+    answer = plan(snapshot(jobs, {"DE": [300.0] * 4}, gpus=1), BARE)
+    assert {one.job_id: one.nearest_deadline for one in answer.unplaced} == {"long": MONDAY + 100 * HOUR, "longer": MONDAY + 300 * HOUR}
+    assert "a deadline of Fri 09 Jan 04:00 UTC would do" in answer.unplaced[0].reason
+
+
+def test_a_preview_of_a_job_longer_than_the_planner_looks_names_a_deadline_behind_what_is_planned() -> None:
+    snap = snapshot([job("first", hours=2, deadline_hours=2)], {"DE": [300.0] * 4}, gpus=1)
+    answer = preview(job("long", hours=100, deadline_hours=4), Residual.of(snap, plan(snap, BARE), BARE))
+    assert isinstance(answer, Unplaced)
+    assert answer.nearest_deadline == MONDAY + 102 * HOUR
+
+
+def test_where_every_job_is_late_even_alone_no_other_order_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job(f"job-{n}", hours=4, deadline_hours=3, mode=Mode.INTERRUPTIBLE, startup_seconds=60) for n in range(5)]
+    monkeypatch.delattr(engine, "plain_schedules")
+    answer = plan(snapshot(jobs, {"DE": HILLS}, gpus=2), BARE)
+    assert [placement.is_late for placement in answer.placements] == [True] * 5
+
+
+def test_late_work_with_pauses_is_never_searched_at_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue far too long once took half a minute to plan: each late job was sought the cheapest pieces it had no choice about."""
+    snap = snapshot([job(hours=2.5, deadline_hours=3, mode=Mode.INTERRUPTIBLE, startup_seconds=60)], {"DE": [300.0] * 12})
+    snap.sites[0].free_gpus[:] = [1, 0] * 6
+    monkeypatch.delattr(offers, "best_pieces")
+    placement = plan(snap, replace(BARE, moves=0)).placements[0]
+    assert placement.is_late
+    assert len(placement.segments) == 3
+    assert end_hour(placement) == pytest.approx(4 + (30 + 3) / 60, abs=0.01)
 
 
 def test_with_every_site_down_a_thousand_jobs_are_answered_one_by_one() -> None:
