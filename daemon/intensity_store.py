@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from forecast.intensity import IntensityKind, PeriodMean, Reading, RecordedCounts, Rung, Vintage
+from forecast.record import Record
 
 
 class IntensityStore(Protocol):
@@ -21,6 +22,9 @@ class IntensityStore(Protocol):
 
     def readings(self, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> list[Reading]:
         """The current readings whose interval starts in [start, end), ordered by start."""
+
+    def record(self, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> Record | None:
+        """The same as columns, for long spans; None where there are none."""
 
     def put_vintage(self, vintage: Vintage) -> None:
         """Archive a forecast; the same (zone, kind, rung, source, issued_at) again changes nothing."""

@@ -17,7 +17,7 @@ REUSE = timedelta(hours=6)
 class ZoneAlmanacs:
     """Reads the store, writes nothing; what an importer adds is seen after REUSE of grid time at the latest. Safe from several threads.
 
-    One almanac is made at a time: years of readings take a second and tens of megabytes, which many callers at once must not multiply.
+    One almanac is made at a time: years of readings take a moment and tens of megabytes, which many callers at once must not multiply.
     """
 
     def __init__(self, store: IntensityStore, kind: IntensityKind, clock: Callable[[], datetime]) -> None:
@@ -35,5 +35,5 @@ class ZoneAlmanacs:
             return kept[1]
 
     def _made(self, zone: str, now: datetime) -> Almanac | None:
-        readings = self._store.readings(zone, self._kind, now - LOOK_BACK, now)
-        return almanac_of(zone, self._kind, readings, self._store.period_means(zone, self._kind), now)
+        record = self._store.record(zone, self._kind, now - LOOK_BACK, now)
+        return almanac_of(zone, self._kind, record, self._store.period_means(zone, self._kind), now)

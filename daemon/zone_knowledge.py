@@ -13,7 +13,7 @@ from daemon.intensity_store import IntensityStore
 from forecast.climatology import Climatology, climatology_of
 from forecast.combining import LEARNT_FROM, Combination, combine, learn_combination
 from forecast.forecasters import Forecaster, InsufficientHistory
-from forecast.hourly import hourly_series
+from forecast.hourly import hours_of
 from forecast.intensity import IntensityKind, Rung, Series, Vintage
 from forecast.ladder import FORECAST_MAX_AGE, ZoneKnowledge, is_fresh
 from forecast.soundness import sound
@@ -91,7 +91,8 @@ class Knowledge:
     def _sound(self, zone: str, start: datetime, end: datetime) -> tuple[Series | None, tuple[str, ...]]:
         """The same, and what was left out because it must not be believed."""
         first, last = floor_to(start, HOUR) - FROZEN_CONTEXT, ceil_to(end, HOUR) + FROZEN_REACH
-        hourly = hourly_series(self._store.readings(zone, self._kind, first, last))
+        record = self._store.record(zone, self._kind, first, last)
+        hourly = None if record is None else hours_of(record)
         return (None, ()) if hourly is None else sound(hourly)
 
     def of_the_past(self, zone: str, start: datetime, now: datetime) -> ZoneKnowledge:

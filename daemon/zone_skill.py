@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from daemon.intensity_store import IntensityStore
-from forecast.hourly import hourly_series
+from forecast.hourly import hours_of
 from forecast.intensity import IntensityKind, Rung, Series
 from forecast.regret import RECORD_DAYS
 from forecast.skill import HORIZON, ForecastSkill, skill_of
@@ -47,5 +47,6 @@ class ZoneSkills:
     def _record(self, zone: str, now: datetime) -> Series | None:
         """The sound hours of the looked-at days and of those that persistence copies."""
         start = now - LOOK_BACK - HORIZON * HOUR - DAY
-        hourly = hourly_series(self._store.readings(zone, self._kind, start, now))
+        record = self._store.record(zone, self._kind, start, now)
+        hourly = None if record is None else hours_of(record)
         return None if hourly is None else sound(hourly)[0]

@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from forecast.csv_rows import PORTAL
-from forecast.hourly import hourly_series
-from forecast.intensity import FloatArray, IntensityKind, PeriodMean, Reading, Series
+from forecast.hourly import hours_of
+from forecast.intensity import FloatArray, IntensityKind, PeriodMean, Series
+from forecast.record import Record
 from forecast.soundness import sound
 from forecast.timeline import HOUR
 
@@ -92,34 +93,30 @@ class _Basis:
         return len({month for _, month in self.means}), len(self.means), bool(self.cleanest)
 
 
-def almanac_of(zone: str, kind: IntensityKind, readings: Sequence[Reading], means: Sequence[PeriodMean], now: datetime) -> Almanac | None:
+def almanac_of(zone: str, kind: IntensityKind, record: Record | None, means: Sequence[PeriodMean], now: datetime) -> Almanac | None:
     """The almanac of one zone and kind from its record up to `now`; None where no whole month of them is known.
 
-    Readings and means of another zone or kind are left out, and counted in `left_out`.
+    Means of another zone or kind are left out, and counted in `left_out`.
     """
-    fits = [reading for reading in readings if (reading.zone, reading.kind) == (zone, kind)]
     fitting = [mean for mean in means if (mean.zone, mean.kind) == (zone, kind)]
-    bases = [*_from_hours(fits, now), *_from_months(fitting, now)]
+    bases = [*_from_hours(record, now), *_from_months(fitting, now)]
     if not bases:
         return None
     chosen = max(bases, key=lambda basis: basis.rank)
     left_out = [f"{_months_text(len(basis.means))} of {basis.name} left out" for basis in bases if basis is not chosen]
-    others = len(readings) - len(fits) + len(means) - len(fitting)
+    others = len(means) - len(fitting)
     if others:
         left_out.append(f"{others} values of another zone or kind left out")
     return Almanac(zone, kind, chosen.name, tuple(_calendar(chosen)), tuple(left_out))
 
 
-def _from_hours(readings: Iterable[Reading], now: datetime) -> list[_Basis]:
+def _from_hours(record: Record | None, now: datetime) -> list[_Basis]:
     """One basis per source and release with at least one whole month."""
-    groups: dict[str, list[Reading]] = {}
-    for reading in readings:
-        groups.setdefault(f"hourly values, {_origin(reading.source, reading.release)}", []).append(reading)
     found = []
-    for name, group in groups.items():
-        series = hourly_series(group)
+    for name, part in ({} if record is None else record.split(_origin)).items():
+        series = hours_of(part)
         if series is not None:
-            basis = _basis_of_series(name, sound(series)[0], now)
+            basis = _basis_of_series(f"hourly values, {name}", sound(series)[0], now)
             if basis.means:
                 found.append(basis)
     return found

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 import numpy as np
 
 from forecast.grid import Grid, regrid
 from forecast.intensity import Reading, Series
+from forecast.record import Record
 from forecast.timeline import HOUR, ceil_to, floor_to
 
 
 def hourly_series(readings: Iterable[Reading]) -> Series | None:
-    """One zone's readings of one kind as hourly means; None where they hold no whole hour.
+    """One zone's readings of one kind as hourly means; see `hours_of`. Raises MixedKinds on more than one zone or kind."""
+    record = Record.of(readings)
+    return None if record is None else hours_of(record)
+
+
+def hours_of(record: Record) -> Series | None:
+    """A record as hourly means; None where it holds no whole hour.
 
     Half and quarter hours become the mean of the hours they fill completely; an hour told as such counts before one made of parts.
-    Longer means are left out. An hour is estimated if any part of it is. Raises MixedKinds on more than one zone or kind.
+    Longer means are left out. An hour is estimated if any part of it is.
     """
-    by_step: dict[timedelta, list[Reading]] = {}
-    for reading in readings:
-        by_step.setdefault(reading.interval.duration, []).append(reading)
-    parts = [in_hours(Series.from_readings(by_step[step], step)) for step in sorted(by_step) if step <= HOUR and not HOUR % step]
+    series = [record.series(step) for step in record.steps if step <= HOUR and not HOUR % step]
+    parts = [in_hours(each) for each in series if each is not None]
     whole = [part for part in parts if np.isfinite(part.values).any()]
     return _laid_over(whole) if whole else None
 

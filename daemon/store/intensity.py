@@ -7,17 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, select, update
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import BigInteger, Connection, Row, Table, bindparam, delete, insert, select, type_coerce, update
 
 from daemon.store.database import Database
 from daemon.store.grid_schema import period_mean, reading, replaced_period_mean, replaced_reading, vintage
 from daemon.store.upsert import Changes, merge
 from forecast.intensity import IntensityKind, PeriodMean, Reading, RecordedCounts, Rung, Vintage
+from forecast.record import Origin, Record
 from forecast.timeline import Interval
 
 _MICROSECOND = timedelta(microseconds=1)
 
 _READING_FACTS = ("g_per_kwh", "source", "known_at", "estimated", "estimation_method", "release")
+
+# Instants as the database has them: microseconds since 1970, as in a Record.
+_RECORD_COLUMNS = (
+    *(type_coerce(reading.c[name], BigInteger) for name in ("start", "end")),
+    *(reading.c[name] for name in ("g_per_kwh", "estimated", "source", "release")),
+)
+_RECORD_ROWS = 50_000  # at a time
 
 _Place = tuple[Any, ...]  # what a row's primary key says
 V = TypeVar("V")
@@ -42,6 +52,18 @@ class RecordedIntensity:
         mine = (reading.c.zone == zone) & (reading.c.kind == kind.label) & (reading.c.start >= start) & (reading.c.start < end)
         with self._database.read() as connection:
             return [_reading_from(row) for row in connection.execute(select(reading).where(mine).order_by(reading.c.start, reading.c.end))]
+
+    def record(self, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> Record | None:
+        """The same as columns, for long spans; None where there are none."""
+        mine = (reading.c.zone == zone) & (reading.c.kind == kind.label) & (reading.c.start >= start) & (reading.c.start < end)
+        query = select(*_RECORD_COLUMNS).where(mine).order_by(reading.c.start, reading.c.end).execution_options(yield_per=_RECORD_ROWS)
+        origins: dict[Origin, int] = {}
+        with self._database.read() as connection:
+            parts = [_columns(rows, origins) for rows in connection.execute(query).partitions()]
+        if not parts:
+            return None
+        begins, ends, values, estimated, origin = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Record(zone, kind, begins, ends - begins, values, estimated, origin, tuple(origins))
 
     def put_vintage(self, forecast: Vintage) -> None:
         """Archive a forecast; the same (zone, kind, rung, source, issued_at) again changes nothing."""
@@ -87,6 +109,13 @@ class RecordedIntensity:
         """Delete the forecasts issued before that instant; how many. Readings, means and their audit are kept for ever."""
         with self._database.write() as connection:
             return connection.execute(delete(vintage).where(vintage.c.issued_at < before)).rowcount
+
+
+def _columns(rows: Sequence[Row[Any]], origins: dict[Origin, int]) -> tuple[NDArray[Any], ...]:
+    """Starts, ends, values, flags and origins; `origins` grows by those that are new."""
+    begins, ends, values, estimated, sources, releases = zip(*rows, strict=True)
+    origin = [origins.setdefault(each, len(origins)) for each in zip(sources, releases, strict=True)]
+    return np.array(begins), np.array(ends), np.array(values, dtype=np.float64), np.array(estimated), np.array(origin)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

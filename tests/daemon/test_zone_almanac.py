@@ -14,7 +14,8 @@ import pytest
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.zone_almanac import REUSE, ZoneAlmanacs
-from forecast.intensity import LIFECYCLE_AVERAGE, PeriodMean, Reading
+from forecast.intensity import LIFECYCLE_AVERAGE, PeriodMean
+from forecast.record import Record
 from forecast.timeline import Interval
 
 NOW = datetime(2024, 3, 5, tzinfo=UTC)
@@ -28,14 +29,14 @@ class CountedReads(RecordedIntensity):
 
     reads = 0
 
-    def readings(self, *asked: Any) -> list[Reading]:
+    def record(self, *asked: Any) -> Record | None:
         self.reads += 1
         if self.reads == 1:
             self.second_came = threading.Event()
             self.second_came.wait(0.2)
         else:
             self.second_came.set()
-        return super().readings(*asked)
+        return super().record(*asked)
 
 
 @pytest.fixture

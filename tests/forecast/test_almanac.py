@@ -11,6 +11,7 @@ import pytest
 from forecast.almanac import Almanac, almanac_of, years_cleaner
 from forecast.csv_rows import PORTAL
 from forecast.intensity import LIFECYCLE_AVERAGE, PeriodMean, Reading
+from forecast.record import Record
 from forecast.timeline import HOUR, Interval
 from tests.forecast.grids import DIRECT, month
 
@@ -35,7 +36,7 @@ def monthly(year: int, number: int, value: float, release: str | None = "2025-01
 
 
 def made(readings: list[Reading], means: list[PeriodMean], now: datetime = NOW) -> Almanac:
-    almanac = almanac_of("DE", LIFECYCLE_AVERAGE, readings, means, now)
+    almanac = almanac_of("DE", LIFECYCLE_AVERAGE, Record.of(readings), means, now)
     assert almanac is not None
     return almanac
 
@@ -84,15 +85,15 @@ def test_values_of_another_kind_or_zone_are_left_out_and_counted() -> None:
 
 
 def test_a_month_that_is_not_over_or_has_too_many_gaps_does_not_count() -> None:
-    assert almanac_of("DE", LIFECYCLE_AVERAGE, hours(2025, 1, nights_clean(300), days=27), [], NOW) is None
-    assert almanac_of("DE", LIFECYCLE_AVERAGE, hours(2026, 1, nights_clean(300)), [], NOW - timedelta(days=1)) is None
+    assert almanac_of("DE", LIFECYCLE_AVERAGE, Record.of(hours(2025, 1, nights_clean(300), days=27)), [], NOW) is None
+    assert almanac_of("DE", LIFECYCLE_AVERAGE, Record.of(hours(2026, 1, nights_clean(300))), [], NOW - timedelta(days=1)) is None
     assert made(hours(2026, 1, nights_clean(300)), []).months[0].by_year.keys() == {2026}
-    assert almanac_of("DE", LIFECYCLE_AVERAGE, [], [monthly(2026, 2, 300.0)], NOW) is None
+    assert almanac_of("DE", LIFECYCLE_AVERAGE, None, [monthly(2026, 2, 300.0)], NOW) is None
 
 
 def test_a_frozen_feed_makes_no_month() -> None:
     stuck = hours(2025, 1, lambda at: 300.0 if at.day > 3 else nights_clean(300)(at))
-    assert almanac_of("DE", LIFECYCLE_AVERAGE, stuck, [], NOW) is None
+    assert almanac_of("DE", LIFECYCLE_AVERAGE, Record.of(stuck), [], NOW) is None
 
 
 def test_an_api_that_stamps_every_hour_anew_is_one_source() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from daemon.intensity_store import IntensityStore
 from daemon.store import Store
 from daemon.store.grid_schema import replaced_period_mean, replaced_reading
 from daemon.store.intensity import RecordedIntensity
+from forecast.hourly import hourly_series, hours_of
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Reading, RecordedCounts, Rung, Vintage
 from forecast.timeline import HOUR, Interval
 
@@ -238,3 +240,45 @@ def test_a_changed_mean_replaces_the_old_one_with_an_audit_copy(recorded: Record
 def test_nothing_told_changes_nothing(recorded: RecordedIntensity) -> None:
     assert recorded.put_readings([], MONDAY) == RecordedCounts()
     assert recorded.put_period_means([], MONDAY) == RecordedCounts()
+
+
+@given(
+    told=st.lists(
+        st.tuples(
+            st.integers(0, 40), st.sampled_from([5, 30, 60, 1440]), st.floats(1, 900), st.booleans(), st.sampled_from([None, "2025-01-27"])
+        ),
+        max_size=30,
+    )
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_record_is_the_same_hours_as_its_readings(
+    recorded: RecordedIntensity, told: list[tuple[int, int, float, bool, str | None]]
+) -> None:
+    zone = uuid4().hex
+    readings = []
+    for place, minutes, value, estimated, release in told:
+        start = MONDAY + place * timedelta(minutes=minutes)
+        one = reading(g_per_kwh=value, interval=Interval(start, start + timedelta(minutes=minutes)), zone=zone)
+        readings.append(replace(one, estimated=estimated, release=release))
+    recorded.put_readings(readings, MONDAY)
+    current = everything(recorded, zone)
+    record = recorded.record(zone, LIFECYCLE_AVERAGE, MONDAY - HOUR, MONDAY + 1000 * HOUR)
+    if record is None:
+        assert current == []
+        return
+    hours, same = hours_of(record), hourly_series(current)
+    assert (hours is None) == (same is None)
+    if hours is not None and same is not None:
+        np.testing.assert_array_equal(hours.values, same.values)
+        assert hours.start == same.start
+    by_release = record.split(lambda _, release: str(release))
+    assert {name: len(part.start) for name, part in by_release.items()} == Counter(str(one.release) for one in current)
+    assert sum(part.g_per_kwh.sum() for part in by_release.values()) == pytest.approx(sum(one.g_per_kwh for one in current))
+
+
+def test_a_record_starts_and_ends_where_asked(recorded: RecordedIntensity) -> None:
+    recorded.put_readings([reading(hour, 100.0 + hour) for hour in range(5)], MONDAY)
+    record = recorded.record("DE", LIFECYCLE_AVERAGE, MONDAY + HOUR, MONDAY + 3 * HOUR)
+    assert record is not None
+    assert record.g_per_kwh.tolist() == [101.0, 102.0]
+    assert recorded.record("DE", DIRECT, MONDAY, MONDAY + HOUR) is None
