@@ -75,11 +75,12 @@ def new_attempt(directory: RunDirectory, number: int) -> RunDirectory:
 class Worker:
     """One attempt in a process of its own; its standard error goes to `stderr.txt` beside the run directory."""
 
-    def __init__(self, directory: RunDirectory, largest_file_bytes: int | None = None) -> None:
+    def __init__(self, directory: RunDirectory, largest_file_bytes: int | None = None, spare_memory_bytes: int | None = None) -> None:
         self.stderr_file = directory.path.with_name(f"{directory.path.name}.stderr.txt")
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
-        self._process: ForkServerProcess = context.Process(target=_enter, args=(directory.path, self.stderr_file, largest_file_bytes))
+        limits = (largest_file_bytes, spare_memory_bytes)
+        self._process: ForkServerProcess = context.Process(target=_enter, args=(directory.path, self.stderr_file, *limits))
         self._process.start()
 
     def wait(self) -> int:
@@ -106,7 +107,10 @@ def work(directory: RunDirectory) -> int:
     return Worker(directory).wait()
 
 
-def _enter(path: Path, stderr_file: Path, largest_file_bytes: int | None) -> None:
+def _enter(path: Path, stderr_file: Path, largest_file_bytes: int | None, spare_memory_bytes: int | None) -> None:
+    if spare_memory_bytes is not None:
+        most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + spare_memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     if largest_file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
     sys.stderr = stderr_file.open("w", buffering=1)

@@ -133,6 +133,19 @@ def test_a_disk_that_takes_no_more_fails_the_attempt_with_its_reason_and_the_nex
     assert work(new_attempt(directory, 2)) == 0
 
 
+def test_memory_that_does_not_suffice_fails_the_attempt_with_its_reason_and_keeps_what_was_prepared(tmp_path: Path) -> None:
+    model = {"dimensions": 2, "size": "tiny", "image_shape": [64, 64]}
+    directory = prepare(tmp_path / "run", training(model=model, batch_size=64, iterations=1, autoencoder_iterations=1))
+    assert Worker(directory, spare_memory_bytes=400_000_000).wait() == 1  # a step of that batch takes more than a gigabyte
+    kind, reason, retryable = outcome_of(directory)
+    assert (kind, retryable) == (OutcomeKind.FAILED, True)
+    assert "out of memory: lower batch_size or image_shape, or ask for a larger node" in reason
+    prepared = {path: path.stat().st_mtime_ns for path in directory.cache.iterdir()}
+    assert prepared
+    assert work(new_attempt(directory, 2)) == 0
+    assert {path: path.stat().st_mtime_ns for path in prepared} == prepared, "the images were not prepared again"
+
+
 def test_an_outcome_that_cannot_be_written_is_told_on_stderr(tmp_path: Path) -> None:
     directory = prepare(tmp_path / "run", training(iterations=1))
     directory.outcome_file.mkdir()
