@@ -61,7 +61,7 @@ class WholeQueue:
         self._demand = Demand()
 
     def arrive(self, field: Field, held: Held, now: float) -> None:
-        self._demand.note(held.task)
+        self._demand.note(held.task, field.terrain.step)
         if not arrive(field, held, now, self._confidence):
             field.take(held, at_once(field, held.task, now))
         keep_room(field, self._demand, self._gpus, now)

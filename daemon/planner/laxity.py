@@ -1,13 +1,14 @@
 """Least laxity first: cell by cell, whoever can wait least works. It keeps deadlines where placing one job after the other cannot.
 
-With more long jobs than GPUs, each must pause for a while (McNaughton 1959), and no order of whole jobs finds that.
+With more long jobs than GPUs, each must pause for a while (McNaughton 1959), and no order of whole jobs finds that. Jobs that may
+not pause go on once they have begun.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daemon.domain.plan import IntArray
+from daemon.domain.plan import IntArray, Mode
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 
@@ -20,6 +21,11 @@ class _Worker:
         self.choice: Choice | None = None
         self.left = min(choice.work for choice in task.choices)
         self.pieces: list[Piece] = []
+
+    @property
+    def goes_on(self) -> bool:
+        """It has begun and may not be stopped."""
+        return bool(self.pieces) and self.task.job.mode is Mode.CONTIGUOUS
 
     def laxity(self, now: float) -> float:
         return self.task.due - now - self.left
@@ -35,7 +41,7 @@ class _Worker:
 
 
 def least_laxity(tasks: Mapping[str, Task], terrain: Terrain, free: IntArray, now: float) -> dict[str, Offer] | None:
-    """A placement of all these pausable jobs in time, each on one site, or None if this order misses a deadline."""
+    """A placement of all these jobs in time, each on one site, or None if this order misses a deadline."""
     workers = {name: _Worker(task) for name, task in tasks.items()}
     active, cell, instant = list(workers.values()), terrain.cell(now), now
     while active:
@@ -43,14 +49,16 @@ def least_laxity(tasks: Mapping[str, Task], terrain: Terrain, free: IntArray, no
             return None
         edge = float(terrain.edges[cell + 1])
         room = free[:, cell].tolist()
-        active.sort(key=lambda worker: worker.laxity(instant))
-        if active[0].laxity(instant) < -EDGE_TOLERANCE_SECONDS:
+        active.sort(key=lambda worker: (not worker.goes_on, worker.laxity(instant)))
+        if any(worker.laxity(instant) < -EDGE_TOLERANCE_SECONDS for worker in active):
             return None
         for worker in active:
             choice = _place(worker, room)
             if choice is not None:
                 room[choice.site] -= worker.task.gpus
                 worker.work(choice, instant, min(edge, worker.task.due))
+            elif worker.goes_on:
+                return None
         active = [worker for worker in active if worker.left > EDGE_TOLERANCE_SECONDS]
         cell, instant = cell + 1, edge
     return {name: offer_of(tuple(worker.pieces), worker.task, terrain) for name, worker in workers.items()}

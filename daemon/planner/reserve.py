@@ -10,6 +10,7 @@ from forecast.intensity import FloatArray
 WEEK_SECONDS = 7 * 86400.0
 WEEKS_LOOKED_BACK = 8
 MOST_PATTERNS = 256
+LATER_SECONDS = 2 * 3600.0  # what came at one time may come so much later this week
 DEVIATIONS = 3.0  # above the mean of what came; so busy a week is rarer than one in a year
 
 
@@ -22,9 +23,9 @@ class Demand:
         self._jobs: list[tuple[float, float, float, float]] = []
         self._patterns: dict[tuple[float, int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
 
-    def note(self, task: Task) -> None:
-        """Jobs are noted in the order of their arrival."""
-        self._jobs.append((task.release, task.due, task.gpus, task.gpus * task.shortest))
+    def note(self, task: Task, step: float) -> None:
+        """Jobs are noted in the order of their arrival. Each is counted with the half cell of `step` seconds that it leaves unused."""
+        self._jobs.append((task.release, task.due, task.gpus, task.gpus * (task.shortest + step / 2)))
 
     def to_come(self, starts: FloatArray, due: float, now: float) -> FloatArray:
         """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`; 0 in the first week."""
@@ -38,7 +39,7 @@ class Demand:
                 self._patterns.clear()
             self._patterns[key] = self._pattern(due, weeks)
         arrival, after, squared = self._patterns[key]
-        position = np.searchsorted(arrival, starts, side="left")
+        position = np.searchsorted(arrival, starts - LATER_SECONDS, side="left")
         mean, variance = after[position] / weeks, squared[position] / weeks
         # The mean itself is known only from so many weeks.
         return np.asarray(mean + DEVIATIONS * np.sqrt(variance * (1 + 1 / weeks)), dtype=np.float64)

@@ -58,19 +58,22 @@ def placed_all(field: Field, order: Sequence[Held], tasks: Mapping[str, Task], n
 
 
 def _squeezed(field: Field, urgent: Sequence[Held], tasks: Mapping[str, Task], now: float) -> bool:
-    """Place unbroken jobs as early as they can, the others by least laxity; nothing is placed if one would be late."""
+    """Place all by least laxity, unbroken jobs before the others as early as they can or among them; nothing if one would be late."""
     unbroken = [one for one in urgent if not one.is_pausable]
-    if not placed_all(field, unbroken, tasks, now, _early_offer):
-        return False
-    pausable = {one.id: tasks[one.id] for one in urgent if one.is_pausable}
-    offers = least_laxity(pausable, field.terrain, field.free, now)
-    if offers is None:
+    if placed_all(field, unbroken, tasks, now, _early_offer):
+        if _by_laxity(field, [one for one in urgent if one.is_pausable], tasks, now):
+            return True
         for one in unbroken:
             field.take_ahead(one, now)
+    return _by_laxity(field, urgent, tasks, now)
+
+
+def _by_laxity(field: Field, jobs: Sequence[Held], tasks: Mapping[str, Task], now: float) -> bool:
+    offers = least_laxity({one.id: tasks[one.id] for one in jobs}, field.terrain, field.free, now)
+    if offers is None:
         return False
-    for one in urgent:
-        if one.is_pausable:
-            field.take(one, offers[one.id])
+    for one in jobs:
+        field.take(one, offers[one.id])
     return True
 
 
