@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,9 +37,18 @@ def stay_within_budgets(draft: Draft, spending: Spending) -> list[Unplaced]:
 
 def waiting_for_budgets(snapshot: Snapshot, answer: Plan) -> set[str]:
     """The jobs that the plan left out for their budgets, and all that wait for one of them."""
-    waiting = {unplaced.job_id for unplaced in answer.unplaced if unplaced.is_over_budget}
-    while more := {job.id for job in snapshot.jobs if job.id not in waiting and waiting.intersection(job.after)}:
-        waiting |= more
+    found = [unplaced.job_id for unplaced in answer.unplaced if unplaced.is_over_budget]
+    if not found:
+        return set()
+    then: dict[str, list[str]] = {}
+    for job in snapshot.jobs:
+        for name in job.after:
+            then.setdefault(name, []).append(job.id)
+    waiting = set(found)
+    while found:
+        more = [job for job in then.get(found.pop(), ()) if job not in waiting]
+        waiting.update(more)
+        found += more
     return waiting
 
 
@@ -123,12 +133,14 @@ def _refusal(bill: Bill, left_g: float, spending: Spending) -> str:
 
 
 def _followers(draft: Draft, refused: list[str]) -> list[Unplaced]:
-    """Jobs that wait for a refused one, directly or through others."""
+    """Jobs that wait for a refused one, directly or through others. A chain may be as long as the queue: it is walked, not climbed."""
     held: list[Unplaced] = []
-    for blocker in refused:
+    blockers = deque(refused)
+    while blockers:
+        blocker = blockers.popleft()
         for job in draft.links.then[blocker]:
             if job in draft.offers:
                 draft.take_out(job)
                 held.append(Unplaced(job, f"waits for job {blocker}, which has no place"))
-                held += _followers(draft, [job])
+                blockers.append(job)
     return held

@@ -69,6 +69,15 @@ def test_what_waits_for_its_budget_takes_no_place_from_others() -> None:
     assert (answer.cost_g, answer.bound_g) == (alone.cost_g, alone.bound_g)
 
 
+def test_a_chain_of_a_thousand_jobs_behind_a_spent_budget_waits_and_keeps_no_other_from_its_place() -> None:
+    chain = [job(f"link-{n}", hours=0.01, project="ct" if n == 0 else "mr", after=(f"link-{n - 1}",) if n else ()) for n in range(1200)]
+    other = job("other", hours=3, project="mr", deadline_hours=8)
+    answer = plan(with_budget([*chain, other], spending(0.0)), BARE)
+    assert [placement.job_id for placement in answer.placements] == ["other"]
+    assert reasons(answer)["link-1199"] == "waits for job link-1198, which has no place"
+    assert len(answer.unplaced) == len(chain)
+
+
 def test_where_a_project_asks_the_reason_names_the_command_and_an_approved_job_runs() -> None:
     jobs = [job("asked", hours=3, project="ct"), job("allowed", hours=3, project="ct", deadline_hours=9.5)]
     answer = plan(with_budget(jobs, spending(0.0, asks=True, approved=["allowed"])), BARE)
