@@ -109,8 +109,13 @@ class IntensityFeed:
         return self._poll(zones, self._history)
 
     def poll_forecast(self, zones: Iterable[str]) -> list[Fetch]:
-        """Fetch and archive the provider's forecast, and make and archive our own."""
-        return self._poll(zones, self._forecasts)
+        """Fetch and archive the provider's forecast, make and archive our own, and archive what plans stand on where it is made of both."""
+        zones = list(zones)
+        fetches = self._poll(zones, self._forecasts)
+        for zone in zones:
+            for forecast in self._knowledge.combined(zone, self._clock()):
+                self._store.put_vintage(forecast, is_combined=True)  # nothing new where it is one of its parts as issued
+        return fetches
 
     def poll_monthly(self, zones: Iterable[str]) -> list[Fetch]:
         """Fetch and record the monthly means of the last thirteen months."""

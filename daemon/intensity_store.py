@@ -26,14 +26,19 @@ class IntensityStore(Protocol):
     def record(self, zone: str, kind: IntensityKind, start: datetime, end: datetime) -> Record | None:
         """The same as columns, for long spans; None where there are none."""
 
-    def put_vintage(self, vintage: Vintage) -> None:
-        """Archive a forecast; the same (zone, kind, rung, source, issued_at) again changes nothing."""
+    def put_vintage(self, vintage: Vintage, *, is_combined: bool = False) -> None:
+        """Archive a forecast; the same (zone, kind, rung, source, issued_at) again changes nothing.
+
+        One that is combined from others stands apart: it is what plans stood on, never what more is combined from.
+        """
 
     def latest_vintage(self, zone: str, kind: IntensityKind, rung: Rung, now: datetime) -> Vintage | None:
-        """The forecast of this rung with the newest `issued_at` among those with `known_at` <= `now`."""
+        """The forecast of this rung with the newest `issued_at` among those with `known_at` <= `now`, as a source issued it."""
 
-    def vintages(self, zone: str, kind: IntensityKind, rung: Rung, start: datetime, end: datetime) -> list[Vintage]:
-        """The archived forecasts of this rung issued in [start, end), in the order of issue."""
+    def vintages(
+        self, zone: str, kind: IntensityKind, rung: Rung, start: datetime, end: datetime, *, is_combined: bool = False
+    ) -> list[Vintage]:
+        """The archived forecasts of this rung issued in [start, end), in the order of issue: as sources issued them, or combined."""
 
     def put_period_means(self, means: Sequence[PeriodMean], now: datetime) -> RecordedCounts:
         """Upsert by (zone, kind, interval, source); a changed value replaces the old one, audited like a reading."""

@@ -53,6 +53,7 @@ class Knowledge:
         self._kept: dict[str, tuple[datetime, ZoneKnowledge]] = {}
         self._climatologies = _Kept[Climatology | None](settings.reuse_slow)
         self._combinations = _Kept[Combination | None](settings.reuse_slow)
+        self._combined: dict[str, tuple[Vintage, ...]] = {}
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -79,6 +80,11 @@ class Knowledge:
         )
         self._kept[zone] = (now, knowledge)
         return knowledge
+
+    def combined(self, zone: str, now: datetime) -> tuple[Vintage, ...]:
+        """What the ladder of `zone` stands on at `now` that no source issued so: forecasts made of the provider's and ours."""
+        self.of(zone, now)
+        return self._combined.get(zone, ())
 
     def forget(self, zone: str) -> None:
         """Gather anew at the next question: something was recorded."""
@@ -129,12 +135,15 @@ class Knowledge:
             return None
 
     def _forecasts(self, zone: str, history: Series | None, now: datetime) -> tuple[Vintage | None, Vintage | None]:
-        """The provider's forecast and ours, combined where the provider's may still be used; the archive keeps both as issued."""
+        """The provider's forecast and ours, combined where the provider's may still be used."""
         vendor = self._store.latest_vintage(zone, self._kind, Rung.VENDOR_FORECAST, now)
         own = self._own(zone, history, now)
+        self._combined.pop(zone, None)
         if vendor is None or not is_fresh(vendor, now):
             return vendor, own
-        return combine(vendor, own, self._combination(zone, now))
+        blended, joined = combine(vendor, own, self._combination(zone, now))
+        self._combined[zone] = tuple(replace(each, known_at=now) for each in (blended, joined) if each is not None)
+        return blended, joined
 
     def _combination(self, zone: str, now: datetime) -> Combination | None:
         """What both archives of the last weeks show of the forecasters."""

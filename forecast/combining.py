@@ -75,8 +75,8 @@ def learn_combination(vendor: Sequence[Vintage], own: Sequence[Vintage], record:
 def combine(vendor: Vintage, own: Vintage | None, how: Combination | None) -> tuple[Vintage, Vintage | None]:
     """The provider's forecast, corrected and blended with ours over its own span, and ours with what follows joined to it.
 
-    Both keep their times and rungs; the first one's source names what it is made of. Without anything learnt the first is the
-    provider's as it is; without ours the second is None.
+    Both keep their times and rungs; their sources name what they are made of. Without anything learnt the first is the provider's
+    as it is; without ours the second is None.
     """
     if own is None:
         return (vendor if how is None else _corrected(vendor, how)), None
@@ -216,4 +216,5 @@ def _joined(blended: Vintage, own: Vintage) -> Vintage:
         return own
     offset = (float(blended.g_per_kwh[present[-1]]) - float(middle)) * np.exp(-np.maximum(hours - last, 0.0) / JOIN_HOURS)
     moved = [None if each is None else np.maximum(each + offset, 0.0) for each in (own.g_per_kwh, own.low, own.high)]
-    return replace(own, g_per_kwh=np.maximum(own.g_per_kwh + offset, 0.0), low=moved[1], high=moved[2])
+    source = f"{own.source}, joined to the provider's"
+    return replace(own, source=source, g_per_kwh=np.maximum(own.g_per_kwh + offset, 0.0), low=moved[1], high=moved[2])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, String, Table, Text, false
 
 from daemon.store.columns import SEQUENCE, FloatArray, Instant, Step
 from daemon.store.schema import metadata
@@ -76,7 +76,9 @@ vintage = Table(
     Column("g_per_kwh", FloatArray, nullable=False),
     Column("low", FloatArray),
     Column("high", FloatArray),
+    Column("is_combined", Boolean, nullable=False, server_default=false()),  # made of others in this table
     Index(None, "issued_at"),
+    Index(None, "zone", "kind", "rung", "issued_at"),
 )
 
 period_mean = Table("period_mean", metadata, *_mean_columns(is_key=True))

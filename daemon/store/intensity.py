@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Connection, Row, Table, bindparam, delete, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, bindparam, delete, insert, select, type_coerce, update
 
 from daemon.store.database import Database
 from daemon.store.grid_schema import period_mean, reading, replaced_period_mean, replaced_reading, vintage
@@ -27,6 +27,7 @@ _RECORD_COLUMNS = (
     *(type_coerce(reading.c[name], BigInteger) for name in ("start", "end")),
     *(reading.c[name] for name in ("g_per_kwh", "estimated", "source", "release")),
 )
+_VINTAGE_COLUMNS = [column for column in vintage.columns if column.name != "is_combined"]  # what a Vintage says
 _RECORD_ROWS = 50_000  # at a time
 
 _Place = tuple[Any, ...]  # what a row's primary key says
@@ -65,28 +66,30 @@ class RecordedIntensity:
         begins, ends, values, estimated, origin = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Record(zone, kind, begins, ends - begins, values, estimated, origin, tuple(origins))
 
-    def put_vintage(self, forecast: Vintage) -> None:
+    def put_vintage(self, forecast: Vintage, *, is_combined: bool = False) -> None:
         """Archive a forecast; the same (zone, kind, rung, source, issued_at) again changes nothing."""
-        values = _vintage_values(forecast)
+        values = _vintage_values(forecast) | {"is_combined": is_combined}
         same = [column == values[column.name] for column in vintage.primary_key.columns]
         with self._database.write() as connection:
             if connection.execute(select(vintage.c.zone).where(*same)).first() is None:
                 connection.execute(insert(vintage), values)
 
     def latest_vintage(self, zone: str, kind: IntensityKind, rung: Rung, now: datetime) -> Vintage | None:
-        """The forecast of this rung with the newest `issued_at` among those with `known_at` <= `now`."""
-        mine = (vintage.c.zone == zone) & (vintage.c.kind == kind.label) & (vintage.c.rung == rung) & (vintage.c.known_at <= now)
+        """The forecast of this rung with the newest `issued_at` among those with `known_at` <= `now`, as a source issued it."""
+        mine = _archived(zone, kind, rung, is_combined=False) & (vintage.c.known_at <= now)
         newest_first = (vintage.c.issued_at.desc(), vintage.c.known_at.desc(), vintage.c.source)
         with self._database.read() as connection:
-            row = connection.execute(select(vintage).where(mine).order_by(*newest_first).limit(1)).first()
+            row = connection.execute(select(*_VINTAGE_COLUMNS).where(mine).order_by(*newest_first).limit(1)).first()
         return None if row is None else _vintage_from(row)
 
-    def vintages(self, zone: str, kind: IntensityKind, rung: Rung, start: datetime, end: datetime) -> list[Vintage]:
-        """The archived forecasts of this rung issued in [start, end), in the order of issue."""
-        mine = (vintage.c.zone == zone) & (vintage.c.kind == kind.label) & (vintage.c.rung == rung)
+    def vintages(
+        self, zone: str, kind: IntensityKind, rung: Rung, start: datetime, end: datetime, *, is_combined: bool = False
+    ) -> list[Vintage]:
+        """The archived forecasts of this rung issued in [start, end), in the order of issue: as sources issued them, or combined."""
+        mine = _archived(zone, kind, rung, is_combined=is_combined)
         issued = (vintage.c.issued_at >= start) & (vintage.c.issued_at < end)
         with self._database.read() as connection:
-            rows = connection.execute(select(vintage).where(mine, issued).order_by(vintage.c.issued_at, vintage.c.source))
+            rows = connection.execute(select(*_VINTAGE_COLUMNS).where(mine, issued).order_by(vintage.c.issued_at, vintage.c.source))
             return [_vintage_from(row) for row in rows]
 
     def put_period_means(self, means: Sequence[PeriodMean], now: datetime) -> RecordedCounts:
@@ -109,6 +112,11 @@ class RecordedIntensity:
         """Delete the forecasts issued before that instant; how many. Readings, means and their audit are kept for ever."""
         with self._database.write() as connection:
             return connection.execute(delete(vintage).where(vintage.c.issued_at < before)).rowcount
+
+
+def _archived(zone: str, kind: IntensityKind, rung: Rung, *, is_combined: bool) -> ColumnElement[bool]:
+    of_zone = (vintage.c.zone == zone) & (vintage.c.kind == kind.label) & (vintage.c.rung == rung)
+    return of_zone & (vintage.c.is_combined == is_combined)
 
 
 def _columns(rows: Sequence[Row[Any]], origins: dict[Origin, int]) -> tuple[NDArray[Any], ...]:

@@ -85,3 +85,41 @@ def test_a_stale_forecast_of_the_provider_has_no_part_in_it(recorded: RecordedIn
     outlook = IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: later).outlook("DE", later.replace(minute=0) + HOUR, HOUR, 24, later)
     assert set(outlook.rung) == {Rung.OWN_FORECAST}
     assert all("a provider" not in source for source in outlook.sources)
+
+
+def combined(recorded: RecordedIntensity, rung: Rung) -> list[Vintage]:
+    return recorded.vintages("DE", LIFECYCLE_AVERAGE, rung, NOW - 40 * DAY, NOW + DAY, is_combined=True)
+
+
+def test_what_plans_stood_on_is_archived_once_per_issue_beside_what_it_was_made_of(recorded: RecordedIntensity) -> None:
+    feed = IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: NOW)
+    before = {
+        rung: recorded.vintages("DE", LIFECYCLE_AVERAGE, rung, NOW - 40 * DAY, NOW) for rung in (Rung.VENDOR_FORECAST, Rung.OWN_FORECAST)
+    }
+    for _ in range(2):
+        feed.poll_forecast(["DE"])
+    (blend,), (joined,) = combined(recorded, Rung.VENDOR_FORECAST), combined(recorded, Rung.OWN_FORECAST)
+    assert (blend.source, blend.issued_at, blend.known_at) == ("a provider, corrected and blended with seven-day mean", NOW, NOW)
+    assert joined.source == "seven-day mean, joined to the provider's"
+    outlook = feed.outlook("DE", THIS_HOUR, HOUR, 96, NOW)
+    np.testing.assert_array_equal(outlook.g_per_kwh[:73], blend.g_per_kwh)
+    np.testing.assert_array_equal(outlook.g_per_kwh[73:], joined.g_per_kwh[-len(joined.g_per_kwh) + 73 : 96])
+    for rung, issued in before.items():
+        now = recorded.vintages("DE", LIFECYCLE_AVERAGE, rung, NOW - 40 * DAY, NOW)
+        assert [each.source for each in now] == [each.source for each in issued], "what is combined is never combined again"
+
+
+def test_a_forecast_used_as_it_was_issued_is_archived_once(recorded: RecordedIntensity) -> None:
+    recorded.forget_vintages(NOW + DAY)
+    recorded.put_vintage(vendor_forecast(NOW))
+    IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: NOW).poll_forecast(["DE"])
+    assert combined(recorded, Rung.VENDOR_FORECAST) == []
+    kept = recorded.latest_vintage("DE", LIFECYCLE_AVERAGE, Rung.VENDOR_FORECAST, NOW)
+    assert kept is not None
+    assert kept.source == "a provider"
+
+
+def test_what_was_combined_is_forgotten_with_what_it_was_made_of(recorded: RecordedIntensity) -> None:
+    IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: NOW).poll_forecast(["DE"])
+    recorded.forget_vintages(NOW + DAY)
+    assert combined(recorded, Rung.VENDOR_FORECAST) == combined(recorded, Rung.OWN_FORECAST) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import create_engine, text
 
 from daemon.store import Store, StoreUnavailable, migrate
 from daemon.store.database import Database
 from daemon.store.grid_schema import reading
-from tests.daemon.store.builders import entry, event, job
+from tests.daemon.store.builders import event, job
 
 
 @pytest.fixture
@@ -49,56 +48,6 @@ def test_the_newest_migration_is_the_one_the_program_expects() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
     assert ScriptDirectory.from_config(config).get_heads() == [migrate.HEAD]
-
-
-def test_entries_of_the_first_version_say_that_their_unmetered_time_is_unknown(file_url: str) -> None:
-    store = Store.open(file_url)
-    with store.write() as writer:
-        writer.add_job(job(), event())
-        writer.add_ledger_entry(entry())
-    store.close()
-    engine = create_engine(file_url)
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE ledger_entry DROP COLUMN unmetered_seconds"))
-        for index in ("ix_job_state_owner_project", "ix_job_project_ended_at"):
-            connection.execute(text(f"DROP INDEX {index}"))
-        connection.execute(text("ALTER TABLE job DROP COLUMN owner"))
-        _undo_keys_by_owner(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    engine.dispose()
-    store = Store.open(file_url)
-    with store.read() as reader:
-        assert reader.ledger("job-1") == [replace(entry(), unmetered_seconds=None)]
-    store.close()
-
-
-def test_keys_that_everybody_shared_become_those_of_the_jobs_owners(file_url: str) -> None:
-    store = Store.open(file_url)
-    with store.write() as writer:
-        writer.add_job(job("a", owner="ada"), event("a"), idempotency=("key-a", "one"))
-        writer.add_job(job("b"), event("b"), idempotency=("key-b", "two"))
-    store.close()
-    engine = create_engine(file_url)
-    with engine.begin() as connection:
-        for index in ("ix_job_state_owner_project", "ix_job_project_ended_at"):
-            connection.execute(text(f"DROP INDEX {index}"))
-        _undo_keys_by_owner(connection)
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
-    engine.dispose()
-    store = Store.open(file_url)
-    with store.read() as reader:
-        assert reader.idempotent("key-a", "ada") == ("a", "one")
-        assert reader.idempotent("key-a", None) is None
-        assert reader.idempotent("key-b", None) == ("b", "two")
-    store.close()
-
-
-def _undo_keys_by_owner(connection: Connection) -> None:
-    """Take the database back to before revision 0004."""
-    connection.execute(text("CREATE TABLE idempotency_key (key VARCHAR(255) PRIMARY KEY, job_id VARCHAR(64), digest VARCHAR(128))"))
-    connection.execute(text("INSERT INTO idempotency_key SELECT key, job_id, digest FROM submission_key"))
-    connection.execute(text("DROP TABLE submission_key"))
-    connection.execute(text("DROP INDEX ix_attempt_ended_at"))
 
 
 def test_what_is_recorded_is_there_when_the_store_is_opened_again(file_url: str) -> None:

@@ -11,14 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select, text
 
 from daemon.store import Store, migrate
 from daemon.store.database import Database
 from daemon.store.grid_schema import reading
 from daemon.store.intensity import RecordedIntensity
 from tests.daemon.store import test_intensity as grid
-from tests.daemon.store.builders import entry, event, full_attempt, full_job, observation, plan, run
+from tests.daemon.store.builders import entry, event, full_attempt, full_job, job, observation, plan, run
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -44,6 +44,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('full') / 'full.db'}")
     with store.write() as writer:
         writer.add_job(full_job(), event(), idempotency=("key", "digest"))
+        writer.add_job(job("job-2"), event("job-2"), idempotency=("another key", "another digest"))
         writer.add_run(run())
         writer.add_attempt(full_attempt())
         writer.add_ledger_entry(entry())
@@ -67,7 +68,8 @@ def fill(connection: Connection, rows: Rows) -> None:
             for row in rows[table.name]:
                 connection.execute(insert(table), {name: row[name] for name in row if name in names})
     if there.has_table("idempotency_key"):
-        connection.exec_driver_sql("INSERT INTO idempotency_key (key, job_id, digest) VALUES ('key', 'job-1', 'digest')")
+        insertion = text("INSERT INTO idempotency_key (key, job_id, digest) VALUES (:key, :job_id, :digest)")
+        connection.execute(insertion, rows["submission_key"])
 
 
 def kept_by(revision: str, rows: Rows) -> Rows:
@@ -91,7 +93,10 @@ def test_a_database_of_any_revision_becomes_one_of_this_version_and_keeps_its_ro
         fill(connection, full)
     older.close()
     store = Store.open(bare_url)
-    assert rows_of(store.database) == kept_by(revision, full)
+    found, kept = rows_of(store.database), kept_by(revision, full)
+    found["submission_key"].sort(key=lambda row: str(row["job_id"]))
+    kept["submission_key"].sort(key=lambda row: str(row["job_id"]))
+    assert found == kept
     with store.database.read_engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert context.get_current_revision() == migrate.HEAD
