@@ -198,6 +198,7 @@ def _last_sign_of_life(directory: RunDirectory) -> datetime:
 
 def _signal_name(number: int) -> str:
     try:
-        return signal.Signals(number).name
+        name = signal.Signals(number).name
     except ValueError:
         return f"signal {number}"  # a real-time signal
+    return f"{name}, which the kernel sends where memory runs out" if number == signal.SIGKILL else name

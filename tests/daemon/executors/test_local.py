@@ -161,7 +161,7 @@ def test_a_job_killed_under_its_supervisor_is_recorded_with_the_signal(workshop:
     workshop.executor().launch(bench.prepare("only"))
     os.kill(bench.await_hello(), signal.SIGKILL)
     workshop.await_end(bench, "only")
-    assert observe(workshop.executor(), bench, "only").reason == "ended by SIGKILL"
+    assert observe(workshop.executor(), bench, "only").reason == "ended by SIGKILL, which the kernel sends where memory runs out"
 
 
 def test_a_pid_in_use_again_is_not_taken_for_the_attempt(workshop: LocalWorkshop, bench: Bench) -> None:
