@@ -41,14 +41,12 @@ class Weights:
 
 def weights_of(reader: Reader, works: Mapping[str, JobWork]) -> dict[str, Weights]:
     """Where the weights that waiting syntheses need lie, or will lie, and how big they are."""
-    found = {}
-    for work in works.values():
-        workload = work.job.workload
-        if isinstance(workload, SynthesisWorkload) and workload.weights.job is not None:
-            runs = reader.runs(workload.weights.job)
-            if runs:
-                found[workload.weights.job] = Weights(runs[-1].site, weights_gb(workload.model))
-    return found
+    models = {
+        work.job.workload.weights.job: work.job.workload.model
+        for work in works.values()
+        if isinstance(work.job.workload, SynthesisWorkload) and work.job.workload.weights.job is not None
+    }
+    return {job_id: Weights(runs[-1].site, weights_gb(models[job_id])) for job_id, runs in reader.runs_of(list(models)).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ class Tick:
         """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""
         with self._store.read() as reader:
             works = works_of(reader, reader.live_jobs())
-            fates = {job_id: fate for job_id, work in works.items() if (fate := _fate(reader, work)) is not None}
+            ended = reader.job_states({name for work in works.values() for name in work.job.predecessors if name not in works})
+        fates = {job_id: fate for job_id, work in works.items() if (fate := _fate(work, ended)) is not None}
         for job_id, (state, reason) in fates.items():
             with poisoned_alone("close", job=job_id):
                 self._close(works[job_id], state, reason)
@@ -114,14 +115,15 @@ class Tick:
                 writer.change_run(replace(run, closed_at=now))
 
 
-def _fate(reader: Reader, work: JobWork) -> tuple[JobState, str] | None:
+def _fate(work: JobWork, ended: Mapping[str, JobState]) -> tuple[JobState, str] | None:
+    """How a job ends that can never start; `ended` are the states of predecessors that are no longer live."""
     job = work.job
     if work.live or job.state is JobState.RUNNING:
         return None
     if job.cancel_requested:
         return JobState.CANCELLED, "cancelled on request"
     for name in job.predecessors:
-        state = reader.job(name).state
-        if state.is_final and state is not JobState.SUCCEEDED:
+        state = ended.get(name)
+        if state is not None and state is not JobState.SUCCEEDED:
             return JobState.EXPIRED, f"job {name}, which has to succeed first, {state}: submit it again, then this one"
     return None

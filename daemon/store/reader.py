@@ -80,6 +80,15 @@ class Reader:
         rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(schema.job.c.id.in_(piece))))
         return {row.id: row.version for row in rows}
 
+    def job_states(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """By id; one that does not exist has no key."""
+        query = select(schema.job.c.id, schema.job.c.state)
+        return {
+            row.id: row.state
+            for piece in _pieces(sorted(job_ids))
+            for row in self._connection.execute(query.where(schema.job.c.id.in_(piece)))
+        }
+
     def live_jobs_of(self, owner: str | None, project: str) -> int:
         """How many jobs that are not final came with the owner's token; without an owner, how many of the project's came with none."""
         table = schema.job

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from daemon.domain.errors import Rejected
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from jobs.rundir import RunDirectory
-from tests.daemon.service.world import World, open_world, synthesis, training
+from tests.daemon.service.world import MODEL_2D, World, open_world, synthesis, training
 
 ENORMOUS: dict[str, Any] = {
     "samples": 100_000_000,
@@ -65,3 +66,21 @@ def test_a_node_whose_meter_tells_nonsense_spoils_neither_ledger_nor_budget_nor_
         assert budget.settled_g == pytest.approx(honest.actual_g + filled.actual_g)
         energy_kwh = world.daemon.service.estimate(JobRequest.model_validate({"workload": training(1)})).estimate.energy_kwh
         assert energy_kwh.mid == pytest.approx(honest.energy_kwh, rel=0.5)
+
+
+def test_a_tick_asks_no_more_often_the_more_jobs_wait_for_one(world: World) -> None:
+    statements: list[str] = []
+    sqlalchemy.event.listen(
+        world.daemon.store.database.read_engine, "before_cursor_execute", lambda *execution: statements.append(str(execution[2]))
+    )
+    trained = world.submit(training(0.5, model=MODEL_2D), deadline=world.deadline(1))
+    world.until(trained, JobState.SUCCEEDED)
+    asked = []
+    for number in (2, 10):
+        for _ in range(number):
+            world.submit(synthesis(2, {"job": trained}), after=[trained], earliest_start=world.deadline(5), deadline=world.deadline(20))
+        world.tick()
+        statements.clear()
+        world.tick()
+        asked.append(len(statements))
+    assert asked[0] == asked[1] > 0
