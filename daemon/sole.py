@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from daemon.domain.errors import LowtideError
+from daemon.store.database import advisory_lock
+
+_DAEMONS_LOCK = 0x6C6F777469646564  # "lowtided": the advisory lock of whichever daemon works on a PostgreSQL database
 
 
 class AlreadyRunning(LowtideError):
@@ -21,17 +24,25 @@ class NoPlaceForDatabase(LowtideError):
 
 @contextmanager
 def sole_daemon(database: str) -> Iterator[None]:
-    """Holds the lock that only one daemon per database file can have. Raises AlreadyRunning, NoPlaceForDatabase."""
+    """Holds the lock that only one daemon per database can have, on whichever host. Raises AlreadyRunning, NoPlaceForDatabase,
+    StoreUnavailable."""
     if not database.startswith("sqlite:///"):
-        yield
+        with advisory_lock(database, _DAEMONS_LOCK) as is_ours:
+            if not is_ours:
+                raise _already_running(database.rpartition("@")[2])
+            yield
         return
     path = Path(database.removeprefix("sqlite:///") + ".lock")
     with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AlreadyRunning(f"another daemon works on {database}: stop it, or give this one a database of its own") from None
+            raise _already_running(database) from None
         yield
+
+
+def _already_running(database: str) -> AlreadyRunning:
+    return AlreadyRunning(f"another daemon works on {database}: stop it, or give this one a database of its own")
 
 
 def _opened(path: Path) -> IO[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
@@ -100,6 +100,24 @@ def _server_engines(url: URL) -> tuple[Engine, Engine]:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
     return writing, reading.execution_options(postgresql_readonly=True)
+
+
+@contextmanager
+def advisory_lock(url: str, key: int) -> Iterator[bool]:
+    """Hold a lock of PostgreSQL's, by a session of its own that ends with this block or with the process; gives whether it was free.
+
+    Raises StoreUnavailable.
+    """
+    parsed = _parse(url)
+    engine = create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with _plain_errors(parsed):
+        session = engine.connect()
+        is_ours = bool(session.scalar(select(func.pg_try_advisory_lock(key))))
+    try:
+        yield is_ours
+    finally:
+        session.invalidate()  # the server frees the lock with the session, also where it is out of reach and cannot be told
+        session.close()
 
 
 @contextmanager

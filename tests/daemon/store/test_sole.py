@@ -1,0 +1,48 @@
+"""One daemon per database, whichever it is: the second is refused, and the first one's end lets the next in."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.sole import AlreadyRunning, sole_daemon
+from daemon.store import StoreUnavailable
+
+HOLD = "import sys; from daemon.sole import sole_daemon\nwith sole_daemon(sys.argv[1]):\n    print('mine', flush=True); sys.stdin.read()"
+
+
+def test_a_second_daemon_is_refused_until_the_first_has_ended(store_url: str) -> None:
+    with sole_daemon(store_url), pytest.raises(AlreadyRunning, match="another daemon works on"), sole_daemon(store_url):
+        pass
+    with sole_daemon(store_url):
+        pass
+
+
+def test_a_daemon_that_was_killed_keeps_nobody_out(store_url: str) -> None:
+    command = [sys.executable, "-c", HOLD, store_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(AlreadyRunning), sole_daemon(store_url):
+            pass
+        other.send_signal(signal.SIGKILL)
+        other.wait(10)
+    for _ in range(200):  # the server notices the end of a session a moment after
+        try:
+            with sole_daemon(store_url):
+                return
+        except AlreadyRunning:
+            continue
+    pytest.fail("the lock of a killed daemon stays")
+
+
+def test_a_server_that_is_out_of_reach_is_one_sentence() -> None:
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+    url = "postgresql+psycopg://ada:secret@127.0.0.1:9/lowtide"
+    with pytest.raises(StoreUnavailable, match="is not available") as problem, sole_daemon(url):
+        pass
+    assert "secret" not in str(problem.value)
