@@ -28,7 +28,7 @@ class _Worker:
         return bool(self.pieces) and self.task.job.mode is Mode.CONTIGUOUS
 
     def laxity(self, now: float) -> float:
-        return self.task.due - now - self.left
+        return self.task.due - max(now, self.task.release) - self.left
 
     def work(self, choice: Choice, start: float, end: float) -> None:
         if self.choice is None:
@@ -53,10 +53,11 @@ def least_laxity(tasks: Mapping[str, Task], terrain: Terrain, free: IntArray, no
         if any(worker.laxity(instant) < -EDGE_TOLERANCE_SECONDS for worker in active):
             return None
         for worker in active:
-            choice = _place(worker, room)
+            start = max(instant, worker.task.release)
+            choice = _place(worker, room) if start < edge else None
             if choice is not None:
                 room[choice.site] -= worker.task.gpus
-                worker.work(choice, instant, min(edge, worker.task.due))
+                worker.work(choice, start, min(edge, worker.task.due))
             elif worker.goes_on:
                 return None
         active = [worker for worker in active if worker.left > EDGE_TOLERANCE_SECONDS]
