@@ -136,8 +136,7 @@ class Committer:
         workload = work.job.workload
         if not isinstance(workload, SynthesisWorkload):
             return [] if work.open_runs else [self._new_run(work, part.site, None, asked.now) for part in parts[:1]]
-        weights, fewest = [asked.weight(part) for part in parts], asked.fewest_batches(work, parts)
-        ranges = shared_out(work.unclaimed(), weights, asked.reserved(), workload.batch_size, fewest)
+        ranges = shared_out(work.unclaimed(), [asked.weight(part) for part in parts], asked.reserved(), workload.batch_size)
         pairs = zip(parts, ranges, strict=True)
         return [self._new_run(work, part.site, samples, asked.now) for part, samples in pairs if samples is not None]
 

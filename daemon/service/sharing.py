@@ -86,10 +86,6 @@ class Sharing:
             return 0.0
         return sum(self.weight(part) for part in self.segments if self.now < part.start < current[0].end)
 
-    def fewest_batches(self, work: JobWork, parts: Iterable[PlannedSegment]) -> int:
-        """Micro-batches that take as long as a start-up: fewer are not worth a run of their own."""
-        return max((ceil(self._starts_per_work(part.site) * work.batches_left) for part in parts), default=1) or 1
-
     def is_worth_sharing(self, work: JobWork, attempt: Attempt, missing: PlannedSegment) -> bool:
         """Whether the attempt's run has enough left to be stopped and shared with the missing one."""
         is_long = self._share_left(work, attempt) >= WORTH_STARTS * self._starts_per_work(attempt.site)
@@ -107,14 +103,11 @@ class Sharing:
         return next((option for option in self.planned.options if option.site == site), SiteOption(site, 0.0, 0.0))
 
 
-def shared_out(
-    gaps: Sequence[SampleRange], weights: Sequence[float], reserved: float, batch_size: int, fewest: int
-) -> list[SampleRange | None]:
+def shared_out(gaps: Sequence[SampleRange], weights: Sequence[float], reserved: float, batch_size: int) -> list[SampleRange | None]:
     """One range for each weight, about its share of all that lies in the gaps; None where nothing is left.
 
     Each range lies in one gap and begins on a micro-batch; ranges do not meet. The share of `reserved` is left over. A gap
-    is cut only where what stays is `fewest` micro-batches or more and half of what the next run should have: every piece
-    needs a start-up of its own.
+    is cut only where what stays is half of what the next run should have, or more: every piece needs a start-up of its own.
     """
     free = list(gaps)
     answer: list[SampleRange | None] = [None] * len(weights)
@@ -127,8 +120,8 @@ def shared_out(
         each = (_batches(gap, batch_size) + sum(_batches(other, batch_size) for other in free)) / ahead
         ahead -= weights[index]
         next_share = (reserved if following is None else weights[following]) * each
-        taken = max(round(weights[index] * each), fewest, 1)
-        if _batches(gap, batch_size) - taken < max(fewest, next_share / 2, 1):
+        taken = max(round(weights[index] * each), 1)
+        if _batches(gap, batch_size) - taken < max(next_share / 2, 1):
             taken = _batches(gap, batch_size)
         count = min(taken * batch_size, gap.count)
         answer[index] = SampleRange(first=gap.first, count=count)

@@ -49,12 +49,12 @@ def replace_count(samples: SampleRange, count: int) -> SampleRange:
 weights_drawn = st.lists(st.floats(0.01, 1.0), min_size=1, max_size=6)
 
 
-@given(free_samples(), weights_drawn, st.sampled_from([0.0, 0.3, 2.0]), st.integers(1, 6))
+@given(free_samples(), weights_drawn, st.sampled_from([0.0, 0.3, 2.0]))
 def test_ranges_lie_in_gaps_begin_on_micro_batches_and_never_meet(
-    case: tuple[list[SampleRange], int], weights: list[float], reserved: float, fewest: int
+    case: tuple[list[SampleRange], int], weights: list[float], reserved: float
 ) -> None:
     gaps, batch = case
-    answer = [one for one in shared_out(gaps, weights, reserved, batch, fewest) if one is not None]
+    answer = [one for one in shared_out(gaps, weights, reserved, batch) if one is not None]
     assert answer
     taken = [index for one in answer for index in range(one.first, one.stop)]
     assert len(taken) == len(set(taken))
@@ -67,29 +67,29 @@ def test_ranges_lie_in_gaps_begin_on_micro_batches_and_never_meet(
 
 @given(st.integers(1, 300), weights_drawn)
 def test_one_gap_is_shared_out_whole_and_as_the_weights_say(batches: int, weights: list[float]) -> None:
-    answer = shared_out(ranges((0, batches * 2)), weights, 0.0, 2, 1)
+    answer = shared_out(ranges((0, batches * 2)), weights, 0.0, 2)
     counts = [0 if one is None else one.count // 2 for one in answer]
     assert sum(counts) == batches
     shares = [weight / sum(weights) * batches for weight in weights]
     assert all(abs(count - share) <= 2 for count, share in zip(counts, shares, strict=True))
 
 
-def test_a_gap_is_not_cut_for_less_than_a_start_up_is_worth() -> None:
-    assert shared_out(ranges((0, 9)), [1.0, 1.0], 0.0, 1, 5) == [SampleRange(first=0, count=9), None]
-    assert shared_out(ranges((0, 10)), [1.0, 1.0], 0.0, 1, 5) == ranges((0, 5), (5, 10))
+def test_a_gap_is_not_cut_where_little_would_stay_for_the_next() -> None:
+    assert shared_out(ranges((0, 100), (200, 210)), [100.0, 10.0], 0.0, 1) == ranges((0, 100), (200, 210))
+    assert shared_out(ranges((0, 12)), [3.0, 1.0], 0.0, 1) == ranges((0, 9), (9, 12))
 
 
 def test_gaps_are_taken_whole_rather_than_in_pieces_that_nobody_has_time_for() -> None:
-    assert shared_out(ranges((0, 10), (20, 30)), [1.0, 1.0, 1.0], 0.0, 1, 1) == ranges((0, 10), (20, 25), (25, 30))
+    assert shared_out(ranges((0, 10), (20, 30)), [1.0, 1.0, 1.0], 0.0, 1) == ranges((0, 10), (20, 25), (25, 30))
 
 
 def test_a_large_gap_is_shared_although_there_are_small_ones_for_everybody() -> None:
-    answer = shared_out(ranges((0, 100), (200, 201), (300, 301)), [1.0, 1.0, 1.0], 0.0, 1, 1)
+    answer = shared_out(ranges((0, 100), (200, 201), (300, 301)), [1.0, 1.0, 1.0], 0.0, 1)
     assert max(one.count for one in answer if one is not None) <= 34
 
 
 def test_what_runs_that_begin_later_shall_have_is_left_over() -> None:
-    assert shared_out(ranges((0, 120)), [2.0], 1.0, 4, 1) == [SampleRange(first=0, count=80)]
+    assert shared_out(ranges((0, 120)), [2.0], 1.0, 4) == [SampleRange(first=0, count=80)]
 
 
 SITE = SiteOption("here", work_seconds=4 * 3600.0, power_kw=0.1, startup_seconds=36.0)
