@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon.domain.caller import Caller
-from daemon.domain.errors import NotFound, Rejected
+from daemon.domain.errors import Rejected
 from daemon.domain.job import Job, JobRequest
 from daemon.domain.states import JobState
-from daemon.service.seeing import seen_job
 from daemon.service.snapshot import Weights
 from daemon.store import Reader, Store
 from jobs.energy.size import weights_gb
@@ -40,7 +39,10 @@ def predecessors_of(store: Store, request: JobRequest, caller: Caller) -> Predec
     if not named:
         return Predecessors({})
     with store.read() as reader:
-        found = _gathered(reader, request, {name: _job(reader, field, name, caller) for field, name in named})
+        jobs = reader.jobs_among([name for _, name in named])
+        for field, name in named:
+            _check(field, name, jobs.get(name), caller)
+        found = _gathered(reader, request, jobs)
     if found.trained_by is not None:
         _check_weights(request, found.trained_by)
     return found
@@ -68,14 +70,11 @@ def _source(request: JobRequest) -> str | None:
     return request.workload.weights.job if isinstance(request.workload, SynthesisWorkload) else None
 
 
-def _job(reader: Reader, field: str, name: str, caller: Caller) -> Job:
-    try:
-        job = seen_job(reader, name, caller)
-    except NotFound:
-        raise Rejected(field, f"there is no job {name!r}: name one that was submitted before") from None
+def _check(field: str, name: str, job: Job | None, caller: Caller) -> None:
+    if job is None or not caller.sees(job):
+        raise Rejected(field, f"there is no job {name!r}: name one that was submitted before")
     if job.state.is_final and job.state is not JobState.SUCCEEDED:
         raise Rejected(field, f"job {name} has {job.state} and can never be built upon: submit it again first")
-    return job
 
 
 def _check_weights(request: JobRequest, source: Job) -> None:

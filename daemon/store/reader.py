@@ -62,11 +62,16 @@ class Reader:
 
     def jobs_named(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs with these ids, in their order. Raises NotFound."""
-        pieces = (self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id.in_(piece))) for piece in _pieces(job_ids))
-        found = {job.id: job for piece in pieces for job in piece}
+        found = self.jobs_among(job_ids)
         for missing in (job_id for job_id in job_ids if job_id not in found):
             raise NotFound("job", missing)
         return [found[job_id] for job_id in job_ids]
+
+    def jobs_among(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those of the ids that are jobs, by id."""
+        possible = [job_id for job_id in job_ids if job_id.isprintable()]  # as in `job`
+        pieces = (self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id.in_(piece))) for piece in _pieces(possible))
+        return {job.id: job for piece in pieces for job in piece}
 
     def live_jobs(self) -> list[Job]:
         """Jobs that are not final, the oldest first."""
