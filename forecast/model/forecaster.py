@@ -66,14 +66,15 @@ class TrainedForecaster:
 
     def _quantiles(self, zone: str, values: FloatArray, start: datetime, archive: Archive | None) -> FloatArray:
         """(3, HORIZON_HOURS) of low, middle, high from `start` on, which follows the last of `values`."""
-        network, first_hour = Network.bundled(), epoch_hours(start) - len(values)
+        network, first_hour = Network.bundled(), epoch_hours(start)
         if archive is None:
-            record = Record.of(zone, values, first_hour)
+            record = Record.of(zone, values, first_hour - len(values))
             lesson = learn_lesson(network, record, with_map=False)
         else:
-            record = Record.of(zone, values, first_hour, _neighbours(archive, zone, start, len(values)))
+            around = _neighbours(archive, zone, start, WINDOW_HOURS)
+            record = Record.of(zone, values[-WINDOW_HOURS:], first_hour - WINDOW_HOURS, around)
             lesson = self._lesson(zone, start, archive)
-        forecast: FloatArray = lesson.apply(network, record, np.array([len(values)]))[0]
+        forecast: FloatArray = lesson.apply(network, record, np.array([len(record.values)]))[0]
         return forecast
 
     def _lesson(self, zone: str, start: datetime, archive: Archive) -> Lesson:
