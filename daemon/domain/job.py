@@ -61,7 +61,12 @@ class JobRequest(StrictModel):
     name: str = Field(default="", max_length=200)
     workload: Workload
     constraints: Constraints = Constraints()
-    project: str = Field(default="default", min_length=1, max_length=100)
+    project: str = Field(
+        default="default",
+        min_length=1,
+        max_length=100,
+        description="whose budget it counts in; default: the only one of the token, if bound",
+    )
     priority: int = Field(default=0, ge=-100, le=100)
 
     @field_validator("name", "project")
