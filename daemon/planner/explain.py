@@ -10,7 +10,7 @@ from daemon.domain.explanation import Binding, Elsewhere, Explanation
 from daemon.domain.job import PlannedSegment
 from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.options import PlannerOptions
-from daemon.planner.reasons import grams_text, window_text
+from daemon.planner.reasons import gpus_at_once, grams_text, window_text
 from daemon.planner.residual import Residual, preview
 
 DAY = timedelta(days=1)
@@ -73,7 +73,7 @@ def _wishes(job: PlanJob, placement: Placement, snapshot: Snapshot, plan: Plan, 
     wider = ((where, _placed(replace(job, options=(*job.options, where.option)), beside)) for where in elsewhere)
     return _Wishes(
         alone,
-        tuple(_in_the_way(others, alone, beside, job.gpus)) if alone is not None and _saves(alone, placement) else (),
+        tuple(_in_the_way(others, alone, beside)) if alone is not None and _saves(alone, placement) else (),
         _placed(replace(job, deadline=job.deadline + DAY), beside),
         {where.option.site: (there, where) for where, there in wider if there is not None and _saves(there, placement)},
     )
@@ -92,9 +92,9 @@ def _grams(placement: Placement | None) -> float | None:
     return None if placement is None else placement.expected_g
 
 
-def _in_the_way(others: Plan, wish: Placement, beside: Residual, gpus: int) -> Iterator[str]:
+def _in_the_way(others: Plan, wish: Placement, beside: Residual) -> Iterator[str]:
     """Jobs that hold GPUs where the wish would work and too few are left."""
-    full = [segment for segment in wish.segments if _is_full(segment, beside, gpus)]
+    full = [segment for segment in wish.segments if _is_full(segment, beside, gpus_at_once(wish.segments, segment))]
     for placement in others.placements:
         if any(_meet(mine, other) for mine in full for other in placement.segments):
             yield placement.job_id

@@ -31,11 +31,19 @@ def clock_text(instant: datetime) -> str:
 
 
 def window_text(segments: tuple[PlannedSegment, ...], now: datetime) -> str:
-    """`tomorrow 01:00-04:00 UTC`, or the first and last moment and the number of pieces."""
+    """`tomorrow 01:00-04:00 UTC`, or the first and last moment, the number of pieces and how many are side by side."""
     start, end = segments[0].start, max(segment.end for segment in segments)
     same_day = start.date() == (end - timedelta(microseconds=1)).date()
     span = f"{moment_text(start, now)}-{clock_text(end)} UTC" if same_day else f"{moment_text(start, now)} to {moment_text(end, now)} UTC"
-    return span if len(segments) == 1 else f"{span} in {len(segments)} pieces"
+    if len(segments) == 1:
+        return span
+    width = max(sum(other.start <= one.start < other.end for other in segments) for one in segments)
+    return f"{span} in {len(segments)} pieces" + (f", {width} side by side" if width > 1 else "")
+
+
+def gpus_at_once(segments: tuple[PlannedSegment, ...], one: PlannedSegment) -> int:
+    """GPUs that all of the segments hold at the site when this one begins."""
+    return sum(other.gpus for other in segments if other.site == one.site and other.start <= one.start < other.end)
 
 
 def wait_text(offer: Offer, segments: tuple[PlannedSegment, ...], run_now_g: float, terrain: Terrain) -> str:

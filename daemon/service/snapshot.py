@@ -94,7 +94,7 @@ class Photographer:
             after=tuple(name for name in job.predecessors if name in plannable),
             priority=job.request.priority,
             price_of_waiting_g_per_hour=constraints.price_of_waiting_g_per_hour,
-            max_width=widest(job, admissible_sites(job, self._sites), work.batches_left, self._policy.max_parallel),
+            max_width=widest(job, admissible_sites(job, self._sites), work.most_runs, self._policy.max_parallel),
             running_at=busy[0] if busy else None,
             beside=tuple(busy[1:]),
             state_at=_state_at(work),

@@ -48,6 +48,13 @@ class JobWork:
             return 1
         return max(1, ceil((self.steps_total - self.steps_done) / self.job.workload.batch_size))
 
+    @property
+    def most_runs(self) -> int:
+        """How many runs might share what is left, a micro-batch each; what a run holds that may not be stopped is its own."""
+        if self.job.is_interruptible or not self.live or not isinstance(self.job.workload, SynthesisWorkload):
+            return self.batches_left
+        return len(self.live) + sum(ceil(gap.count / self.job.workload.batch_size) for gap in self.unclaimed())
+
     def left_of(self, attempt: Attempt) -> int:
         """Steps or samples that the attempt's run has still to do."""
         run = next(run for run in self.runs if run.id == attempt.run_id)
