@@ -111,7 +111,7 @@ def _without_held(jobs: dict[str, PlanJob], tasks: dict[str, Task]) -> list[Unpl
 
 def _no_site_text(job: PlanJob, terrain: Terrain) -> str:
     if not job.options:
-        return "no site admits this job: its data may not be on any site it names"
+        return "no site may take this job: the settings no longer name the sites it names, or its data may not be there"
     sites = [terrain.sites[terrain.index[o.site]] for o in job.options if o.site in terrain.index]
     most = max((int(site.free_gpus.max(initial=0)) for site in sites), default=0)
     names = ", ".join(site.name for site in sites) or "a known site"

@@ -67,7 +67,8 @@ class Observer:
                 Handle(attempt.id, runs[attempt.run_id].directory, attempt.native_id) for attempt in attempts if attempt.site == site
             ]
             if site not in self._workplaces:
-                log.warning("site-unknown", extra={"site": site, "attempts": len(handles), "remedy": "put it back into the settings"})
+                if self._reach.reason(site) != NOT_IN_SETTINGS:  # once, not at every tick until somebody comes
+                    log.warning("site-unknown", extra={"site": site, "attempts": len(handles), "remedy": "put it back into the settings"})
                 continue
             try:
                 answers.update(self._workplaces[site].executor.observe(handles))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from daemon.domain.states import JobState
 from daemon.service.views import SiteView
 from tests.daemon.service.world import HEIDELBERG, UMEA, World, open_world, training
@@ -74,6 +76,22 @@ def test_a_site_taken_out_of_the_settings_is_shown_while_it_holds_attempts(tmp_p
         world.until(kept, JobState.SUCCEEDED)
         assert [site.status for site in world.daemon.service.sites()] == ["up", "up"]
         assert sample(world, "lowtide_sites_not_in_settings") == "0.0"
+
+
+def test_a_forgotten_site_is_logged_once_and_who_waits_for_it_hears_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_world(tmp_path, HEIDELBERG, UMEA) as world:
+        running = world.submit(training(1), deadline=world.deadline(2), sites=["heidelberg"])
+        world.until(running, JobState.RUNNING)
+        waiting = world.submit(training(1), deadline=world.deadline(9), sites=["heidelberg"])
+        nodes, now = world.nodes, world.now
+    with open_world(tmp_path, UMEA, nodes=nodes, now=now) as world:
+        for _ in range(3):
+            world.tick()
+        assert [record.message for record in caplog.records].count("site-unknown") == 1
+        assert "the settings no longer name the sites it names" in world.job(waiting).reason
+        now = world.now
+    with open_world(tmp_path, HEIDELBERG, UMEA, nodes=nodes, now=now) as world:
+        world.until(waiting, JobState.SUCCEEDED)
 
 
 def test_an_attempt_still_to_be_launched_at_a_forgotten_site_says_so_too(tmp_path: Path) -> None:
