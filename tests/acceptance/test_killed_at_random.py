@@ -84,9 +84,9 @@ class House:
         assert self.daemon is not None
         return httpx.get(self.daemon.url + path, timeout=30).raise_for_status().json()
 
-    def submit(self, workload: dict[str, Any]) -> str:
+    def submit(self, workload: dict[str, Any], **constraints: Any) -> str:
         assert self.daemon is not None
-        answer = httpx.post(self.daemon.url + "/v1/jobs", json={"workload": workload}, timeout=30)
+        answer = httpx.post(self.daemon.url + "/v1/jobs", json={"workload": workload, "constraints": constraints}, timeout=30)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["job"]["id"])
 

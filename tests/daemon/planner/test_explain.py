@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.domain.explanation import Binding, Elsewhere
-from daemon.domain.plan import SiteOption
+from daemon.domain.plan import Mode, SiteOption
 from daemon.planner import plan
 from daemon.planner.explain import explain
 from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, placed, snapshot
@@ -46,6 +46,23 @@ def test_the_more_in_the_way_the_fewer_are_named_in_the_sentence() -> None:
     assert why is not None
     assert len(why.held_by) == 5
     assert "and 2 more hold the GPUs then" in why.sentence
+
+
+def test_a_job_that_would_be_wider_without_a_neighbour_is_told_who_holds_the_gpus() -> None:
+    """Four GPUs, three clean hours: the neighbour leaves one of them, and nine hours of work would take three."""
+    wide = job("wide", hours=9, mode=Mode.DIVISIBLE, max_width=4)
+    snap = snapshot([job("big", hours=3, gpus=3, deadline_hours=9, earliest=MONDAY + 6 * HOUR), wide], {"DE": VALLEY}, gpus=4)
+    answer = plan(snap, BARE)
+    why = explain("wide", snap, answer)
+    assert why is not None
+    assert why.held_by == ("big",)
+    assert why.alone_g == pytest.approx(900)
+
+
+def test_pieces_side_by_side_are_counted_in_the_window_s_words() -> None:
+    snap = snapshot([job(hours=9, mode=Mode.DIVISIBLE, max_width=4)], {"DE": VALLEY}, gpus=4)
+    assert "side by side" in placed(plan(snap, BARE)).reason
+    assert "side by side" not in placed(plan(snapshot([job(hours=9, mode=Mode.DIVISIBLE)], {"DE": VALLEY}), BARE)).reason
 
 
 def test_a_late_job_is_told_the_first_deadline_that_would_be_kept() -> None:

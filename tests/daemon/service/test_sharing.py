@@ -197,3 +197,11 @@ def test_a_job_in_one_piece_is_one_wide() -> None:
 def test_a_width_that_cannot_be_is_refused(workload: dict[str, Any], constraints: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         request(workload, **constraints)
+
+
+def test_what_a_run_holds_that_may_not_be_stopped_is_its_own() -> None:
+    work = working(60, 40)
+    assert work.most_runs == 75  # 300 samples are left, four to a micro-batch
+    stubborn = replace(work, job=job(interruptible=False))
+    assert stubborn.most_runs == 2 + 50  # the two, and what nobody has claimed
+    assert replace(stubborn, runs=(), attempts=()).most_runs == 100
