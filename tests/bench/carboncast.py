@@ -20,6 +20,8 @@ from forecast.combining import combine, learn_combination
 from forecast.intensity import FloatArray, IntensityKind, Rung, Series, Vintage
 from forecast.model.backtest import reissue
 from forecast.model.forecaster import epoch_hours
+from forecast.model.network import Network
+from forecast.model.record import aligned, nearest
 from forecast.model.train import train_network
 from forecast.scoring import IntArray, persistence
 from forecast.timeline import HOUR
@@ -55,12 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for region, record in records.items():
         issued, actual, theirs = read_forecasts(folder, region)
         first = hours_before(record)
-        ours = reissue(network, record.zone, record.values, epoch_hours(record.start), np.arange(first, len(record.values)))[issued]
+        ours = reissued(network, record, list(records.values()), np.arange(first, len(record.values)))[issued]
         naive = persistence(record.values, issued + first, BLOCK_HOURS)
         blend = together(record, issued, theirs, ours)
         cells = [100 * mape(actual, each, day) for day in range(4) for each in (theirs, ours[:, 1], blend, naive)]
         print(f"| {region} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |", flush=True)
     return 0
+
+
+def reissued(network: Network, record: Series, all_records: Sequence[Series], origins: IntArray) -> FloatArray:
+    """Ours at `origins`, as it would have been with the other regions' records beside it."""
+    by_zone = {each.zone: each for each in all_records}
+    around = [aligned(by_zone[zone], record.start, len(record.values)) for zone in nearest(record.zone, by_zone)]
+    return reissue(network, record.zone, record.values, epoch_hours(record.start), origins, neighbours=around)
 
 
 def together(record: Series, issued: IntArray, theirs: FloatArray, ours: FloatArray) -> FloatArray:
