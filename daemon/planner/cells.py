@@ -32,9 +32,16 @@ def windows_of(field: Field, rows: IntArray, first: int, cells: IntArray) -> Boo
     return np.asarray((cells >= before[:, None]) & (cells < after[:, None]))
 
 
-def by_rate(terrain: Terrain, site: int, first: int, last: int) -> IntArray:
-    """Cells [first, last) of the site, the cleanest first, the earlier of equal ones before the later."""
-    return np.argsort(terrain.rate[site, first:last].round(9), kind="stable") + first
+def whole_cells_end(terrain: Terrain, due: float) -> int:
+    """One past the last cell that ends by `due`."""
+    return int(np.searchsorted(terrain.edges, due + EDGE_TOLERANCE_SECONDS, side="right")) - 1
+
+
+def by_rate(terrain: Terrain, site: int, first: int, last: int, most: float = np.inf) -> IntArray:
+    """Cells [first, last) of the site of at most `most` grams per kWh, the cleanest first, the earlier of equal ones before the later."""
+    rate = terrain.rate[site, first:last]
+    within = np.flatnonzero(rate <= most)
+    return within[np.argsort(rate[within].round(9), kind="stable")] + first
 
 
 def cells_for(seconds: float, step: float) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from daemon.domain.plan import IntArray
-from daemon.planner.cells import BoolArray, Share, by_rate, cells_for, first_whole, pieces_of, share_of, windows_of
+from daemon.planner.cells import BoolArray, Share, by_rate, cells_for, first_whole, pieces_of, share_of, whole_cells_end, windows_of
 from daemon.planner.field import Field, Held
 from daemon.planner.task import Choice, Piece
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
@@ -25,10 +25,12 @@ LACKING = -1  # stands for the hour that a job would give up where it has too fe
 def improve_by_swaps(field: Field, held: Held, now: float) -> bool:
     """Let the job swap its dearest hours for cleaner ones as long as both sides together gain; True if anything moved."""
     choice, first = held.ahead[-1].choice, first_whole(field.terrain, now)
+    mine = field.held[held.row, first:]
     others = partners(field, held, choice.site, now)
-    if not others or not _might_gain(field, held, others, first):
+    if not others or not mine.any():
         return False
-    board = Board(field, held, others, choice, first)
+    # Hours dirtier than the dearest one held are nothing to swap for.
+    board = Board(field, held, others, choice, first, float(field.terrain.rate[choice.site, first:][mine].max()))
     board.mine[:] = field.held[held.row, board.cells] & board.window
     if not board.swap():
         return False
@@ -64,18 +66,6 @@ def partners(field: Field, held: Held, site: int, now: float) -> list[Held]:
     ]
 
 
-def _might_gain(field: Field, held: Held, others: list[Held], first: int) -> bool:
-    """A look before the search: among jobs of one power a swap gains only by a free hour cleaner than the dearest one held."""
-    power, site = held.ahead[-1].choice.power, held.ahead[-1].choice.site
-    if any(other.ahead[-1].choice.power != power for other in others):
-        return True
-    mine = field.held[held.row, first:]
-    rate = field.terrain.rate[site, first:]
-    if not mine.any():
-        return False
-    return bool(((field.free[site, first:] > 0) & (rate < rate[mine].max())).any())
-
-
 def _ends_of_window(board: Board, field: Field, now: float) -> Share:
     """What the job can do in the cut cells at both ends of its window, and how much that leaves to whole ones."""
     terrain, task, choice = field.terrain, board.held.task, board.choice
@@ -97,18 +87,19 @@ class Board:
     `theirs`: cells that others hold; `room`: those they could move to; `gives`: those they hold and the job could take over.
     """
 
-    def __init__(self, field: Field, held: Held, others: list[Held], choice: Choice, first: int) -> None:
+    def __init__(self, field: Field, held: Held, others: list[Held], choice: Choice, first: int, most: float = np.inf) -> None:
+        """Cells of more than `most` grams per kWh are left out."""
         terrain = field.terrain
-        rows = np.array([other.row for other in others])
-        last = terrain.cell_after(max(held.task.due, float(field.due[rows].max())))
+        rows = np.array([*(other.row for other in others), held.row])
+        last = terrain.cell_after(float(field.due[rows].max()))
         self.held, self.others, self.choice, self.first = held, others, choice, first
-        self.cells = by_rate(terrain, choice.site, first, max(last, first))
+        self.cells = by_rate(terrain, choice.site, first, max(last, first), most)
         self.rate = terrain.rate[choice.site, self.cells]
         self.free = field.free[choice.site, self.cells]
         self.mine: BoolArray = np.zeros(len(self.cells), dtype=np.bool_)
-        self.window = windows_of(field, np.array([held.row]), first, self.cells)[0]
+        windows = windows_of(field, rows, first, self.cells)
+        self.windows, self.window, rows = windows[:-1], windows[-1], rows[:-1]
         self.power, self.gpus = field.power[rows], field.gpus[rows]
-        self.windows = windows_of(field, rows, first, self.cells)
         self.theirs = field.held[rows[:, None], self.cells] & self.windows
         self.room = self.gives = self.theirs
         self.moved: set[int] = set()
@@ -174,11 +165,20 @@ class Board:
 
     def settle(self, field: Field, now: float, share: Share) -> None:
         """Give all who moved their new pieces."""
-        plans = [(self.held, self.choice, self.mine, share)]
+        plans = [(self.held, self.choice, self._all_cells(field, self.held, self.mine), share)]
         for who in sorted(self.moved):
             other = self.others[who]
-            plans.append((other, other.ahead[-1].choice, self.theirs[who], share_of(other, now, self.first, field.terrain)))
+            cells = self._all_cells(field, other, self.theirs[who])
+            plans.append((other, other.ahead[-1].choice, cells, share_of(other, now, self.first, field.terrain)))
         for held, *_ in plans:
             field.take_ahead(held, now)
-        for held, choice, chosen, before in plans:
-            field.hold(held, pieces_of(choice, self.cells[chosen], before, field.terrain))
+        for held, choice, cells, before in plans:
+            field.hold(held, pieces_of(choice, cells, before, field.terrain))
+
+    def _all_cells(self, field: Field, held: Held, chosen: BoolArray) -> IntArray:
+        """What the job holds by the board, and what it holds in cells that are not on it."""
+        cells = field.held[held.row].copy()
+        cells[: self.first] = False
+        cells[whole_cells_end(field.terrain, held.task.due) :] = False
+        cells[self.cells] = chosen
+        return np.flatnonzero(cells)

@@ -50,21 +50,23 @@ def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Short
     if not live:
         return None
     terrain, first = field.terrain, field.terrain.cell(now)
-    starts = np.maximum(terrain.edges[first : terrain.cell_after(live[-1].task.due)], now)
-    width = np.diff(starts, append=float(terrain.edges[first + len(starts)]))
-    cells = slice(first, first + len(starts))
-    everybody = (gpus - field.free[:, cells].sum(axis=0)) * width
+    last = terrain.cell_after(live[-1].task.due)
+    starts, width = terrain.edges[first:last].copy(), np.full(last - first, terrain.step)
+    starts[0], width[0] = now, terrain.edges[first + 1] - now
+    everybody = (gpus - field.free[:, first:last].sum(axis=0)) * width
     worst: Shortage | None = None
     for number in _last_of_each_deadline(live, now):
         due, sofar = live[number].task.due, live[: number + 1]
-        to_come = demand.to_come(starts, due, now)
-        counts = (to_come > 0) & (starts < due)  # jobs that are known have their places
-        bar = to_come - gpus * (due - starts) * (1 - PACKING_LOSS * _uncut_share(sofar))
+        count = int(np.searchsorted(starts, due))
+        to_come = demand.to_come(starts[:count], due, now)
+        count = int(np.count_nonzero(to_come))  # behind the last that may come, those that are known have their places
+        bar = to_come[:count] - gpus * (1 - PACKING_LOSS * _uncut_share(sofar)) * (due - starts[:count])
         # All jobs together hold at least as much as those due by then, and are sooner counted.
-        if (bar + _from_each_on(everybody * (starts < due)) <= 0)[counts].all():
+        if not count or (bar + _from_each_on(everybody[: terrain.cell_after(due) - first], count)).max() <= 0:
             continue
-        held = field.gpus[[one.row for one in sofar]] @ field.held[[one.row for one in sofar], cells]
-        lacking = np.where(counts, bar + _from_each_on(held * width), 0.0)
+        rows, cells = [held.row for held in sofar], slice(first, terrain.cell_after(due))
+        planned = (field.gpus[rows] @ field.held[rows, cells]) * width[: terrain.cell_after(due) - first]
+        lacking = bar + _from_each_on(planned, count)
         since = int(lacking.argmax())
         if lacking[since] > (worst.seconds if worst is not None else 0.0):
             worst = Shortage(first + since, due, float(lacking[since]))
@@ -83,6 +85,6 @@ def _uncut_share(live: Sequence[Held]) -> float:
     return uncut / sum(held.work for held in live) if uncut else 0.0
 
 
-def _from_each_on(values: FloatArray) -> FloatArray:
-    """The sum from each cell to the end."""
-    return np.cumsum(values[::-1])[::-1]
+def _from_each_on(values: FloatArray, count: int) -> FloatArray:
+    """The sum from each of the first `count` cells to the end."""
+    return np.cumsum(values[::-1])[::-1][:count]

@@ -139,6 +139,23 @@ def test_whoever_comes_all_work_is_done_once_in_its_window_and_within_capacity(
     assert field.live or late
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_in_a_full_queue_every_arrival_leaves_everybody_s_work_whole(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    field = a_field(random.integers(20, 500, 120).tolist(), gpus=6)
+    for number in range(40):
+        hours, slack = int(random.integers(2, 20)), int(random.integers(4, 80))
+        one = job(f"j{number}", hours + 0.5, hours + slack, mode=PAUSES, power_kw=float(random.choice([0.4, 1.0])))
+        task = task_of(one, field.whole)
+        assert task is not None
+        held = Held(task)
+        field.add(held)
+        if not arrive(field, held, 0.0, confidence=0.0):
+            del field.live[held.id]
+        check(field, 6)
+    assert len(field.live) > 20
+
+
 @SLOW
 @given(st.lists(st.tuples(st.integers(1, 10), st.integers(0, 14)), min_size=1, max_size=10), st.integers(0, 1000))
 def test_jobs_of_one_power_come_close_to_the_linear_programme(jobs: list[tuple[int, int]], seed: int) -> None:
