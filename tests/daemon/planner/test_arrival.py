@@ -14,12 +14,13 @@ from scipy.optimize import linprog
 
 from daemon.domain.plan import Mode, PlanJob
 from daemon.planner.arrival import arrive
+from daemon.planner.exchange import improve_by_swaps
 from daemon.planner.field import Field, Held, grams_of, rest_of
 from daemon.planner.forward import bring_forward
 from daemon.planner.guard import keep_room, worst_shortage
 from daemon.planner.part import part_of
 from daemon.planner.reserve import WEEK_SECONDS, Demand
-from daemon.planner.task import Task, task_of
+from daemon.planner.task import Piece, Task, task_of
 from daemon.planner.terrain import Terrain, terrain_of
 from tests.daemon.planner.builders import HOUR, MONDAY, job, snapshot
 
@@ -78,6 +79,20 @@ def test_the_hungrier_job_gets_the_cleaner_hour() -> None:
     hungry = come(field, job("hungry", hours=1, deadline_hours=4, mode=PAUSES, power_kw=2.0))
     assert hours_of(hungry) == [1]
     assert hours_of(thrifty) == [2]
+
+
+def test_who_swaps_an_hour_keeps_those_that_are_too_dirty_to_be_looked_at() -> None:
+    field = a_field([900, 10, 900, 30, 40])
+    thrifty, hungry = (come(field, job(name, hours, 5, mode=PAUSES, power_kw=kw)) for name, hours, kw in (("t", 2, 0.4), ("h", 1, 2.0)))
+    for held in (thrifty, hungry):
+        field.take_ahead(held, 0.0)
+    choice, power = thrifty.task.choices[0], hungry.task.choices[0]
+    field.hold(thrifty, [Piece(choice, H, 2 * H), Piece(choice, 4 * H, 5 * H)])
+    field.hold(hungry, [Piece(power, 3 * H, 4 * H)])
+    assert improve_by_swaps(field, hungry, 0.0)
+    assert hours_of(hungry) == [1]
+    assert hours_of(thrifty) == [3, 4]
+    check(field, 1)
 
 
 def test_a_job_that_no_free_hours_hold_takes_hours_that_others_can_give() -> None:
