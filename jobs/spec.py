@@ -9,7 +9,7 @@ import math
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from jobs.options import EngineOptions as EngineOptions
 from jobs.options import NoiseSchedule as NoiseSchedule
@@ -83,6 +83,9 @@ def _relative_or_absolute_path(value: str) -> str:
     return value
 
 
+PlainPath = Annotated[str, AfterValidator(_relative_or_absolute_path)]
+
+
 class PhantomData(StrictModel):
     """Seeded synthetic patients, made on the node; always public."""
 
@@ -93,7 +96,7 @@ class PhantomData(StrictModel):
 class DataSpec(StrictModel):
     """Where training images come from: a folder or manifest of NIfTI / DICOM / PNG, or built-in phantoms."""
 
-    path: str | None = None
+    path: PlainPath | None = None
     phantom: PhantomData | None = None
     validation_share: float | None = Field(
         default=None, gt=0, lt=1, description="of the patients: held out of training, to measure the loss on images never seen"
@@ -101,11 +104,6 @@ class DataSpec(StrictModel):
     data_class: DataClass | None = Field(default=None, alias="class")
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
-
-    @field_validator("path")
-    @classmethod
-    def _plain_path(cls, value: str | None) -> str | None:
-        return None if value is None else _relative_or_absolute_path(value)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -179,12 +177,7 @@ class WeightsSpec(StrictModel):
     """Trained weights: those of a training job here, or a `weights.pt` at a path on the site."""
 
     job: str | None = Field(default=None, max_length=64)
-    path: str | None = None
-
-    @field_validator("path")
-    @classmethod
-    def _plain_path(cls, value: str | None) -> str | None:
-        return None if value is None else _relative_or_absolute_path(value)
+    path: PlainPath | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

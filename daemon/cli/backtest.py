@@ -46,30 +46,39 @@ class _Input:
     more: dict[str, object] = field(default_factory=dict)
 
 
+IntensityOption = Annotated[
+    list[Path] | None, typer.Option("--intensity", help="Intensity CSV files, or folders of them; repeat for more.")
+]
+JobsOption = Annotated[
+    Path | None, typer.Option("--jobs", help="Jobs CSV: job_id,arrival_utc,duration_hours,power_watts,gpus,deadline_utc,interruptible.")
+]
+SitesOption = Annotated[Path | None, typer.Option("--sites", help="TOML file with [[sites]]: name, zone, gpus, pue, speed, power_factor.")]
+ZoneOption = Annotated[str | None, typer.Option("--zone", help="One site in this zone, instead of --sites; PUE 1.")]
+CapacityOption = Annotated[int | None, typer.Option("--capacity", min=1, help="GPUs of the site with --zone; default: no limit.")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--from-database", metavar="URL", help="Jobs and intensity as this database has them.", rich_help_panel=OWN_PAST),
+]
+StartOption = Annotated[str | None, typer.Option("--from", help="Jobs accepted from then on; default: all.", rich_help_panel=OWN_PAST)]
+EndOption = Annotated[str | None, typer.Option("--to", help="Jobs accepted before; default: all.", rich_help_panel=OWN_PAST)]
+MoreIntensity = Annotated[list[Path] | None, typer.Argument(help="More intensity files, as a shell's pattern gives them.")]
+
+
 def backtest(
-    intensity: Annotated[
-        list[Path] | None, typer.Option("--intensity", help="Intensity CSV files, or folders of them; repeat for more.")
-    ] = None,
-    jobs: Annotated[
-        Path | None, typer.Option("--jobs", help="Jobs CSV: job_id,arrival_utc,duration_hours,power_watts,gpus,deadline_utc,interruptible.")
-    ] = None,
-    sites: Annotated[
-        Path | None, typer.Option("--sites", help="TOML file with [[sites]]: name, zone, gpus, pue, speed, power_factor.")
-    ] = None,
-    zone: Annotated[str | None, typer.Option("--zone", help="One site in this zone, instead of --sites; PUE 1.")] = None,
-    capacity: Annotated[int | None, typer.Option("--capacity", min=1, help="GPUs of the site with --zone; default: no limit.")] = None,
+    intensity: IntensityOption = None,
+    jobs: JobsOption = None,
+    sites: SitesOption = None,
+    zone: ZoneOption = None,
+    capacity: CapacityOption = None,
     policy: Annotated[PolicyName, typer.Option("--policy", help="How jobs are placed.")] = PolicyName.PLANNER,
     forecast: Annotated[str, typer.Option("--forecast", help="oracle, persistence, own, or noise:SHARE:SEED.")] = "own",
     step: Annotated[str, typer.Option("--step", help="Length of a slot: 30min, 1h.")] = "30min",
-    database: Annotated[
-        str | None,
-        typer.Option("--from-database", metavar="URL", help="Jobs and intensity as this database has them.", rich_help_panel=OWN_PAST),
-    ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Jobs accepted from then on; default: all.", rich_help_panel=OWN_PAST)] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Jobs accepted before; default: all.", rich_help_panel=OWN_PAST)] = None,
+    database: DatabaseOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
     config: ConfigOption = None,
     plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")] = None,
-    more_intensity: Annotated[list[Path] | None, typer.Argument(help="More intensity files, as a shell's pattern gives them.")] = None,
+    more_intensity: MoreIntensity = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Replay jobs on recorded intensity: what another policy would have emitted, and which deadlines it would have missed."""
@@ -88,11 +97,7 @@ def backtest(
         fail(str(error))
     if plots is not None:
         _draw(result, plots)
-    document = result.score.document() | replayed.more
-    if as_json:
-        print_json(document)
-    else:
-        _show(result, document)
+    _tell(result, result.score.document() | replayed.more, as_json=as_json)
 
 
 def _refuse_beside_a_database(*given: object) -> None:
@@ -162,7 +167,10 @@ def _with_progress(replayed: _Input, policy: str, forecast: str, length: timedel
         )
 
 
-def _show(result: Backtest, document: Mapping[str, object]) -> None:
+def _tell(result: Backtest, document: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
     rows = [(name.replace("_", " "), _text(value)) for name, value in document.items()]
     say(table(f"{result.score.policy} on {result.score.jobs} jobs", ("figure", "value"), rows, right=("value",)))
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from typing import TypeVar
 
 from daemon.domain.job import Attempt, Job, PlannedSegment
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
 from daemon.service.job_views import AttemptView, EstimateView, JobView, PreviewView, ProgressView
 from daemon.service.ledger_views import LedgerEntryView, ReportLine
-from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, WindowView
+from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, View, WindowView
 from daemon.service.work import JobWork
 from forecast.clock import Clock
 from forecast.intensity import Rung
 from jobs.energy.model import Band, Estimate
 from jobs.spec import SynthesisWorkload
+
+V = TypeVar("V", bound=View)
 
 
 def windows(segments: tuple[PlannedSegment, ...]) -> list[WindowView]:
@@ -87,50 +90,12 @@ def job_view(work: JobWork, energy_kwh: float | None) -> JobView:
 
 
 def attempt_view(attempt: Attempt) -> AttemptView:
-    return AttemptView(
-        id=attempt.id,
-        number=attempt.number,
-        run_id=attempt.run_id,
-        site=attempt.site,
-        state=attempt.state,
-        started_at=attempt.started_at,
-        ended_at=attempt.ended_at,
-        reason=attempt.reason,
-    )
+    return _viewed(AttemptView, attempt)
 
 
 def entry_view(entry: LedgerEntry) -> LedgerEntryView:
-    return LedgerEntryView(
-        sequence=entry.sequence,
-        kind=entry.kind,
-        settled_at=entry.settled_at,
-        intensity_kind=entry.intensity_kind,
-        energy_kwh=entry.energy_kwh,
-        facility_energy_kwh=entry.facility_energy_kwh,
-        useful_kwh=entry.useful_kwh,
-        waste_kwh=entry.waste_kwh,
-        overhead_kwh=entry.overhead_kwh,
-        measured_kwh=entry.measured_kwh,
-        estimated_kwh=entry.estimated_kwh,
-        simulated_kwh=entry.simulated_kwh,
-        actual_g=entry.actual_g,
-        overhead_g=entry.overhead_g,
-        baseline_site=entry.baseline_site,
-        baseline_start=entry.baseline_start,
-        baseline_g=entry.baseline_g,
-        baseline_is_estimated=entry.baseline_is_estimated,
-        hindsight_g=entry.hindsight_g,
-        hindsight_share=entry.hindsight_share,
-        saving_g=entry.saving_g,
-        saving_by_time_g=entry.saving_by_time_g,
-        saving_by_place_g=entry.saving_by_place_g,
-        samples=entry.samples,
-        g_per_1000_samples=per_1000(entry.actual_g, entry.samples),
-        unsettled_hours=entry.unsettled_hours,
-        worst_rung=Rung(entry.worst_rung).label,
-        is_claimed=entry.is_claimed,
-        unmetered_seconds=entry.unmetered_seconds,
-    )
+    per_thousand = per_1000(entry.actual_g, entry.samples)
+    return _viewed(LedgerEntryView, entry, g_per_1000_samples=per_thousand, worst_rung=Rung(entry.worst_rung).label)
 
 
 def plan_view(plan: Plan | None, names: dict[str, str]) -> PlanView:
@@ -139,23 +104,9 @@ def plan_view(plan: Plan | None, names: dict[str, str]) -> PlanView:
     return PlanView(
         made_at=plan.made_at,
         placements=[
-            PlacementView(
-                job_id=item.job_id,
-                name=names.get(item.job_id, ""),
-                segments=windows(item.segments),
-                expected_g=item.expected_g,
-                run_now_g=item.run_now_g,
-                low_g=item.low_g,
-                high_g=item.high_g,
-                reason=item.reason,
-                is_late=item.is_late,
-            )
-            for item in plan.placements
+            _viewed(PlacementView, item, name=names.get(item.job_id, ""), segments=windows(item.segments)) for item in plan.placements
         ],
-        unplaced=[
-            UnplacedView(job_id=item.job_id, name=names.get(item.job_id, ""), reason=item.reason, nearest_deadline=item.nearest_deadline)
-            for item in plan.unplaced
-        ],
+        unplaced=[_viewed(UnplacedView, item, name=names.get(item.job_id, "")) for item in plan.unplaced],
         cost_g=plan.cost_g,
         bound_g=plan.bound_g,
         gap=plan.gap,
@@ -182,3 +133,9 @@ def report_line(job: Job, entry: LedgerEntry | None) -> ReportLine:
         g_per_1000_samples=per_1000(entry.actual_g, entry.samples) if entry else None,
         settlement=entry.kind if entry else None,
     )
+
+
+def _viewed(view: type[V], thing: object, **made: object) -> V:
+    """The fields that view and thing call alike, and those `made` for the view; one that neither gives is an AttributeError."""
+    alike = {name: getattr(thing, name) for name in view.model_fields if name not in made}
+    return view(**alike, **made)

@@ -23,15 +23,10 @@ from forecast.gb_national.parse import KIND
 from forecast.intensity import LIFECYCLE_AVERAGE, MixedKinds, Rung
 from forecast.source.budget import TokenBucket
 from forecast.timeline import HOUR
-from tests.forecast.gb_national.server import NationalServer
+from tests.forecast.gb_national.server import Moving, NationalServer, asking
 
 NOW = datetime(2024, 3, 1, 10, 40, tzinfo=UTC)
 TRACES = Path(os.environ.get("LOWTIDE_TRACES", "no-traces"))
-
-
-class Moving:
-    def __init__(self) -> None:
-        self.now = NOW
 
 
 def truth(start: datetime) -> float:
@@ -42,7 +37,7 @@ def truth(start: datetime) -> float:
 
 @pytest.fixture
 def clock() -> Moving:
-    return Moving()
+    return Moving(NOW)
 
 
 @pytest.fixture
@@ -53,9 +48,8 @@ def server(clock: Moving) -> Iterator[NationalServer]:
 
 @pytest.fixture
 def national(server: NationalServer, clock: Moving) -> Iterator[NationalGB]:
-    built = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501  # plain http on loopback
-    yield built
-    built.close()
+    with asking(server, clock) as client:
+        yield client
 
 
 @pytest.fixture

@@ -11,11 +11,33 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
+
+from forecast.gb_national.client import NationalGB
 from forecast.gb_national.parse import HALF_HOUR
+from forecast.source.budget import TokenBucket
 from forecast.timeline import floor_to
 
 Truth = Callable[[datetime], float]
 LONGEST_RANGE = timedelta(days=14)
+
+
+class Moving:
+    """A clock that tests move."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+
+@contextmanager
+def asking(server: NationalServer, clock: Moving) -> Iterator[NationalGB]:
+    """A client of the server."""
+    http = httpx.Client(timeout=5, verify=False)  # noqa: S501  # plain http on loopback
+    client = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=http)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 class NationalServer(ThreadingHTTPServer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import numpy as np
 import pytest
 
@@ -13,10 +12,9 @@ from forecast.gb_national.client import NationalGB
 from forecast.gb_national.parse import HALF_HOUR, KIND, classify, half_hours, vintage
 from forecast.intensity import LIFECYCLE_AVERAGE, Rung
 from forecast.source.answers import JsonObject
-from forecast.source.budget import TokenBucket
 from forecast.source.errors import BadRequest, HeldBack, Malformed, NotInPlan, RateLimited, SourceError, Transient, WrongHost, WrongZone
 from forecast.timeline import Interval
-from tests.forecast.gb_national.server import NationalServer
+from tests.forecast.gb_national.server import Moving, NationalServer, asking
 
 NOW = datetime(2024, 3, 1, 10, 40, tzinfo=UTC)
 
@@ -25,14 +23,9 @@ def truth(start: datetime) -> float:
     return 100 + start.hour + (0.5 if start.minute else 0) * 2
 
 
-class Moving:
-    def __init__(self) -> None:
-        self.now = NOW
-
-
 @pytest.fixture
 def clock() -> Moving:
-    return Moving()
+    return Moving(NOW)
 
 
 @pytest.fixture
@@ -43,9 +36,8 @@ def server(clock: Moving) -> Iterator[NationalServer]:
 
 @pytest.fixture
 def client(server: NationalServer, clock: Moving) -> Iterator[NationalGB]:
-    built = NationalGB(server.base_url, now=lambda: clock.now, budget=TokenBucket(1000), http=httpx.Client(timeout=5, verify=False))  # noqa: S501  # plain http on loopback
-    yield built
-    built.close()
+    with asking(server, clock) as client:
+        yield client
 
 
 def test_its_kind_is_direct_and_not_flow_traced_and_never_ours_by_default(client: NationalGB) -> None:
