@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from daemon.cli.settings import ConfigOption, load_or_fail
 
 if TYPE_CHECKING:
     from daemon.service.importing import ImportedFile
+    from daemon.settings import Settings
+
+COLUMNS = ("file", "zone", "step", "new", "restated", "unchanged", "gaps", "repeated", "empty")
+"""Of what `import-intensity` tells, one row a file."""
 
 
 def register(app: typer.Typer) -> None:
@@ -42,29 +46,15 @@ def zones(
     if as_json:
         print_json(sites)
         return
-    rows = [
-        (
-            site["zone"],
-            site["name"],
-            number(now["g_per_kwh"]),
-            now["rung"],
-            now["source"],
-            _age(now["age_seconds"]),
-            f"{site['gpus_busy']}/{'?' if site['gpus'] is None else site['gpus']}",
-            site["status"],
-        )
-        for site in sites
-        for now in [site["intensity"]]
-    ]
-    say(
-        table(
-            "Zones",
-            ("zone", "site", "gCO2e/kWh", "rung", "source", "age", "GPUs busy", "status"),
-            rows,
-            right=("gCO2e/kWh", "age", "GPUs busy"),
-        )
-    )
+    columns = ("zone", "site", "gCO2e/kWh", "rung", "source", "age", "GPUs busy", "status")
+    say(table("Zones", columns, [_site_row(site) for site in sites], right=("gCO2e/kWh", "age", "GPUs busy")))
     say(*(f"{site['name']}: {site['reason']}" for site in sites if site["reason"] is not None))
+
+
+def _site_row(site: dict[str, Any]) -> tuple[object, ...]:
+    now, gpus = site["intensity"], "?" if site["gpus"] is None else site["gpus"]
+    told = number(now["g_per_kwh"]), now["rung"], now["source"], _age(now["age_seconds"])
+    return site["zone"], site["name"], *told, f"{site['gpus_busy']}/{gpus}", site["status"]
 
 
 def _one_zone(url: str, zone: str, as_json: bool) -> None:
@@ -103,11 +93,22 @@ def import_intensity(
     as_json: JsonFlag = False,
 ) -> None:
     """Record intensity from files in the database: hourly values, monthly and yearly means."""
+    done = _imported(files, load_or_fail(config).settings, release)
+    if as_json:
+        rows = [dict(zip(COLUMNS, _figures(item), strict=True)) | {"doubt": item.doubt} for item in done]
+        print_json(rows)
+    else:
+        say(table("Imported", COLUMNS, [_figures(item) for item in done], right=COLUMNS[3:]))
+        say(*(f"{item.path}: {item.doubt}" for item in done if item.doubt))
+
+
+def _imported(files: list[Path], settings: Settings, release: str | None) -> list[ImportedFile]:
+    """What each file brought; ends the command with one sentence where one cannot be read, or the database takes no more."""
     from daemon.compose import open_intensity_store
     from daemon.service.importing import import_files
+    from daemon.store import StoreError
     from forecast.csv_rows import CsvProblem
 
-    settings = load_or_fail(config).settings
     done: list[ImportedFile] = []
     with ending_with_a_sentence(), open_intensity_store(settings) as store:
         try:
@@ -116,26 +117,16 @@ def import_intensity(
             fail(f"{error.filename}: cannot be read ({error.strerror}): check the path")
         except (CsvProblem, ValueError) as error:
             fail(str(error))
-    columns = ("file", "zone", "step", "new", "restated", "unchanged", "gaps", "repeated", "empty")
-    rows = [
-        (
-            item.path,
-            item.zone,
-            item.granularity,
-            item.counts.new,
-            item.counts.restated,
-            item.counts.unchanged,
-            item.gaps,
-            item.repeats,
-            item.empty,
-        )
-        for item in done
-    ]
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) | {"doubt": item.doubt} for row, item in zip(rows, done, strict=True)])
-    else:
-        say(table("Imported", columns, rows, right=columns[3:]))
-        say(*(f"{item.path}: {item.doubt}" for item in done if item.doubt))
+        except StoreError as error:
+            recorded = f"{len(done)} of {len(files)} files are recorded" if done else "nothing is recorded"
+            fail(f"{error}; {recorded}: import them all again then, which changes nothing of what is there")
+    return done
+
+
+def _figures(item: ImportedFile) -> tuple[object, ...]:
+    """One file's row of COLUMNS."""
+    counts = item.counts
+    return item.path, item.zone, item.granularity, counts.new, counts.restated, counts.unchanged, item.gaps, item.repeats, item.empty
 
 
 def replay(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from daemon.compose.places import Surroundings, energy_model, profiles_of, workplace
-from daemon.compose.rules import budget_rules, make_policy, share_rule
+from daemon.compose.rules import budget_rules, make_policy, planner_options, share_rule
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
 from daemon.planner import PlannerOptions
@@ -66,8 +66,6 @@ def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Se
     costs = Costs(hardware, partial(energy_model, profiles_of(settings)), observations, clock)
     skills = ZoneSkills(recorded, policy.kind)
     photographer = Photographer(places, costs, feed.outlook, policy, skills.share_kept)
-    planner = settings.planner
-    options = PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
     budgets = Budgets(budget_rules(settings), places, costs, feed.outlook)
     shares = share_rule(settings)
     use = None if shares is None else GpuUse(shares)
@@ -87,5 +85,5 @@ def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Se
         use,
         Board(),
         Reach(),
-        options,
+        planner_options(settings),
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from daemon.domain.budget import BudgetRule
 from daemon.domain.shares import ShareRule
+from daemon.planner import PlannerOptions
 from daemon.service.policy import Policy
 from daemon.settings.schema import Settings
 from forecast.clock import Clock, real_now
@@ -30,6 +31,11 @@ def make_policy(settings: Settings) -> Policy:
         kind=settings.intensity.intensity_kind,
         homebound_projects=frozenset(name for name, project in settings.projects.items() if not project.weights_may_travel),
     )
+
+
+def planner_options(settings: Settings) -> PlannerOptions:
+    planner = settings.planner
+    return PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
 
 
 def budget_rules(settings: Settings) -> dict[str, BudgetRule]:

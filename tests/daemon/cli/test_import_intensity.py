@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.daemon.cli.conftest import Lowtide
 
@@ -58,6 +61,27 @@ def test_a_year_that_may_be_in_local_time_is_recorded_and_the_doubt_told(lowtide
     assert (row["new"], row["gaps"]) == (8759, 1)
     assert "2023-03-26 02:00 is missing" in row["doubt"]
     assert "taken as UTC" in lowtide("import-intensity", str(path)).stdout
+
+
+def test_a_disk_that_fills_up_half_way_is_one_sentence_that_says_how_far_it_came(lowtide: Lowtide) -> None:
+    """SQLite is told how many pages it may use, and says then what it says of a full disk."""
+    one, two, _ = (str(path) for path in DEMO if "hourly" in path.name)
+    assert lowtide("import-intensity", one).exit_code == 0
+    with closing(sqlite3.connect("lowtide.db")) as database:
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+
+    def configured(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages + 3}").close()
+
+    event.listen(Engine, "connect", configured)
+    try:
+        result = lowtide("import-intensity", one, two)
+    finally:
+        event.remove(Engine, "connect", configured)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "is full: free space there; 1 of 2 files are recorded: import them all again" in result.stderr
+    told = json.loads(lowtide("import-intensity", one, two, "--json").stdout)
+    assert [(row["unchanged"] > 0, row["new"] > 0) for row in told] == [(True, False), (False, True)]
 
 
 def test_another_release_of_hours_already_recorded_is_told_as_restated(lowtide: Lowtide, tmp_path: Path) -> None:
