@@ -65,7 +65,7 @@ def test_a_year_that_may_be_in_local_time_is_recorded_and_the_doubt_told(lowtide
 
 def test_a_disk_that_fills_up_half_way_is_one_sentence_that_says_how_far_it_came(lowtide: Lowtide) -> None:
     """SQLite is told how many pages it may use, and says then what it says of a full disk."""
-    one, two, _ = (str(path) for path in DEMO if "hourly" in path.name)
+    one, two = [str(path) for path in DEMO if "hourly" in path.name][:2]
     assert lowtide("import-intensity", one).exit_code == 0
     with closing(sqlite3.connect("lowtide.db")) as database:
         pages = database.execute("PRAGMA page_count").fetchone()[0]
