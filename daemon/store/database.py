@@ -128,7 +128,8 @@ def _plain_errors(url: URL) -> Iterator[None]:
     except OperationalError as error:
         if "disk is full" in str(error.orig) or "No space left on device" in str(error.orig):  # SQLite's words, PostgreSQL's words
             raise DiskFull(f"the disk that holds {url.render_as_string(hide_password=True)} is full: free space there") from error
-        raise StoreUnavailable(f"the database {url.render_as_string(hide_password=True)} is not available: {error.orig}") from error
+        said = " ".join(str(error.orig).split())  # PostgreSQL's words come in several lines
+        raise StoreUnavailable(f"the database {url.render_as_string(hide_password=True)} is not available: {said}") from error
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise  # a broken constraint or a wrong statement is our own mistake and stays visible

@@ -46,3 +46,4 @@ def test_a_server_that_is_out_of_reach_is_one_sentence() -> None:
     with pytest.raises(StoreUnavailable, match="is not available") as problem, sole_daemon(url):
         pass
     assert "secret" not in str(problem.value)
+    assert "\n" not in str(problem.value)
