@@ -17,9 +17,9 @@ from daemon.planner.columns import Columns
 from daemon.planner.terrain import Terrain
 from forecast.intensity import FloatArray
 
-WARMEST, COLDEST = 0.3, 0.001  # temperature as a share of the mean cost of one GPU in one cell
-STEP = 6.0  # price moves in temperatures per e-fold of over-use
-INERTIA = 0.5  # share of the last direction kept
+WARMEST, COLDEST = 1.0, 0.001  # temperature as a share of the mean cost of one GPU in one cell
+STEP = 17.0  # price moves in temperatures per e-fold of over-use
+INERTIA = 0.8  # share of the last direction kept
 LARGEST_LOG = 2.0  # e-folds of over-use or idleness beyond which a price moves no faster
 REACH = 14.0  # starts that cost this many temperatures more than the best are left out until the next look
 LOOK_EVERY = 10  # rounds between two looks at all starts

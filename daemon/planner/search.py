@@ -6,7 +6,8 @@ keep scarce hours for those who need them most. Steps are counted, never timed: 
 
 from __future__ import annotations
 
-from itertools import pairwise
+from bisect import bisect_right
+from itertools import islice, pairwise
 from random import Random
 from typing import cast
 
@@ -18,12 +19,15 @@ from daemon.planner.columns import Columns
 from daemon.planner.prices import Market, Prices
 from forecast.intensity import FloatArray
 
+Test = tuple[int, int, int]  # site, cells that must be free, row
+
 NOWHERE = -1
-FIRST_THRESHOLD = 0.15  # worsening accepted at first, as a share of the mean cost of a job; falls to 0
+FIRST_THRESHOLD = 0.5  # worsening accepted at first, as a share of the mean cost of a job; falls to 0
 MOST_RUINED = 10
 SEEDS_AT_ONCE = 256  # seeds drawn from one look at who sits how badly
 WISH_RATE = 0.25  # a wish at prices is among the first four rows on average
 HEAD = 48  # rows of a job that are nearly always enough to find a free one
+MOST_TAILS = 2000  # jobs of which all rows are kept ready: about 50 MB
 TARGET_ROWS = 40  # a seed's wish is among this many of its cheapest rows
 ORDER_NOISE = 0.6  # jobs are put back by size, times a factor up to this much apart
 
@@ -35,18 +39,24 @@ class Preference:
         self._rows, self._masks = rows, masks
         self._bounds: list[int] = columns.first.tolist()
         self._site = columns.site
-        self.head: list[list[tuple[int, int, int]]] = [self._tests(a, min(b, a + HEAD)) for a, b in pairwise(self._bounds)]
+        self.head: list[list[Test]] = [self._tests(a, min(b, a + HEAD)) for a, b in pairwise(self._bounds)]
+        self._tails: dict[int, list[Test]] = {}
 
-    def tail(self, job: int) -> list[tuple[int, int, int]]:
-        """What the head leaves out."""
-        first, last = self._bounds[job], self._bounds[job + 1]
-        return self._tests(first + HEAD, last) if last - first > HEAD else []
+    def tail(self, job: int) -> list[Test]:
+        """What the head leaves out; kept for the next time while memory allows."""
+        tail = self._tails.get(job)
+        if tail is None:
+            first, last = self._bounds[job], self._bounds[job + 1]
+            tail = self._tests(first + HEAD, last) if last - first > HEAD else []
+            if len(self._tails) < MOST_TAILS:
+                self._tails[job] = tail
+        return tail
 
     def row(self, job: int, position: int) -> int:
         """The job's row at this position, or its last one."""
         return int(self._rows[min(self._bounds[job] + position, self._bounds[job + 1] - 1)])
 
-    def _tests(self, first: int, last: int) -> list[tuple[int, int, int]]:
+    def _tests(self, first: int, last: int) -> list[Test]:
         """(site, cells, row) of the rows at these places in the order."""
         rows = self._rows[first:last]
         masks = self._masks
@@ -68,15 +78,16 @@ class Board:
         self._low = np.zeros(len(columns.tasks), dtype=np.int64)
         self._high = np.zeros(len(columns.tasks), dtype=np.int64)
 
-    def cheapest(self, job: int, preference: Preference) -> int:
-        """The job's first row, in the order of preference, whose GPUs are free; NOWHERE if there is none."""
+    def cheapest(self, job: int, preference: Preference, count: int | None = None) -> int:
+        """The job's first row, of all or of `count`, in the order of preference, whose GPUs are free; NOWHERE if there is none."""
         short = self._short_of(self.gpus[job])
-        for site, cells, row in preference.head[job]:
+        for site, cells, row in islice(preference.head[job], count):
             if not short[site] & cells:
                 return row
-        for site, cells, row in preference.tail(job):
-            if not short[site] & cells:
-                return row
+        if count is None or count > HEAD:
+            for site, cells, row in islice(preference.tail(job), None if count is None else count - HEAD):
+                if not short[site] & cells:
+                    return row
         return NOWHERE
 
     def _short_of(self, gpus: int) -> list[int]:
@@ -210,7 +221,7 @@ class Search:
         change = sum(self._least[job] for job in out) - sum(cost[row] for row in old)
         done: list[int] = []
         for job in self._order(out):
-            row = board.cheapest(job, preference)
+            row = board.cheapest(job, preference, self._worth_trying(job, threshold - change) if preference is self.by_cost else None)
             change += cost[row] - self._least[job]
             if row == NOWHERE or change > threshold:
                 break
@@ -223,6 +234,11 @@ class Search:
         for job, row in zip(out, old, strict=True):
             board.put(job, row)
         return 0.0
+
+    def _worth_trying(self, job: int, most: float) -> int:
+        """How many of the job's rows, the cheapest first, cost at most `most` above its cheapest."""
+        first = self._first[job]
+        return bisect_right(self._cost, most + self._least[job], first, self._first[job + 1]) - first
 
     def _ruined(self, seed: int, neighbours: list[int]) -> list[int]:
         """The seed and a few of the jobs in its way."""
