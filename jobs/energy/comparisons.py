@@ -1,4 +1,4 @@
-"""What a way to compute (bfloat16, compiled, channels innermost, flash attention) costs or saves, from steps measured both ways."""
+"""What a way to compute (bfloat16, compiled, gradient checkpointing and others) costs or saves, from steps measured both ways."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from jobs.energy.configuration import Configuration, Option, Work
+from jobs.energy.configuration import Configuration, Work
 from jobs.energy.hardware import MeasuredStep
 
-# A way to compute whose cost does not follow from counting layers.
-Way = Literal["bfloat16", "channels-last", "compile", "flash-attention"]
+Way = Literal["bfloat16", "gradient-checkpointing", "channels-last", "compile", "flash-attention"]
 
 # Standard deviation of log(effect elsewhere / effect measured): it differs between sizes. A judgement, from the table of what
 # the engine saves: the same way saved 0 to 12 % of four operations in 2D and 3D.
 _ELSEWHERE = 0.12
-_COUNTED: Option = "gradient-checkpointing"  # it passes layers once more, and they are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,7 @@ def ways_of(configuration: Configuration) -> tuple[Way, ...]:
 
 def plain(configuration: Configuration) -> Configuration:
     """The same work in float32 and without those ways."""
-    counted = tuple(option for option in configuration.options if option == _COUNTED)
-    return replace(configuration, precision="float32", options=counted)
+    return replace(configuration, precision="float32", options=())
 
 
 def without_comparisons(measured: Sequence[MeasuredStep]) -> list[MeasuredStep]:

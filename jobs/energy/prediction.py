@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from jobs.energy.comparisons import Effects, plain, ways_of
+from jobs.energy.comparisons import Effect, Effects, plain, ways_of
 from jobs.energy.configuration import Configuration
 from jobs.energy.features import Feature, features_of
 from jobs.energy.flops import Operation
@@ -16,9 +16,12 @@ from jobs.energy.hardware import Coefficients, HardwareProfile, MeasuredStep
 # Standard deviations of log(real / predicted) that are judgements, not fits. The fitted ones are in the profiles.
 _UNLIKE_DEVICE = 0.7  # a similar device: right within a factor of 2.5 in eight cases of ten
 _UNLIKE_SETTING = 0.35  # each way to compute, or number of threads, whose effect was not measured
+_COUNTED_ONLY = 0.15  # gradient checkpointing, counted: on small networks its bookkeeping took a quarter of a step more than its layers
 _PER_E_OUTSIDE = 0.15  # for each factor e in FLOPs outside the measured range
 _LEAST_SPREAD = 0.02
 _OTHER_OPERATION = 0.5  # an operation the profile says nothing of, taken from a related one
+
+_UNKNOWN_EFFECT = Effect(1.0, 1.0, _UNLIKE_SETTING)
 
 # Whose coefficients stand in, in order of preference, where a profile has none for an operation.
 _RELATED: dict[Operation, tuple[Operation, ...]] = {
@@ -106,7 +109,7 @@ class StepPredictor:
 
     def _from_coefficients(self, configuration: Configuration, operation: Operation) -> StepCost:
         chosen, sigma = self._choose(configuration, operation)
-        like = replace(configuration, precision=chosen.precision, options=plain(configuration).options)
+        like = replace(configuration, precision=chosen.precision, options=())
         features = features_of(like, operation)
         seconds, unmeasured = _dot(chosen.seconds, features), tuple[str, ...]()
         if self._profile.kind == "cpu" and chosen.threads != configuration.threads:
@@ -134,14 +137,24 @@ class StepPredictor:
         for way in sorted(set(ways_of(like)) ^ set(ways_of(configuration))):
             effect = self._effects.of(configuration.work, configuration.model.dimensions, way)
             if effect is None:
-                cost = replace(cost, sigma=math.hypot(cost.sigma, _UNLIKE_SETTING), unmeasured=(*cost.unmeasured, way))
-            else:
-                sign = 1 if way in ways_of(configuration) else -1
-                seconds, joules = cost.seconds * effect.seconds**sign, cost.joules * effect.joules**sign
-                cost = replace(cost, seconds=seconds, joules=joules, sigma=math.hypot(cost.sigma, effect.sigma))
+                effect = self._recomputation(configuration) if way == "gradient-checkpointing" else _UNKNOWN_EFFECT
+                cost = replace(cost, unmeasured=(*cost.unmeasured, way))
+            sign = 1 if way in ways_of(configuration) else -1
+            seconds, joules = cost.seconds * effect.seconds**sign, cost.joules * effect.joules**sign
+            cost = replace(cost, seconds=seconds, joules=joules, sigma=math.hypot(cost.sigma, effect.sigma))
         if like != configuration and cost.kind is OriginKind.MEASURED:
             return replace(cost, kind=OriginKind.COEFFICIENTS)
         return cost
+
+    def _recomputation(self, configuration: Configuration) -> Effect:
+        """Of gradient checkpointing where nobody measured it: the layers that are passed once more."""
+        if configuration.work not in ("train", "vqgan"):
+            return Effect(1.0, 1.0, 0.0)
+        chosen, _ = self._choose(configuration, configuration.work)
+        once, again = (features_of(each, configuration.work) for each in (plain(configuration), _recomputing(configuration)))
+        seconds = _dot(chosen.seconds, again) / _dot(chosen.seconds, once)
+        joules = seconds if chosen.joules is None else _dot(chosen.joules, again) / _dot(chosen.joules, once)
+        return Effect(seconds, joules, _COUNTED_ONLY)
 
     def _widened(self, sigma: float) -> float:
         return sigma if self._same_device else math.hypot(sigma, _UNLIKE_DEVICE)
@@ -155,6 +168,10 @@ class IncompleteProfile(ValueError):
             f"hardware profile {key!r} has no coefficients for {operation} in {dimensions}D nor for anything like it: "
             "measure the machine with `lowtide profile`"
         )
+
+
+def _recomputing(configuration: Configuration) -> Configuration:
+    return replace(plain(configuration), options=("gradient-checkpointing",))
 
 
 def _with_work(configuration: Configuration, operation: Operation) -> Configuration:

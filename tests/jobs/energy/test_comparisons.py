@@ -115,6 +115,16 @@ def test_an_effect_seen_to_differ_between_sizes_is_less_sure() -> None:
     assert effect.sigma == pytest.approx(math.log(2) * math.sqrt(2))
 
 
+def test_a_measured_gradient_checkpointing_is_believed_rather_than_counted() -> None:
+    other = replace(PLAIN, batch_size=16)
+    recomputing = replace(other, options=("gradient-checkpointing",))
+    counted, told = EnergyModel(profile()), with_effect_of("gradient-checkpointing", seconds=1.5, joules=140.0)
+
+    assert told.cost(recomputing).seconds == pytest.approx(1.5 * told.cost(other).seconds)
+    assert told.cost(recomputing).unmeasured == ()
+    assert 1.0 < counted.cost(recomputing).seconds / counted.cost(other).seconds < 1.34
+
+
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
 def test_every_compared_configuration_has_its_plain_twin_in_the_grid(kind: Literal["cpu", "gpu"]) -> None:
     standard, compared = standard_grid(kind), comparison_grid(kind, bfloat16=True, compiled=True)

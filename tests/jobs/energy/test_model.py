@@ -145,7 +145,8 @@ def test_gradient_checkpointing_costs_its_recomputation_and_the_moving_average_n
 
     assert more > 0
     assert recomputing.joules - plain.joules == pytest.approx(2e-10 * 4 * more)
-    assert recomputing.sigma == plain.sigma, "its work is counted, so nothing is less sure"
+    assert plain.sigma < recomputing.sigma < 0.2, "its work is counted, its bookkeeping was not measured"
+    assert recomputing.unmeasured == ("gradient-checkpointing",)
 
 
 @pytest.mark.parametrize("setting", [{"compile": True}, {"channels_last": True}, {"flash_attention": True, "backend": "monai"}], ids=str)
