@@ -1,4 +1,4 @@
-"""Planning again when only a few jobs have come: the last plan stands, and what is new goes to the best of what it left.
+"""Planning again when only a few jobs have come: the last plan stands, and what is new joins it as jobs arrive in a replay.
 
 A whole plan is made where anything else has changed, where a new job would be late or has a budget to keep, and every so often,
 so that many small steps do not add up to a bad plan.
@@ -16,8 +16,9 @@ import numpy as np
 
 from daemon.domain.plan import Placement, Plan, PlanJob, PlanSite, Snapshot
 from daemon.planner.bound import least_of
+from daemon.planner.joined import joined
 from daemon.planner.options import PlannerOptions
-from daemon.planner.residual import Residual, preview
+from daemon.planner.residual import REACH
 from daemon.planner.task import task_of
 from daemon.planner.terrain import Terrain, terrain_of
 from forecast.intensity import FloatArray, ZoneOutlook
@@ -79,17 +80,20 @@ def with_new_jobs(standing: Standing, snapshot: Snapshot, options: PlannerOption
 
 
 def _with(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Plan | None:
-    """The plan with one job more where it disturbs nobody; None where it would be late."""
-    residual = Residual.of(snapshot, plan, options)
+    """The plan with one job more, a few others moved for it where that pays; None where somebody would be late."""
     ends = {p.job_id: max(s.end for s in p.segments) for p in plan.placements if p.job_id in job.after}
     begins = replace(job, earliest=max([job.earliest, *ends.values()]))
-    placement = preview(begins, residual)
-    task = task_of(begins, residual.terrain)
-    if task is None or not isinstance(placement, Placement) or placement.is_late:
+    moved = joined(plan, begins, snapshot, options)
+    if moved is None:
         return None
-    alone = task_of(job, residual.terrain) or task
-    bound = plan.bound_g + min(least_of(alone, residual.terrain, _prices(plan, residual.terrain)), placement.expected_g)
-    return replace(plan, placements=(*plan.placements, placement), cost_g=plan.cost_g + placement.expected_g, bound_g=bound)
+    terrain = terrain_of(snapshot, REACH * (snapshot.grid.end - snapshot.now).total_seconds())
+    alone, prices = task_of(job, terrain), _prices(plan, terrain)
+    least = least_of(alone, terrain, prices) if alone is not None else 0.0
+    new = moved.pop(job.id)
+    more = new.expected_g + sum(moved[p.job_id].expected_g - p.expected_g for p in plan.placements if p.job_id in moved)
+    placements = (*(moved.get(placement.job_id, placement) for placement in plan.placements), new)
+    cost = plan.cost_g + more
+    return replace(plan, placements=placements, cost_g=cost, bound_g=min(plan.bound_g + min(least, new.expected_g), cost))
 
 
 def _prices(plan: Plan, terrain: Terrain) -> FloatArray:

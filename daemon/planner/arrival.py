@@ -27,12 +27,12 @@ def arrive(field: Field, held: Held, now: float, confidence: float) -> bool:
     return True
 
 
-def settle_in(field: Field, held: Held, now: float) -> None:
-    """Let a job that has a place trade it for a better one."""
+def settle_in(field: Field, held: Held, now: float, keep: float = 0.0) -> None:
+    """Let a job that has a place trade it for a better one; others move for the share `keep` of what they emitted, or more."""
     if held.swaps_hours:
-        improve_by_swaps(field, held, now)
+        improve_by_swaps(field, held, now, keep)
     if not held.swaps_hours or len(held.task.choices) > 1:
-        trade(field, held, now)
+        trade(field, held, now, keep)
 
 
 def look_again(field: Field, now: float, confidence: float) -> None:

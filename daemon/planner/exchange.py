@@ -22,8 +22,11 @@ PRICELESS = 1e9  # grams per kWh that an hour is worth to a job which lacks it
 LACKING = -1  # stands for the hour that a job would give up where it has too few
 
 
-def improve_by_swaps(field: Field, held: Held, now: float) -> bool:
-    """Let the job swap its dearest hours for cleaner ones as long as both sides together gain; True if anything moved."""
+def improve_by_swaps(field: Field, held: Held, now: float, keep: float = 0.0) -> bool:
+    """Let the job swap its dearest hours for cleaner ones as long as both sides together gain; True if anything moved.
+
+    Of what the other emitted in the hour it gives away, the gain must be more than the share `keep`.
+    """
     choice, first = held.ahead[-1].choice, first_whole(field.terrain, now)
     mine = field.held[held.row, first:]
     others = partners(field, held, choice.site, now)
@@ -32,6 +35,7 @@ def improve_by_swaps(field: Field, held: Held, now: float) -> bool:
     # Hours dirtier than the dearest one held are nothing to swap for.
     board = Board(field, held, others, choice, first, float(field.terrain.rate[choice.site, first:][mine].max()))
     board.mine[:] = field.held[held.row, board.cells] & board.window
+    board.keep = keep
     if not board.swap():
         return False
     board.settle(field, now, share_of(held, now, first, field.terrain))
@@ -103,6 +107,7 @@ class Board:
         self.theirs = field.held[rows[:, None], self.cells] & self.windows
         self.room = self.gives = self.theirs
         self.moved: set[int] = set()
+        self.keep = 0.0
 
     def swap(self, lacking: int = 0) -> bool:
         """Swap until nothing gains any more; True if anything moved, or where cells are `lacking` if all were found."""
@@ -136,7 +141,7 @@ class Board:
         take, hungrier = self.gives.argmax(axis=1), self.power > power
         if hungrier.any():
             take = np.where(hungrier, len(self.cells) - 1 - self.gives[:, ::-1].argmax(axis=1), take)
-        gain = power * worth + (self.power - power) * self.rate[take] - self.power * price
+        gain = power * worth + (self.power - power - self.keep * self.power) * self.rate[take] - self.power * price
         gain[~self.gives[rows, take]] = -np.inf
         who = int(gain.argmax())
         return (who, int(take[who]), int(to[who])) if gain[who] > TIE_SHARE * power * max(worth, 1.0) else None

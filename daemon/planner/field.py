@@ -13,7 +13,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.domain.plan import Mode
+from daemon.domain.plan import IntArray, Mode
 from daemon.planner.hours import pauses_for_free
 from daemon.planner.part import part_of
 from daemon.planner.task import Offer, Piece, Task
@@ -68,10 +68,11 @@ class Field:
     `gpus`, `power` (kilowatts where the job is), `release` and `due` are by row.
     """
 
-    def __init__(self, terrain: Terrain) -> None:
+    def __init__(self, terrain: Terrain, free: IntArray | None = None) -> None:
+        """`free`: what jobs that will never be on the field leave; they leave everything where it is None."""
         self.whole = self.terrain = terrain
         self.live: dict[str, Held] = {}
-        self._all_free = self.free = terrain.free.copy()
+        self._all_free = self.free = terrain.free.copy() if free is None else free
         self._all_held: NDArray[np.bool_] = np.zeros((FEWEST_ROWS, terrain.count), dtype=np.bool_)
         self.held = self._all_held
         self.gpus, self.power, self.release, self.due = np.zeros((4, FEWEST_ROWS))
@@ -93,6 +94,13 @@ class Field:
         self._all_held[held.row] = False
         self.gpus[held.row], self.release[held.row], self.due[held.row] = held.task.gpus, held.task.release, held.task.due
         self.live[held.id] = held
+
+    def adopt(self, held: Held, pieces: Iterable[Piece]) -> None:
+        """Let a job onto the field with pieces whose GPUs are not in `free` any more."""
+        self.add(held)
+        self.hold(held, pieces)
+        for piece in held.ahead:
+            self.free[piece.choice.site, self._cells(piece, piece.start)] += held.task.gpus
 
     def look(self, now: float, due: float) -> None:
         """Show the cells around [now, due); nothing before `now` is looked at any more."""
@@ -144,8 +152,11 @@ class Field:
             del self.live[held.id]
             self._rows.append(held.row)
 
+    def _cells(self, piece: Piece, start: float) -> slice:
+        return slice(self.terrain.cell(start), self.terrain.cell_after(piece.end))
+
     def _change(self, held: Held, piece: Piece, start: float, gpus: int) -> None:
-        cells = slice(self.terrain.cell(start), self.terrain.cell_after(piece.end))
+        cells = self._cells(piece, start)
         self.free[piece.choice.site, cells] += gpus
         self.held[held.row, cells] = gpus < 0
 
@@ -165,9 +176,11 @@ def movable(held: Iterable[Held], now: float) -> list[Held]:
 
 
 def grams_of(pieces: Sequence[Piece], terrain: Terrain) -> float:
-    """What the pieces emit by the outlook, data that is moved for them included; starts are not looked at."""
+    """What the pieces emit by the outlook, their starts and data that is moved for them included."""
     work = sum(p.choice.power * terrain.grams_per_kw(p.choice.site, p.start, p.end) for p in pieces)
-    return work + sum(p.choice.once_kwh * float(terrain.rate[p.choice.site, terrain.cell(p.start)]) for p in first_on_site(pieces))
+    once = [(piece, piece.choice.once_kwh) for piece in first_on_site(pieces)]
+    starts = [(piece, piece.choice.fresh_kwh) for piece in pieces if piece.fresh and piece.choice.fresh_kwh]
+    return work + sum(kwh * float(terrain.rate[p.choice.site, terrain.cell(p.start)]) for p, kwh in (*once, *starts))
 
 
 def first_on_site(pieces: Sequence[Piece]) -> list[Piece]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from daemon.domain.plan import Mode, Plan, Snapshot
+from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
 from daemon.planner import Planner, PlannerOptions, plan
 from daemon.planner.again import Standing, with_new_jobs
 from tests.bench.planner_instances import Instance
-from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot, start_hour
 from tests.daemon.planner.strategies import snapshots
 
 HILLS = [400.0] * 6 + [90.0] * 4 + [400.0] * 20
@@ -64,6 +65,48 @@ def test_the_bound_of_a_plan_that_has_grown_is_below_every_plan(snap: Snapshot) 
         for slot in range(snap.grid.count):
             most = max(int(site.free_gpus[slot]), peak_use(standing, site.name, snap.grid.edge(slot), snap.grid.edge(slot + 1)))
             assert peak_use(quick.plan, site.name, snap.grid.edge(slot), snap.grid.edge(slot + 1)) <= most
+
+
+def joined_by(newcomer: PlanJob, *old: PlanJob, hours: Sequence[float], options: PlannerOptions = BARE) -> tuple[Plan, Plan]:
+    """The plan of the old jobs on one GPU, and the plan that the newcomer has joined."""
+    before = snapshot(old, {"DE": hours}, gpus=1)
+    standing = plan(before, options)
+    quick = with_new_jobs(Standing(before, standing), grown(replace(before, jobs=(*old, newcomer)), standing), options)
+    assert quick is not None
+    return standing, quick.plan
+
+
+def test_a_new_job_that_would_be_late_gets_room_from_one_with_more_time() -> None:
+    patient = job("patient", hours=3, deadline_hours=12)
+    standing, both = joined_by(job("tight", hours=3, deadline_hours=6), patient, hours=[300.0] + [100.0] * 5 + [200.0] * 6)
+    assert placed(standing, "patient").segments[0].start < MONDAY + 6 * HOUR
+    assert placed(both, "tight").segments[-1].end <= MONDAY + 6 * HOUR
+    assert placed(both, "patient").segments[-1].end <= MONDAY + 12 * HOUR
+    assert not any(placement.is_late for placement in both.placements)
+    assert peak_use(both, "de", MONDAY, MONDAY + 12 * HOUR) == 1
+
+
+@pytest.mark.parametrize(("keep", "moves"), [(0.0, True), (0.5, True), (20.0, False)])
+def test_a_hungrier_newcomer_takes_the_clean_hours_if_that_saves_more_than_the_threshold(keep: float, moves: bool) -> None:
+    thrifty = job("thrifty", hours=2, deadline_hours=8, power_kw=0.2)
+    options = replace(BARE, keep_threshold=keep)
+    standing, both = joined_by(
+        job("hungry", hours=2, deadline_hours=8, power_kw=4.0), thrifty, hours=[400.0, 400, 50, 50, 90, 90, 400, 400], options=options
+    )
+    assert start_hour(placed(standing, "thrifty")) == 2
+    assert start_hour(placed(both, "hungry")) == (2 if moves else 4)
+    assert start_hour(placed(both, "thrifty")) == (4 if moves else 2)
+    assert both.cost_g == pytest.approx(sum(placement.expected_g for placement in both.placements))
+    assert both.bound_g <= both.cost_g
+
+
+def test_a_job_that_runs_or_waits_for_another_does_not_move_for_a_newcomer() -> None:
+    hours = [300.0] + [100.0] * 5 + [200.0] * 6
+    first = job("first", hours=3, deadline_hours=12)
+    before = snapshot([first, job("then", hours=1, deadline_hours=12, after=("first",))], {"DE": hours}, gpus=1)
+    standing = plan(before, BARE)
+    new = grown(replace(before, jobs=(*before.jobs, job("tight", hours=3, deadline_hours=4))), standing)
+    assert with_new_jobs(Standing(before, standing), new, BARE) is None
 
 
 def a_standing_plan() -> tuple[Standing, Snapshot]:

@@ -1,0 +1,139 @@
+"""One job more in a standing plan: at its best in what is free, after trading places with a few where that saves or a deadline asks it.
+
+These are the moves of `arrival`, as a replay makes them, but for what people have seen: who was planned before moves for a clear
+saving only, and never because a newcomer found no room unless a few moves make some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from heapq import nsmallest
+
+import numpy as np
+
+from daemon.domain.plan import IntArray, Placement, Plan, PlanJob, Snapshot
+from daemon.planner.answer import placement_for
+from daemon.planner.arrival import settle_in
+from daemon.planner.exchange import room_by_swaps
+from daemon.planner.field import Field, Held
+from daemon.planner.options import PlannerOptions
+from daemon.planner.residual import Residual, preview
+from daemon.planner.task import Piece, Task, offer_of, task_of
+from daemon.planner.terrain import Terrain
+from daemon.planner.trade import room_by_trade
+
+MOST_IN_REACH = 48  # jobs that a newcomer may trade places with
+
+Moved = dict[str, Placement]
+
+
+def joined(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Moved | None:
+    """The placement of the new job and new ones of those that moved for it; None where somebody would be late.
+
+    `job` may begin at its `earliest`: jobs it waits for have ended by then.
+    """
+    residual = Residual.of(snapshot, plan, options)
+    alone, task = preview(job, residual), task_of(job, residual.terrain)
+    if task is None or not isinstance(alone, Placement):
+        return None
+    is_prompt = alone.segments[0].start <= max(job.earliest, snapshot.now)
+    if is_prompt and not alone.is_late:
+        return {job.id: alone}
+    field = Field(residual.terrain, residual.free.copy())
+    before = _those_in_reach(field, task, plan, snapshot, options.deadline_margin)
+    held = Held(replace(task, due=task.due - options.deadline_margin * task.shortest))
+    field.add(held)
+    if alone.is_late:
+        if not _finds_room(field, held, task):
+            return None
+    else:
+        field.hold(held, pieces_of_placement(alone, task, residual.terrain))
+        settle_in(field, held, 0.0, options.keep_threshold)
+    moved = {name: _placement(field.live[name], residual.terrain) for name in before if field.live[name].ahead != before[name]}
+    unmoved = pieces_of_placement(alone, task, residual.terrain) == held.ahead
+    return {**moved, job.id: alone if unmoved else _placement(held, residual.terrain)}
+
+
+def _finds_room(field: Field, held: Held, task: Task) -> bool:
+    """Room for a job that has none in time: with the margin before its deadline if it can, else without."""
+    for due in dict.fromkeys((held.task.due, task.due)):
+        held.task = replace(task, due=due)
+        field.due[held.row] = due
+        if room_by_swaps(field, held, 0.0) or room_by_trade(field, held, 0.0):
+            return True
+    return False
+
+
+def _those_in_reach(field: Field, newcomer: Task, plan: Plan, snapshot: Snapshot, margin: float) -> Mapping[str, list[Piece]]:
+    """Let onto the field those in the newcomer's way that have the most time to spare; what they hold, by job."""
+    terrain = field.terrain
+    jobs = {job.id: job for job in snapshot.jobs}
+    waited_for = {name for job in snapshot.jobs for name in job.after}
+    full = _full_before(newcomer, field)
+    those = [
+        (jobs[placement.job_id], placement)
+        for placement in plan.placements
+        if placement.job_id not in waited_for
+        and _may_move(jobs[placement.job_id], placement, snapshot)
+        and _is_in(placement, full, terrain)
+    ]
+    before: dict[str, list[Piece]] = {}
+    for job, placement in nsmallest(MOST_IN_REACH, those, key=lambda one: (_hurry(one[0], terrain), one[0].id)):
+        task = task_of(job, terrain)
+        end = terrain.seconds(max(segment.end for segment in placement.segments))
+        if task is not None and end <= min(task.due, terrain.end):
+            before[job.id] = pieces_of_placement(placement, task, terrain)
+            field.adopt(Held(replace(task, due=max(end, task.due - margin * task.shortest))), before[job.id])
+    return before
+
+
+def _full_before(newcomer: Task, field: Field) -> Mapping[str, IntArray]:
+    """By site, how many cells of the newcomer's window are too full for it, counted up to each edge."""
+    terrain = field.terrain
+    first, last = terrain.cell(newcomer.release), terrain.cell_after(min(newcomer.due, terrain.end))
+    counts: dict[str, IntArray] = {}
+    for choice in newcomer.choices:
+        full = np.zeros(terrain.count + 1, dtype=np.int64)
+        full[first + 1 : last + 1] = field.free[choice.site, first:last] < newcomer.gpus
+        counts[terrain.sites[choice.site].name] = np.cumsum(full)
+    return counts
+
+
+def _is_in(placement: Placement, full: Mapping[str, IntArray], terrain: Terrain) -> bool:
+    """Whether the placement holds one of the full cells."""
+    for segment in placement.segments:
+        start, end = terrain.seconds(segment.start), terrain.seconds(segment.end)
+        count = full.get(segment.site)
+        if count is not None and count[terrain.cell(start)] < count[terrain.cell_after(end)]:
+            return True
+    return False
+
+
+def _hurry(job: PlanJob, terrain: Terrain) -> float:
+    """Minus the seconds the job has to spare."""
+    return min(option.work_seconds for option in job.options) - terrain.seconds(job.deadline)
+
+
+def _may_move(job: PlanJob, placement: Placement, snapshot: Snapshot) -> bool:
+    """It waits, for no other job, and neither a budget nor a price of waiting speaks against another time."""
+    is_under_way = job.running_at is not None or bool(job.beside) or placement.segments[0].start <= snapshot.now
+    return not (
+        is_under_way or job.after or placement.is_late or job.price_of_waiting_g_per_hour or job.project in snapshot.spending.budgets
+    )
+
+
+def pieces_of_placement(placement: Placement, task: Task, terrain: Terrain) -> list[Piece]:
+    """The placement in the planner's numbers, in order of time."""
+    choices = {terrain.sites[choice.site].name: choice for choice in task.choices}
+    pieces = [
+        Piece(choices[segment.site], terrain.seconds(segment.start), terrain.seconds(segment.end))
+        for segment in placement.segments
+        for _ in range(max(1, segment.gpus // task.gpus))
+    ]
+    return sorted(pieces, key=lambda piece: (piece.start, piece.choice.site, piece.end))
+
+
+def _placement(held: Held, terrain: Terrain) -> Placement:
+    task = task_of(held.task.job, terrain) or held.task
+    return placement_for(task, offer_of(tuple(held.ahead), task, terrain), terrain, task.release, None)
