@@ -95,7 +95,7 @@ happenings = st.sampled_from(["nothing", "nothing", "kill", "kill one", "forget 
 histories = st.lists(st.tuples(widths, happenings, st.integers(1, 25)), min_size=2, max_size=9)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(histories)
 def test_any_sequence_of_growing_shrinking_kills_and_restarts_keeps_each_sample_once(history: list[tuple[Widths, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as name:
