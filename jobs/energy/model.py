@@ -113,7 +113,7 @@ class EnergyModel:
         cost = encode.times(counts.training + counts.validation)
         if counts.validation == 0:
             return cost
-        ways = _kept(step, ("channels-last", "compile", "flash-attention"))
+        ways = _kept(step, ("channels-last", "flash-attention"))
         denoise = self._corrected(replace(step, work="denoise", batch_size=1, options=ways))[0]
         return cost.plus(denoise.times(counts.validation * VALIDATION_LEVELS))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def compile_network(network: nn.Module, device: torch.device, cache: Path | None
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "compiled")
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no processes of its own beside the run's
     network.compile(dynamic=False)
+
+
+def as_if_not_compiled(compiled: bool) -> AbstractContextManager[object]:
+    """Evaluate networks as they were written: for a few images, compiling them for another batch size would take longer."""
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 def require_compiler(device: torch.device) -> None:

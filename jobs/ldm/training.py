@@ -22,7 +22,7 @@ from jobs.data.training_set import TrainingSet, load_training_set
 from jobs.errors import BadInput, RunError, StopRequested
 from jobs.ldm.autoencoder import AutoencoderTraining, encode
 from jobs.ldm.checkpoint import Checkpoints, State
-from jobs.ldm.compiling import compile_network, require_compiler
+from jobs.ldm.compiling import as_if_not_compiled, compile_network, require_compiler
 from jobs.ldm.diffusion import DiffusionTraining, LatentScaling, scaling_of
 from jobs.ldm.networks import build_all
 from jobs.ldm.ranks import Ranks
@@ -167,7 +167,8 @@ class _TrainingRun:
         if len(unseen):
             self._session.book("validation", self._session.step)
         leave = self._session.leave_if_asked  # the last step has its checkpoint
-        loss = validation_loss(unet.eval(), autoencoder, unseen, latents.scaling, self._workload, self._runtime, leave)
+        with as_if_not_compiled(self._workload.compile):
+            loss = validation_loss(unet.eval(), autoencoder, unseen, latents.scaling, self._workload, self._runtime, leave)
         if loss is not None:
             log.info("loss on %d images of patients never seen: %.4f", len(unseen), loss)
         return loss

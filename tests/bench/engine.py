@@ -15,6 +15,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -131,8 +132,9 @@ class TheirProcess:
 def _serve_their_loop(pipe: Connection, model: ModelSpec, images: Images) -> None:
     torch.set_num_threads(1)
     loop = MonaiLoop(model, images)
-    while True:
-        pipe.send(cpu_seconds(getattr(loop, pipe.recv())))
+    with suppress(EOFError):  # nobody asks any more
+        while True:
+            pipe.send(cpu_seconds(getattr(loop, pipe.recv())))
 
 
 class OurLoop:

@@ -19,7 +19,7 @@ from torch import nn
 from jobs.architecture import architecture_of
 from jobs.errors import BadInput
 from jobs.ldm.autoencoder import AutoencoderTraining
-from jobs.ldm.compiling import require_compiler
+from jobs.ldm.compiling import as_if_not_compiled, require_compiler
 from jobs.ldm.diffusion import DiffusionTraining, LatentScaling
 from jobs.ldm.moving_average import MovingAverage
 from jobs.ldm.networks import build_all
@@ -124,6 +124,29 @@ def test_noise_and_velocity_are_two_ways_to_say_the_same() -> None:
 
 
 # --- moving average
+
+
+class Wave(nn.Module):
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values.sin() * 2
+
+
+def test_a_compiled_network_is_not_compiled_again_for_validation() -> None:
+    compiled_for: list[torch.Size] = []
+
+    def compiler(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
+        compiled_for.append(inputs[0].shape)
+        return graph
+
+    network = Wave()
+    network.compile(dynamic=False, backend=compiler)
+    network(torch.ones(2, 3))
+    with as_if_not_compiled(True):
+        alone = network(torch.ones(1, 3))
+    network(torch.ones(2, 3))
+
+    assert compiled_for == [(2, 3)]
+    assert torch.equal(alone, Wave()(torch.ones(1, 3)))
 
 
 def test_the_moving_average_follows_at_first_and_then_slowly() -> None:
