@@ -43,6 +43,13 @@ class Columns:
         task = self.tasks[int(self.job[row])]
         return window_offer(task, task.choices[int(self.choice[row])], float(self.start[row]), terrain)
 
+    def every(self, nth: int) -> Columns:
+        """The rows of every `nth` job."""
+        rows = np.flatnonzero(self.job % nth == 0)
+        first = np.concatenate(([0], np.cumsum(np.diff(self.first)[::nth])))
+        whole = (self.site[rows], self.choice[rows], self.start[rows], self.end[rows], self.low[rows], self.high[rows], self.cost[rows])
+        return Columns(self.tasks[::nth], first, self.job[rows] // nth, *whole)
+
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:

@@ -22,6 +22,8 @@ STEP = 17.0  # price moves in temperatures per e-fold of over-use
 INERTIA = 0.8  # share of the last direction kept
 LARGEST_LOG = 2.0  # e-folds of over-use or idleness beyond which a price moves no faster
 REACH = 14.0  # starts that cost this many temperatures more than the best are left out until the next look
+SAMPLE_JOBS = 1000  # a longer queue is looked at through about so many of its jobs at first
+SAMPLED_SHARE = 0.5  # of the rounds
 LOOK_EVERY = 10  # rounds between two looks at all starts
 LEAST_USE = 1e-3  # idle cells count as used by this share, to have a logarithm
 
@@ -34,12 +36,22 @@ class Prices:
     bound_g: float
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Some of the rows, where each job's begin among them, and whose each is."""
+
+    rows: IntArray
+    first: IntArray
+    job: IntArray
+
+
 class Market:
     """The columns with what does not change while prices are sought."""
 
     def __init__(self, columns: Columns, terrain: Terrain, free: IntArray | FloatArray) -> None:
         self.shape = (len(terrain.sites), terrain.count + 1)
         self.capacity = np.maximum(free, 0).astype(np.float64)
+        self.scale = np.maximum(self.capacity, LEAST_USE)
         self.columns = columns
         self.gpus = np.array([task.gpus for task in columns.tasks], dtype=np.float64)
         # A job holds its GPUs on the clock: cells at its ends count by the share it uses, so that the bound also
@@ -114,40 +126,42 @@ def find_prices(columns: Columns, terrain: Terrain, free: IntArray | FloatArray,
     best = Prices(prices, _bound(market, prices))
     if len(columns.cost) == 0 or market.unit <= 0:
         return best
-    drift, scale = np.zeros_like(prices), np.maximum(market.capacity, LEAST_USE)
-    rows, first, job = np.arange(len(columns.cost)), columns.first[:-1], columns.job
+    drift = np.zeros_like(prices)
+    nth = max(1, len(columns.tasks) // SAMPLE_JOBS)
+    # Every n-th job in an n-th of the capacity asks about the same prices, in an n-th of the time; all jobs settle the rest.
+    stage, switch = (Market(columns.every(nth), terrain, free / nth), round(SAMPLED_SHARE * rounds)) if nth > 1 else (market, 0)
     for round_ in range(rounds):
         temperature = market.unit * WARMEST * (COLDEST / WARMEST) ** (round_ / rounds)
-        if round_ % LOOK_EVERY == 0:
-            rows, first, job, best = _look(market, prices, temperature, best)
-        use = _soft_use(market, prices, temperature, rows, first, job)
-        over = np.log(np.maximum(use, LEAST_USE * scale) / scale)
+        if round_ == switch:
+            stage = market
+        if round_ % LOOK_EVERY == 0 or round_ == switch:
+            kept, bound = _look(stage, prices, temperature)
+            best = Prices(prices, bound) if stage is market and bound > best.bound_g else best
+        over = np.log(np.maximum(_soft_use(stage, prices, temperature, kept), LEAST_USE * stage.scale) / stage.scale)
         drift = INERTIA * drift + (1 - INERTIA) * np.clip(over, -LARGEST_LOG, LARGEST_LOG)
         prices = np.maximum(prices + STEP * temperature * drift, 0.0)
     bound = _bound(market, prices)
     return Prices(prices, bound) if bound > best.bound_g else best
 
 
-def _look(market: Market, prices: FloatArray, temperature: float, best: Prices) -> tuple[IntArray, IntArray, IntArray, Prices]:
-    """Evaluate the bound over all rows and keep those that matter at this temperature; renumber the jobs' first rows."""
+def _look(market: Market, prices: FloatArray, temperature: float) -> tuple[Kept, float]:
+    """The rows that matter at this temperature, and the bound over all rows."""
     columns = market.columns
     charges = market.charges(prices, slice(None))
     least = np.minimum.reduceat(charges, columns.first[:-1])
     bound = float(least.sum() - (prices * market.capacity).sum())
-    if bound > best.bound_g:
-        best = Prices(prices, bound)
     rows = np.flatnonzero(charges - least[columns.job] <= REACH * temperature * market.weight)
     job = columns.job[rows]
-    return rows, np.searchsorted(job, np.arange(len(columns.tasks))), job, best
+    return Kept(rows, np.searchsorted(job, np.arange(len(columns.tasks))), job), bound
 
 
-def _soft_use(market: Market, prices: FloatArray, temperature: float, rows: IntArray, first: IntArray, job: IntArray) -> FloatArray:
+def _soft_use(market: Market, prices: FloatArray, temperature: float, kept: Kept) -> FloatArray:
     """GPUs held per cell when jobs spread over their starts like a gas: by exp(-charge / temperature of its size)."""
-    charges = market.charges(prices, rows)
-    least = np.minimum.reduceat(charges, first)
-    share = np.exp((least[job] - charges) / (temperature * market.weight[rows]))
-    total = np.add.reduceat(share, first)
-    return market.use(share * (market.gpus / total)[job], rows)
+    charges = market.charges(prices, kept.rows)
+    least = np.minimum.reduceat(charges, kept.first)
+    share = np.exp((least[kept.job] - charges) / (temperature * market.weight[kept.rows]))
+    total = np.add.reduceat(share, kept.first)
+    return market.use(share * (market.gpus / total)[kept.job], kept.rows)
 
 
 def _bound(market: Market, prices: FloatArray) -> float:

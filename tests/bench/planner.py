@@ -21,8 +21,8 @@ from tests.bench.cats_peer import cats_microseconds
 from tests.bench.planner_instances import HOUR, MONDAY, Instance
 
 QUEUES = ((1000, 0.15), (1000, 0.30), (1000, 0.60), (10_000, 0.15), (10_000, 0.30), (10_000, 0.60))
-SEARCH_STEPS = {1000: 20_000, 10_000: 12_000}
-PRICE_ROUNDS = {1000: 100, 10_000: 80}
+SEARCH_STEPS = {1000: 20_000, 10_000: 18_000}
+PRICE_ROUNDS = {1000: 120, 10_000: 110}
 LONE_SLOTS, LONE_HOURS, LONE_REPEATS = 96, 8, 1000
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
 from daemon.domain.plan import Snapshot
-from daemon.planner import PlannerOptions, plan
+from daemon.planner import PlannerOptions, plan, prices
 from tests.bench.planner_instances import Instance
 
 THOROUGH = PlannerOptions(0.0, 0.0, 0.0, price_rounds=300, search_steps=4000)
@@ -61,3 +61,10 @@ def test_one_gpu_jobs_come_within_three_percent_of_the_lp() -> None:
     answer, optimum = plan(snap, THOROUGH), linear_optimum(snap)
     assert answer.bound_g <= optimum * (1 + 1e-9)
     assert optimum <= answer.cost_g * (1 + 1e-9) <= 1.03 * optimum * (1 + 1e-9)
+
+
+def test_prices_that_a_sample_of_a_long_queue_finds_first_prove_a_bound_for_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices, "SAMPLE_JOBS", 15)
+    snap = Instance(60, 72, 0.2).snapshot()
+    answer, optimum = plan(snap, THOROUGH), linear_optimum(snap)
+    assert 0.99 * optimum <= answer.bound_g <= optimum * (1 + 1e-9)
