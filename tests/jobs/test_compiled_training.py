@@ -1,0 +1,79 @@
+"""A compiled training, with gradient checkpointing and validation: stopped, resumed, and beside a plain one. Minutes of compiling."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jobs.rundir import RunDirectory
+from tests.jobs.processes import new_attempt, prepare, training
+from tests.jobs.test_training_resume import assert_same_weights, newest_step, tensors
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: install g++"),
+]
+
+WORKLOAD: dict[str, Any] = {
+    "data": {"phantom": {"patients": 6}, "validation_share": 0.2},
+    "gradient_checkpointing": True,
+    "autoencoder_iterations": 2,
+    "iterations": 6,
+}
+
+
+@contextmanager
+def node(directory: RunDirectory) -> Iterator[subprocess.Popen[bytes]]:
+    """As the executors start it: the test's own processes have another compiler state. It does not outlive the test."""
+    with subprocess.Popen([sys.executable, "-m", "jobs", "run", str(directory.path)], stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def finished(path: Path, **changes: Any) -> RunDirectory:
+    directory = prepare(path, training(**WORKLOAD, **changes))
+    run_through(directory)
+    return directory
+
+
+def run_through(directory: RunDirectory) -> None:
+    with node(directory) as attempt:
+        assert attempt.wait(timeout=1200) == 0
+
+
+def stopped_and_resumed(path: Path, compiled: Path) -> RunDirectory:
+    """Stopped after the second step of the compiled network or a little later; the rest is a second attempt's.
+
+    `compiled` is what an equal run has compiled, so that the test compiles once.
+    """
+    directory = prepare(path, training(**WORKLOAD, compile=True), checkpoint_every_seconds=1e-6)
+    shutil.copytree(compiled, directory.cache / compiled.name)
+    with node(directory) as attempt:
+        while newest_step(directory) < 2 + 2:
+            with pytest.raises(subprocess.TimeoutExpired):  # it goes on working
+                attempt.wait(timeout=0.02)
+        attempt.terminate()
+        assert attempt.wait(timeout=1200) == 75
+    run_through(new_attempt(directory, 2))
+    return directory
+
+
+def test_a_compiled_training_resumes_to_the_same_bits_and_agrees_with_a_plain_one(tmp_path: Path) -> None:
+    plain, whole = finished(tmp_path / "plain"), finished(tmp_path / "whole", compile=True)
+    resumed = stopped_and_resumed(tmp_path / "resumed", whole.cache / "compiled")
+
+    assert_same_weights(resumed, whole)
+    ours, theirs = tensors(whole), tensors(plain)
+    assert max(float((ours[name].double() - theirs[name].double()).abs().max()) for name in ours) < 1e-3, "a step moves a weight by 1e-3"
+    losses = [torch.load(each.weights_file, weights_only=True)["validation_loss"] for each in (plain, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
