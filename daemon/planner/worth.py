@@ -14,8 +14,8 @@ from forecast.intensity import FloatArray
 
 BoolArray = NDArray[np.bool_]
 
-PRICES = 25  # looked at together; three rounds tell prices apart by less than a ten-thousandth of their range
-ROUNDS = 3
+PRICES = 65  # looked at together, so two rounds tell prices apart by a four-thousandth of their range; a round costs by its cells
+ROUNDS = 2
 DEAREST = 1e4  # times the dearest cell: whoever does not work for that price has no room
 
 
@@ -44,18 +44,20 @@ class Worth:
         """
         dearest = float(self._unit_g.max())
         low, high = 0.0, 2.0 * dearest + float((self._fresh_g.max(axis=0) * self._counts).sum()) + 1.0
-        while high < DEAREST * (dearest + 1.0) and self._done(self.used(np.array([high])))[0] < full:
-            high *= 8
-        for _ in range(ROUNDS):
+        rounds = 0
+        while rounds < ROUNDS:
             prices = np.linspace(low, high, PRICES)
             used = self.used(prices)
             enough = np.flatnonzero(self._done(used) >= full)
-            if not enough.size:
+            if enough.size == 0 and high < DEAREST * (dearest + 1.0):
+                high *= 8
+                continue
+            if enough.size == 0:
                 return None
             least = int(enough[0])
             if least == 0:  # work that costs nothing is done for nothing
                 return np.zeros_like(used[:, 0]), used[:, 0]
-            low, high = float(prices[least - 1]), float(prices[least])
+            low, high, rounds = float(prices[least - 1]), float(prices[least]), rounds + 1
         return used[:, least - 1], used[:, least]
 
     def used(self, prices: FloatArray) -> BoolArray:
@@ -67,18 +69,20 @@ class Worth:
         gain = (self._unit_g[:, None, :] - price) * self._share[:, None, :]
         gain[np.broadcast_to((self._share <= 0)[:, None, :], gain.shape)] = np.inf
         toll = self._fresh_g[:, None, :] + price * self._start_share
-        leads = np.empty_like(gain)
-        lead = np.where(self._is_running, 0.0, toll[0])
-        for cell in range(len(gain)):
-            leads[cell] = lead
-            lead = np.maximum(np.minimum(lead, toll[cell]), 0.0) + gain[cell]
-        goes_on, begins = leads <= toll, leads < 0.0
-        used = np.empty(gain.shape, dtype=np.bool_)
-        working = lead < 0.0
-        for cell in range(len(gain) - 1, -1, -1):
-            used[cell] = working
-            working = begins[cell] | (working & goes_on[cell])
-        return used
+        leads = np.empty((len(gain) + 1, *gain.shape[1:]))
+        leads[0] = np.where(self._is_running, 0.0, toll[0])
+        nothing = np.zeros_like(leads[0])
+        for lead, after, start, gained in zip(leads, leads[1:], toll, gain, strict=False):
+            np.minimum(lead, start, out=after)
+            np.maximum(after, nothing, out=after)
+            np.add(after, gained, out=after)
+        goes_on, begins = leads[:-1] <= toll, leads < 0.0
+        used = np.empty(begins.shape, dtype=np.bool_)  # one cell later than the cells they speak of
+        used[-1] = begins[-1]
+        for working, before, on, fresh in zip(used[:0:-1], used[-2::-1], goes_on[::-1], begins[-2::-1], strict=True):
+            np.logical_and(working, on, out=before)
+            np.logical_or(before, fresh, out=before)
+        return used[1:]
 
     def _done(self, used: BoolArray) -> FloatArray:
         """By price: the share of the job that all lanes do."""
