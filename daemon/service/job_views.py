@@ -11,7 +11,7 @@ from daemon.service.views import AlmanacView, BandView, PerSample, View, WindowV
 
 
 class EstimateView(PerSample):
-    """What a job is expected to cost before it runs. Component energy, without PUE; hours of the grid's clock.
+    """What a job is expected to cost before it runs. Component energy, without PUE; hours of the grid's clock, one run at a time.
 
     Emissions per sample are those of the previewed window.
     """
