@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray
 from daemon.planner.field import Field, Held
-from daemon.planner.task import Choice, Piece
+from daemon.planner.task import Choice, Piece, Task
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 
 BoolArray = NDArray[np.bool_]
@@ -32,9 +32,12 @@ def windows_of(field: Field, rows: IntArray, first: int, cells: IntArray) -> Boo
     return np.asarray((cells >= before[:, None]) & (cells < after[:, None]))
 
 
-def whole_cells_end(terrain: Terrain, due: float) -> int:
-    """One past the last cell that ends by `due`."""
-    return int(np.searchsorted(terrain.edges, due + EDGE_TOLERANCE_SECONDS, side="right")) - 1
+def whole_cells(terrain: Terrain, task: Task, first: int) -> tuple[int, int]:
+    """Cells [begin, after) lie wholly within the job's window, none before `first`."""
+    begin = int(np.searchsorted(terrain.edges, task.release - EDGE_TOLERANCE_SECONDS, side="left"))
+    after = int(np.searchsorted(terrain.edges, task.due + EDGE_TOLERANCE_SECONDS, side="right")) - 1
+    begin = min(max(begin, first), terrain.count)
+    return begin, max(after, begin)
 
 
 def by_rate(terrain: Terrain, site: int, first: int, last: int, most: float = np.inf) -> IntArray:
@@ -57,8 +60,7 @@ def first_whole(terrain: Terrain, now: float) -> int:
 
 def share_of(held: Held, now: float, first: int, terrain: Terrain) -> Share:
     """What the job holds from `now` on, whole cells from `first` on apart from the rest."""
-    begin, due = float(terrain.edges[first]), held.task.due
-    end = float(terrain.edges[terrain.cell(due + EDGE_TOLERANCE_SECONDS)]) if due < terrain.end else terrain.end
+    begin, end = terrain.edges[list(whole_cells(terrain, held.task, first))].tolist()
     fixed: list[Piece] = []
     seconds = 0.0
     for piece in held.rest(now):

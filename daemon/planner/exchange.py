@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from daemon.domain.plan import IntArray
-from daemon.planner.cells import BoolArray, Share, by_rate, cells_for, first_whole, pieces_of, share_of, whole_cells_end, windows_of
+from daemon.planner.cells import BoolArray, Share, by_rate, cells_for, first_whole, pieces_of, share_of, whole_cells, windows_of
 from daemon.planner.field import Field, Held
 from daemon.planner.task import Choice, Piece
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
@@ -74,9 +74,8 @@ def _ends_of_window(board: Board, field: Field, now: float) -> Share:
     """What the job can do in the cut cells at both ends of its window, and how much that leaves to whole ones."""
     terrain, task, choice = field.terrain, board.held.task, board.choice
     start, end = max(now, task.release), min(task.due, terrain.end)
-    spans = [(start, min(end, float(terrain.edges[board.first]))), (max(start, float(terrain.edges[terrain.cell(end)])), end)]
-    if spans[1][0] < spans[0][1]:
-        spans.pop()  # one cell holds the whole window
+    head, tail = terrain.edges[list(whole_cells(terrain, task, board.first))].tolist()
+    spans = [(start, min(end, head)), (max(start, tail), end)]
     fixed = [
         Piece(choice, begin, stop)
         for begin, stop in spans
@@ -183,7 +182,8 @@ class Board:
     def _all_cells(self, field: Field, held: Held, chosen: BoolArray) -> IntArray:
         """What the job holds by the board, and what it holds in cells that are not on it."""
         cells = field.held[held.row].copy()
-        cells[: self.first] = False
-        cells[whole_cells_end(field.terrain, held.task.due) :] = False
+        begin, after = whole_cells(field.terrain, held.task, self.first)
+        cells[:begin] = False
+        cells[after:] = False
         cells[self.cells] = chosen
         return np.flatnonzero(cells)

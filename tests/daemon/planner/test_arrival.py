@@ -104,6 +104,23 @@ def test_a_job_that_no_free_hours_hold_takes_hours_that_others_can_give() -> Non
     check(field, 1)
 
 
+def test_a_job_that_may_begin_within_an_hour_keeps_all_its_work_and_its_beginning_when_others_take_its_hours() -> None:
+    field = a_field([900, 10, 50, 300, 60, 300, 20, 400])
+    thrifty = come(field, job("thrifty", 2.5, 8, mode=PAUSES, power_kw=0.3, earliest=MONDAY + 1.5 * HOUR))
+    assert hours_of(thrifty) == [1, 2, 6]
+    hungry = come(field, job("hungry", 1, 8, mode=PAUSES, power_kw=3.0, earliest=MONDAY + 2 * HOUR))
+    assert hours_of(hungry) == [6]
+    check(field, 1)
+
+
+def test_a_job_due_where_the_outlook_ends_gets_all_its_work_done_in_hours_that_others_give() -> None:
+    field = a_field([200, 200, 50, 60, 100, 100])
+    come(field, job("gives", 2, 6, mode=PAUSES))
+    tight = come(field, job("tight", 4, 6, mode=PAUSES, earliest=MONDAY + 2 * HOUR))
+    assert hours_of(tight) == [2, 3, 4, 5]
+    check(field, 1)
+
+
 def test_an_unbroken_job_finds_room_where_all_others_are_placed_anew() -> None:
     field = a_field([200, 100, 50, 100, 200, 200, 200, 200])
     come(field, job("pauses", hours=2, deadline_hours=8, mode=PAUSES))
@@ -125,8 +142,9 @@ def test_a_job_for_which_there_is_no_room_changes_nothing() -> None:
     assert second.ahead == []
 
 
+halves = st.tuples(st.integers(0, 40), st.integers(1, 16), st.integers(0, 24)).map(lambda one: tuple(n / 2 for n in one))
 arrivals = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(1, 8), st.integers(0, 12), st.integers(1, 2), st.sampled_from([0.4, 2.0]), st.booleans()),
+    st.tuples(halves, st.integers(1, 2), st.sampled_from([0.4, 2.0]), st.booleans()),
     min_size=1,
     max_size=12,
 )
@@ -135,11 +153,11 @@ arrivals = st.lists(
 @SLOW
 @given(arrivals, st.integers(0, 1000))
 def test_whoever_comes_all_work_is_done_once_in_its_window_and_within_capacity(
-    jobs: list[tuple[int, int, int, int, float, bool]], seed: int
+    jobs: list[tuple[tuple[float, float, float], int, float, bool]], seed: int
 ) -> None:
     rates = np.random.default_rng(seed).integers(20, 500, 60).tolist()
     field, late = a_field(rates, gpus=3), False
-    for number, (start, hours, slack, gpus, power, pauses) in enumerate(sorted(jobs)):
+    for number, ((start, hours, slack), gpus, power, pauses) in enumerate(sorted(jobs)):
         earliest = MONDAY + start * HOUR
         mode = PAUSES if pauses else Mode.CONTIGUOUS
         one = job(f"j{number}", hours, start + hours + slack, mode=mode, gpus=gpus, power_kw=power, earliest=earliest)
@@ -286,8 +304,13 @@ def test_what_may_be_left_until_after_the_deadline_needs_no_room_before_it() -> 
     assert room[0] == 0 < room[1] < room[2]
 
 
-def test_nothing_is_kept_free_before_a_week_is_known() -> None:
-    assert not a_demand(1, 5).to_come(np.array([3.0 * 86400]), 5.0 * 86400, 3.0 * 86400).any()
+def test_nothing_is_kept_free_on_the_first_day_and_before_a_week_is_known_days_are_repeated() -> None:
+    noon = 2.5 * 86400
+    known = a_demand(1, 5)
+    assert not known.to_come(np.array([noon]), noon + 20 * H, noon + 12 * H).any()
+    later = known.to_come(np.array([noon + 24 * H]), noon + 44 * H, noon + 25 * H)
+    assert 50 * H <= later[0] <= 150 * H
+    assert not known.to_come(np.array([noon + 24 * H]), noon + 33 * H, noon + 25 * H).any()  # none could be done by then
     assert not Demand().to_come(np.array([0.0]), 86400.0, 0.0).any()
 
 
