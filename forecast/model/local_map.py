@@ -13,7 +13,16 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from forecast.intensity import FloatArray
-from forecast.model.features import HORIZON_HOURS, INPUT_COLUMNS, WEEK_HOURS, WINDOW_HOURS, SingleArray
+from forecast.model.features import (
+    CALENDAR_COLUMNS,
+    DAY_HOURS,
+    EARLIER_HOURS,
+    HORIZON_HOURS,
+    INPUT_COLUMNS,
+    WEEK_HOURS,
+    WINDOW_HOURS,
+    SingleArray,
+)
 from forecast.model.linear import Linear, with_constant
 from forecast.model.network import WARM_HOURS
 from forecast.model.record import NEIGHBOUR_COLUMNS, Record
@@ -33,7 +42,8 @@ NEIGHBOUR_PENALTY = 700.0
 LARGEST_TARGET = 5.0
 """As in training: outcomes further than this many spreads from the level are drawn in."""
 
-_CALM = slice(288, 316)
+_CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
+"""The inputs between the hours and the calendar."""
 
 Maps = Mapping[int, SingleArray]
 """By week since the epoch: (INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS, HORIZON_HOURS), in scaled units."""
