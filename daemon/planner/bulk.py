@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from daemon.domain.plan import IntArray
 from daemon.planner.columns import Columns, columns_of
 from daemon.planner.draft import Draft, Quote
 from daemon.planner.prices import Market, Prices, find_prices
@@ -23,25 +24,30 @@ MOST_ROWS = 4_000_000  # starts looked at together: 10,000 jobs, a week of hours
 def place_in_bulk(draft: Draft, jobs: list[str]) -> list[str]:
     """Place unbroken jobs without predecessors or successors in the draft's free capacity; those that found no room.
 
-    A queue with more starts than fit into memory is placed in parts, in the order given, at prices that all parts share.
+    A queue with more starts than fit into memory is placed in parts, each in its share of the capacity, at prices that all parts share.
     """
     windows = {job: _window(draft, job) for job in jobs}
     fitting = [job for job in jobs if has_room(draft.tasks[job], *windows[job], draft.terrain.end)]
     if len(fitting) < FEWEST:
         return jobs
-    parts = in_parts(fitting, [rows_of(draft.tasks[job], *windows[job], draft.terrain) for job in fitting])
-    sample = fitting[:: len(parts)]
+    count = len(in_parts(fitting, [rows_of(draft.tasks[job], *windows[job], draft.terrain) for job in fitting]))
+    parts = [fitting[number::count] for number in range(count)]  # each like the whole queue
+    sample = parts[0]
     columns = _columns(draft, sample, windows)
     # Every k-th job in a k-th of the capacity asks about the same prices as all of them in all of it.
-    prices = find_prices(columns, draft.terrain, draft.occupancy.free / len(parts), draft.options.price_rounds)
+    prices = find_prices(columns, draft.terrain, draft.occupancy.free / count, draft.options.price_rounds)
     draft.quote = Quote({job: windows[job] for job in sample}, prices)
-    for part in parts:
-        if len(parts) > 1:
+    largest = max(draft.tasks[job].gpus for job in fitting)
+    for number, part in enumerate(parts):
+        if number > 0:
             columns = _columns(draft, part, windows)
-        board = _searched(draft, columns, prices, draft.options.search_steps // len(parts))
-        for number, job in enumerate(part):
-            if board.row[number] != NOWHERE:
-                draft.put(job, columns.offer(int(board.row[number]), draft.terrain))
+        free = draft.occupancy.free
+        # A part that saw all of what is free would take the clean hours and leave the others none.
+        share = np.minimum(free, np.maximum(-(-free // (count - number)), largest))
+        board = _searched(draft, columns, share, prices, draft.options.search_steps // count)
+        for job, row in zip(part, board.row.tolist(), strict=True):
+            if row != NOWHERE:
+                draft.put(job, columns.offer(row, draft.terrain))
     return [job for job in jobs if job not in draft.offers]
 
 
@@ -80,11 +86,11 @@ def _window(draft: Draft, job: str) -> tuple[float, float]:
     return release, held if has_room(draft.tasks[job], release, held, draft.terrain.end) else last
 
 
-def _searched(draft: Draft, columns: Columns, prices: Prices, steps: int) -> Board:
+def _searched(draft: Draft, columns: Columns, free: IntArray, prices: Prices, steps: int) -> Board:
     """The best assignment found. Jobs that the order by size leaves out get a second chance in order of urgency."""
     options = draft.options
-    market = Market(columns, draft.terrain, draft.occupancy.free)
-    board = Board(columns, draft.occupancy.free)
+    market = Market(columns, draft.terrain, free)
+    board = Board(columns, free)
     search = Search(board, market, prices, options.seed)
     if search.fill(search.by_size()):
         board.clear()
