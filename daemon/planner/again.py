@@ -82,7 +82,8 @@ def with_new_jobs(standing: Standing, snapshot: Snapshot, options: PlannerOption
 def _with(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Plan | None:
     """The plan with one job more, a few others moved for it where that pays; None where somebody would be late."""
     ends = {p.job_id: max(s.end for s in p.segments) for p in plan.placements if p.job_id in job.after}
-    begins = replace(job, earliest=max([job.earliest, *ends.values()]))
+    # A whole plan looks no further than the outlook either, and would move what lies beyond.
+    begins = replace(job, earliest=max([job.earliest, *ends.values()]), deadline=min(job.deadline, snapshot.grid.end))
     moved = joined(plan, begins, snapshot, options)
     if moved is None:
         return None

@@ -66,8 +66,11 @@ def _finds_room(field: Field, held: Held, task: Task) -> bool:
 
 
 def _those_in_reach(field: Field, newcomer: Task, plan: Plan, snapshot: Snapshot, margin: float) -> Mapping[str, list[Piece]]:
-    """Let onto the field those in the newcomer's way that have the most time to spare; what they hold, by job."""
-    terrain = field.terrain
+    """Let onto the field those in the newcomer's way that have the most time to spare; what they hold, by job.
+
+    They may move within the snapshot's grid: beyond it nobody knows the hours.
+    """
+    terrain, horizon = field.terrain, field.terrain.seconds(snapshot.grid.end)
     jobs = {job.id: job for job in snapshot.jobs}
     waited_for = {name for job in snapshot.jobs for name in job.after}
     full = _full_before(newcomer, field)
@@ -84,7 +87,7 @@ def _those_in_reach(field: Field, newcomer: Task, plan: Plan, snapshot: Snapshot
         end = terrain.seconds(max(segment.end for segment in placement.segments))
         if task is not None and end <= min(task.due, terrain.end):
             before[job.id] = pieces_of_placement(placement, task, terrain)
-            field.adopt(Held(replace(task, due=max(end, task.due - margin * task.shortest))), before[job.id])
+            field.adopt(Held(replace(task, due=max(end, min(task.due - margin * task.shortest, horizon)))), before[job.id])
     return before
 
 

@@ -100,6 +100,15 @@ def test_a_hungrier_newcomer_takes_the_clean_hours_if_that_saves_more_than_the_t
     assert both.bound_g <= both.cost_g
 
 
+@pytest.mark.parametrize("mode", [Mode.CONTIGUOUS, Mode.INTERRUPTIBLE])
+def test_neither_a_newcomer_nor_who_moves_for_it_goes_beyond_the_hours_that_the_outlook_knows(mode: Mode) -> None:
+    thrifty = job("thrifty", hours=2, deadline_hours=60, power_kw=0.2, mode=mode)
+    hours = [400.0] * 5 + [50.0] * 2 + [400.0] * 12 + [90.0] * 2 + [400.0] * 3
+    standing, both = joined_by(job("hungry", hours=2, deadline_hours=60, power_kw=4.0, mode=mode), thrifty, hours=hours)
+    assert [start_hour(placed(standing, "thrifty")), start_hour(placed(both, "hungry"))] == [5, 5]
+    assert start_hour(placed(both, "thrifty")) == 19
+
+
 def test_a_job_that_runs_or_waits_for_another_does_not_move_for_a_newcomer() -> None:
     hours = [300.0] + [100.0] * 5 + [200.0] * 6
     first = job("first", hours=3, deadline_hours=12)
