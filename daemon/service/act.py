@@ -179,7 +179,7 @@ class Actor:
             writer.change_attempt(ended, Event(attempt.job_id, now, f"attempt-{ending.state}", ending.reason))
             if not any(other.run_id == run.id and other.started_at for other in writer.attempts(attempt.job_id)):
                 writer.change_run(replace(writer.run(run.id), closed_at=now))
-            settle_job_state(writer, ended, ending, made_progress=False, retries=self._policy.retries)
+            settle_job_state(writer, ended, ending, made_progress=False, retries=self._policy.retries, now=now)
         return ended
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from daemon.domain.job import Attempt, Event, Job, StopWish
 from daemon.domain.states import AttemptState, JobState
+from daemon.service.hold_up import tell_the_others_go_on
 from daemon.service.progress import Ending
 from daemon.service.work import JobWork
 from daemon.store import Writer
@@ -15,22 +17,22 @@ from jobs.spec import SynthesisWorkload
 GONE_WRONG = (AttemptState.FAILED, AttemptState.LOST, AttemptState.PREEMPTED)
 
 
-def settle_job_state(writer: Writer, attempt: Attempt, ending: Ending, made_progress: bool, retries: int) -> None:
+def settle_job_state(writer: Writer, attempt: Attempt, ending: Ending, made_progress: bool, retries: int, now: datetime) -> None:
     """Record what the end of an attempt means for its job, in the same transaction."""
-    assert attempt.ended_at is not None
     job = writer.job(attempt.job_id)
     work = JobWork(job, tuple(writer.runs(job.id)), tuple(writer.attempts(job.id)))
     if job.state.is_final:
         return
     if work.live:
-        _settle_beside_others(writer, work, attempt, ending, made_progress, retries)
+        _settle_beside_others(writer, work, attempt, ending, made_progress, retries, now)
         return
     changed = after_attempt(work, ending, made_progress, retries)
+    ended_at = max(one.ended_at for one in work.attempts if one.ended_at is not None)  # one recorded before may have ended later
     if changed.state.is_final:
-        changed = replace(changed, ended_at=attempt.ended_at, planned=())
+        changed = replace(changed, ended_at=ended_at, planned=())
         for run in work.open_runs:
-            writer.change_run(replace(run, closed_at=attempt.ended_at))
-    writer.change_job(changed, Event(job.id, attempt.ended_at, f"job-{changed.state}", changed.reason))
+            writer.change_run(replace(run, closed_at=ended_at))
+    writer.change_job(changed, Event(job.id, ended_at, f"job-{changed.state}", changed.reason))
 
 
 def after_attempt(work: JobWork, ending: Ending, made_progress: bool, retries: int) -> Job:
@@ -52,21 +54,24 @@ def after_attempt(work: JobWork, ending: Ending, made_progress: bool, retries: i
     return replace(job, state=JobState.WAITING, reason=f"will be tried again after: {ending.reason}", retries=charged)
 
 
-def _settle_beside_others(writer: Writer, work: JobWork, attempt: Attempt, ending: Ending, made_progress: bool, retries: int) -> None:
+def _settle_beside_others(
+    writer: Writer, work: JobWork, attempt: Attempt, ending: Ending, made_progress: bool, retries: int, now: datetime
+) -> None:
     """Other runs of the job go on: only what went wrong is counted, and if it cannot be mended they are asked to stop."""
+    tell_the_others_go_on(writer, attempt, work.live)
     if ending.state not in GONE_WRONG:
         return
     charged = _charged(work, ending, made_progress)
     if charged != work.job.retries:
-        writer.change_job(replace(work.job, retries=charged))
+        writer.change_job(replace(writer.job(work.job.id), retries=charged))
     if not _is_hopeless(ending, charged, retries):
         return
     for other in work.live:
         # One that is being launched is called off by whoever launches: it may be under way already.
         state = other.state if other.state is AttemptState.LAUNCHING else AttemptState.STOPPING
-        stopping = replace(other, state=state, stop_wish=StopWish.ABANDON, stop_wished_at=other.stop_wished_at or attempt.ended_at)
+        stopping = replace(other, state=state, stop_wish=StopWish.ABANDON, stop_wished_at=other.stop_wished_at or now)
         reason = f"asked to stop: attempt {attempt.number} failed for good, and the job with it"
-        writer.change_attempt(stopping, Event(work.job.id, attempt.ended_at or attempt.created_at, "attempt-stopping", reason))
+        writer.change_attempt(stopping, Event(work.job.id, now, "attempt-stopping", reason))
 
 
 def _charged(work: JobWork, ending: Ending, made_progress: bool) -> int:

@@ -98,7 +98,8 @@ class Committer:
         # What a stopping run gives back is shared by all that start then: until it has ended, nobody starts.
         if pausing or any(attempt.stop_wish is not None for attempt in work.live) or not _may_start(writer, job):
             return
-        missing = _with_free_gpus(asked.to_start(work.live), job.request.constraints.gpus, done.free_gpus)
+        room = max(0, asked.planned.max_width - len(work.live))  # those that the plan wants no more and that go on count, too
+        missing = _with_free_gpus(asked.to_start(work.live), job.request.constraints.gpus, done.free_gpus)[:room]
         runs = self._runs_for(work, asked, missing)
         for run in runs:
             work = self._launch(writer, work, run, now)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from daemon.domain.job import Attempt, Event, Job
 from daemon.store import Writer
 
+_HELD_UP = "held up at "
+
 
 def tell_hold_up(writer: Writer, attempt: Attempt, kind: str, reason: str, now: datetime) -> None:
     """Put the reason on the job; an event of that kind when it begins, not at every tick."""
     job = writer.job(attempt.job_id)
-    if is_told(job, attempt, reason) or job.state.is_final:
+    if job.state.is_final or not is_news(job, attempt, reason):
         return
     told = f"{_opening(attempt)}{reason}"
     writer.change_job(replace(job, reason=told), None if is_held_up(job, attempt) else Event(job.id, now, kind, told))
 
 
-def is_told(job: Job, attempt: Attempt, reason: str) -> bool:
-    """Whether that very reason stands on the job."""
-    return job.reason == f"{_opening(attempt)}{reason}"
+def is_news(job: Job, attempt: Attempt, reason: str) -> bool:
+    """Whether the reason is to be put on the job. A hold-up elsewhere stands until it is over: two would take turns at every tick."""
+    if job.reason.startswith(_HELD_UP) and not is_held_up(job, attempt):
+        return False
+    return job.reason != f"{_opening(attempt)}{reason}"
 
 
 def is_held_up(job: Job, attempt: Attempt) -> bool:
@@ -35,5 +40,12 @@ def tell_it_goes_on(writer: Writer, attempt: Attempt) -> None:
         writer.change_job(replace(job, reason=f"running at {attempt.site}"))
 
 
+def tell_the_others_go_on(writer: Writer, ended: Attempt, others: Sequence[Attempt]) -> None:
+    """Take back the hold-up of an attempt that has ended; where others are at its site, they tell how it is there."""
+    job = writer.job(ended.job_id)
+    if is_held_up(job, ended) and all(other.site != ended.site for other in others):
+        writer.change_job(replace(job, reason=f"running at {others[0].site}"))
+
+
 def _opening(attempt: Attempt) -> str:
-    return f"held up at {attempt.site}: "
+    return f"{_HELD_UP}{attempt.site}: "

@@ -11,7 +11,7 @@ from daemon.domain.execution import Handle, Observation, ObserverFailure
 from daemon.domain.job import Attempt, Event, Run
 from daemon.domain.states import AttemptState, advance
 from daemon.service.aftermath import settle_job_state
-from daemon.service.hold_up import is_held_up, is_told, tell_hold_up, tell_it_goes_on
+from daemon.service.hold_up import is_held_up, is_news, tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.progress import ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
@@ -80,7 +80,7 @@ class Observer:
     def _tell_silence(self, attempts: list[Attempt], silent: Mapping[str, str]) -> None:
         """Say on the job of each attempt why nothing is known of it; written only where it is news."""
         with self._store.read() as reader:
-            news = [attempt for attempt in attempts if not is_told(reader.job(attempt.job_id), attempt, silent[attempt.site])]
+            news = [attempt for attempt in attempts if is_news(reader.job(attempt.job_id), attempt, silent[attempt.site])]
         for attempt in news:
             kind = "executor-out-of-reach" if attempt.site in self._workplaces else "site-unknown"
             with poisoned_alone("observe", attempt=attempt.id), self._store.write() as writer:
@@ -140,12 +140,13 @@ class Observer:
             writer.change_attempt(
                 ended, Event(job.id, ended_at, f"attempt-{ending.state}", f"attempt {attempt.number} at {attempt.site}: {ending.reason}")
             )
-            settle_job_state(writer, ended, ending, made_progress, self._policy.retries)
+            settle_job_state(writer, ended, ending, made_progress, self._policy.retries, self._clock.now())
         return ended
 
     def _ended_at(self, attempt: Attempt, observation: Observation, said: datetime | None) -> datetime:
-        real = observation.ended_at or said
-        ended = self._clock.to_grid(real) if real else self._clock.now()
+        """As the node says, whose clock may be wrong: not before it was begun, nor later than now."""
+        real, now = observation.ended_at or said, self._clock.now()
+        ended = min(self._clock.to_grid(real), now) if real else now
         return max(ended, attempt.created_at)
 
 
