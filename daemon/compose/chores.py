@@ -61,5 +61,5 @@ def renew_board(board: Board, report: TickReport, options: PlannerOptions) -> No
     residual, till = Residual.of(report.snapshot, report.plan, options), till_behind(report.snapshot, report.plan)
     board.renew(
         lambda job: warned(preview(job, residual), job, report.snapshot.spending, till),
-        lambda job_id, elsewhere: explain(job_id, report.snapshot, report.plan, elsewhere),
+        lambda job_id, elsewhere, may_name: explain(job_id, report.snapshot, report.plan, elsewhere, may_name),
     )

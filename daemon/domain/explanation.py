@@ -36,8 +36,8 @@ class Explanation:
     """The answer for one job of one plan. Grams at the facility, expected, of the work that was left then; None where unknown.
 
     `placement` is None where the plan has no place: `sentence` then says why. `alone_g`: with all capacity to itself, in the
-    same window. `held_by`: the jobs that hold the GPUs it would take then. `day_more_g`: with a deadline a day later.
-    `site_more_g`: with one more site, where that saves.
+    same window. `held_by`: the jobs that hold the GPUs it would take then, as far as whoever asks may hear of them.
+    `day_more_g`: with a deadline a day later. `site_more_g`: with one more site, where that saves.
     """
 
     job_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -28,17 +28,25 @@ class _Wishes:
     site_more: Mapping[str, tuple[Placement, Elsewhere]]
 
 
-def explain(job_id: str, snapshot: Snapshot, plan: Plan, elsewhere: Sequence[Elsewhere] = ()) -> Explanation | None:
+def anybody(_: str) -> bool:
+    """The default for `may_name`."""
+    return True
+
+
+def explain(
+    job_id: str, snapshot: Snapshot, plan: Plan, elsewhere: Sequence[Elsewhere] = (), may_name: Callable[[str], bool] = anybody
+) -> Explanation | None:
     """Why the plan of this snapshot places the job as it does, or gives it no place; None if it says nothing of the job.
 
-    `elsewhere`: the sites where the job may not run, with what it would cost there.
+    `elsewhere`: the sites where the job may not run, with what it would cost there. `may_name`: whether whoever asks may hear of a
+    job, by id; of others it hears only how many they are.
     """
     job = next((job for job in snapshot.jobs if job.id == job_id), None)
     placement = next((p for p in plan.placements if p.job_id == job_id), None)
     if job is None or placement is None:
         unplaced = next((u for u in plan.unplaced if u.job_id == job_id), None)
         return None if unplaced is None else _without_place(unplaced, plan)
-    return _explained(placement, _wishes(job, placement, snapshot, plan, elsewhere), snapshot, plan)
+    return _explained(placement, _wishes(job, placement, snapshot, plan, elsewhere), snapshot, plan, may_name)
 
 
 def _without_place(unplaced: Unplaced, plan: Plan) -> Explanation:
@@ -46,7 +54,8 @@ def _without_place(unplaced: Unplaced, plan: Plan) -> Explanation:
     return Explanation(unplaced.job_id, plan.made_at, None, (binding,), None, (), None, {}, unplaced.reason, unplaced.nearest_deadline)
 
 
-def _explained(placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: Plan) -> Explanation:
+def _explained(placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: Plan, may_name: Callable[[str], bool]) -> Explanation:
+    named = tuple(filter(may_name, wishes.held_by))
     bound_by = [Binding.CAPACITY] if wishes.held_by else []
     if _saves(wishes.day_more, placement):
         bound_by.append(Binding.DEADLINE)
@@ -57,10 +66,10 @@ def _explained(placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: 
         placement=placement,
         bound_by=tuple(dict.fromkeys(bound_by)),
         alone_g=_grams(wishes.alone),
-        held_by=wishes.held_by,
+        held_by=named,
         day_more_g=_grams(wishes.day_more),
         site_more_g={name: there.expected_g for name, (there, _) in wishes.site_more.items()},
-        sentence=_sentence(placement, wishes, snapshot),
+        sentence=_sentence(placement, wishes, snapshot, named),
         nearest_deadline=max(segment.end for segment in placement.segments) if placement.is_late else None,
     )
 
@@ -111,12 +120,14 @@ def _meet(a: PlannedSegment, b: PlannedSegment) -> bool:
     return a.site == b.site and a.start < b.end and b.start < a.end
 
 
-def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot) -> str:
+def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot, named: Sequence[str]) -> str:
     where = ", ".join(dict.fromkeys(segment.site for segment in placement.segments))
     parts = [f"{window_text(placement.segments, snapshot.now)} at {where}: {grams_text(placement.expected_g)}, {_beaten_text(placement)}"]
     if wishes.held_by and wishes.alone is not None:
         verb = "holds" if len(wishes.held_by) == 1 else "hold"
-        parts.append(f"alone it would emit {grams_text(wishes.alone.expected_g)}, but {_names(wishes.held_by)} {verb} the GPUs then")
+        parts.append(
+            f"alone it would emit {grams_text(wishes.alone.expected_g)}, but {_holders(named, len(wishes.held_by))} {verb} the GPUs then"
+        )
     if wishes.day_more is not None and _saves(wishes.day_more, placement):
         parts.append(f"a deadline one day later would save {_saved_text(placement, wishes.day_more)}")
     for name, (there, elsewhere) in wishes.site_more.items():
@@ -136,7 +147,9 @@ def _saved_text(placement: Placement, wish: Placement) -> str:
     return grams_text(placement.expected_g - wish.expected_g)
 
 
-def _names(jobs: Sequence[str]) -> str:
-    if len(jobs) <= MOST_NAMED:
-        return ", ".join(jobs)
-    return f"{', '.join(jobs[:MOST_NAMED])} and {len(jobs) - MOST_NAMED} more"
+def _holders(named: Sequence[str], count: int) -> str:
+    """Some of `count` jobs by name."""
+    if not named:
+        return "a job of another project" if count == 1 else f"{count} jobs of other projects"
+    told = named[:MOST_NAMED]
+    return ", ".join(told) + (f" and {count - len(told)} more" if count > len(told) else "")

@@ -9,7 +9,8 @@ from daemon.domain.explanation import Elsewhere, Explanation
 from daemon.domain.plan import Placement, PlanJob, Unplaced
 
 PreviewOf = Callable[[PlanJob], Placement | Unplaced]
-ExplainOf = Callable[[str, Sequence[Elsewhere]], Explanation | None]
+MayName = Callable[[str], bool]  # whether whoever asks may hear of the job with this id
+ExplainOf = Callable[[str, Sequence[Elsewhere], MayName], Explanation | None]
 
 
 class Board:
@@ -24,11 +25,11 @@ class Board:
         with self._lock:
             self._preview, self._explain = preview, explain
 
-    def explain(self, job_id: str, elsewhere: Sequence[Elsewhere]) -> Explanation | None:
+    def explain(self, job_id: str, elsewhere: Sequence[Elsewhere], may_name: MayName) -> Explanation | None:
         """Why the last plan treats the job as it does; None before there is a plan, or where the plan does not speak of it."""
         with self._lock:
             explain = self._explain
-        return None if explain is None else explain(job_id, elsewhere)
+        return None if explain is None else explain(job_id, elsewhere, may_name)
 
     def preview(self, job: PlanJob) -> Placement | Unplaced:
         """The window the job would get now; the next tick decides."""

@@ -31,7 +31,7 @@ class ExplanationView(BaseModel):
     saved_percent: float | None
     bound_by: list[Binding] = Field(description="what keeps it from a cleaner placement; empty: nothing does")
     alone_g: float | None = Field(description="with all capacity to itself, in the same window")
-    held_by: list[str] = Field(description="jobs that hold the GPUs it would take if it were alone")
+    held_by: list[str] = Field(description="jobs, of those that the caller sees, that hold the GPUs it would take if it were alone")
     day_more_saves_g: float | None = Field(description="what a deadline one day later would save")
     other_sites: list[OtherSiteView] = Field(description="sites closed to it that would save")
     nearest_deadline: AwareDatetime | None = Field(description="the first deadline that would be kept, where this one is not")

@@ -48,7 +48,7 @@ class Queries:
             work = _work(reader, seen_job(reader, job_id, caller))
             view = job_view(work, self._energy_kwh(reader, work))
             settled = reader.ledger(job_id)[-1:] if work.job.state.is_final else []
-            explanation = self._explainer.explain(reader, work)
+            explanation = self._explainer.explain(reader, work, caller)
         return JobDetail(
             **dict(view),
             g_per_1000_samples=per_1000(settled[0].actual_g, settled[0].samples) if settled else None,

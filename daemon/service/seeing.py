@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from daemon.domain.caller import Caller
@@ -21,6 +21,14 @@ def seen_job(reader: Reader, job_id: str, caller: Caller) -> Job:
     if not caller.sees(job):
         raise NotFound("job", job_id)
     return job
+
+
+def may_name(reader: Reader, caller: Caller) -> Callable[[str], bool]:
+    """Tells of the id of a live job whether the caller sees that job."""
+    if not caller.projects:
+        return lambda _: True
+    seen = {job.id for job in reader.live_jobs() if caller.sees(job)}
+    return seen.__contains__
 
 
 def seen_plan(plan: Plan, live: Iterable[Job], caller: Caller) -> Plan:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from daemon.compose import renew_board
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import Conflict, Forbidden, LowtideError, NotFound, Rejected, TooMany
 from daemon.domain.job import DataTag, JobRequest
 from daemon.domain.states import JobState
+from daemon.planner import PlannerOptions
 from daemon.service.arrival import Arrival
 from daemon.service.job_views import Submission
 from tests.daemon.service.world import HEIDELBERG, MODEL_2D, UMEA, World, open_world, synthesis, training
@@ -148,6 +150,22 @@ def test_a_bound_token_sees_its_projects_and_what_it_brought_and_of_others_nothi
             ask(ours, CT_ONLY)
             with pytest.raises(NotFound, match=f"there is no job '{theirs}'$"):
                 ask(theirs, CT_ONLY)
+
+
+def test_a_bound_token_hears_of_jobs_of_others_in_its_way_only_that_they_are_there(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG | {"gpus": 1}) as world:
+        request = body(world, training(3.5), constraints={"deadline": world.deadline(24)})
+        first, second = (submit(world, caller, request) for caller in (CT_ONLY, MR_ONLY))
+        renew_board(world.daemon.board, world.tick(), PlannerOptions(wait_confidence=0.0, deadline_margin=0.0))
+        explanation = world.daemon.service.job(first).explanation
+        loser, owner, winner = (first, CT_ONLY, second) if explanation and explanation.held_by else (second, MR_ONLY, first)
+        told, heard = (world.daemon.service.job(loser, caller).explanation for caller in (OPERATOR, owner))
+        assert told is not None
+        assert heard is not None
+        assert told.held_by == [winner]
+        assert heard.held_by == []
+        assert heard.bound_by == told.bound_by
+        assert heard.sentence == told.sentence.replace(winner, "a job of another project")
 
 
 def test_pages_of_jobs_that_are_seen_are_full_and_leave_nobody_out(world: World) -> None:
