@@ -51,7 +51,8 @@ def room_by_swaps(field: Field, held: Held, now: float) -> bool:
         board = Board(field, held, others, choice, first_whole(field.terrain, now))
         share = _ends_of_window(board, field, now)
         board.mine[:] = board.window & (board.free >= held.task.gpus)
-        board.free[board.mine] -= held.task.gpus
+        cut = np.array([field.terrain.cell(piece.start) for piece in share.fixed], dtype=np.int64)
+        board.free[board.mine | np.isin(board.cells, cut)] -= held.task.gpus
         lacking = cells_for(share.seconds, field.terrain.step) - int(board.mine.sum())
         if lacking > 0 and board.swap(lacking):
             board.settle(field, now, share)

@@ -121,6 +121,14 @@ def test_a_job_due_where_the_outlook_ends_gets_all_its_work_done_in_hours_that_o
     check(field, 1)
 
 
+def test_nobody_moves_into_the_hours_in_which_a_job_that_is_given_hours_begins_and_ends() -> None:
+    field = a_field([100, 100, 300, 40, 50, 300, 200, 400])
+    come(field, job("gives", 2, 8, mode=PAUSES))
+    tight = come(field, job("tight", 4, 6.5, mode=PAUSES, earliest=MONDAY + 2.5 * HOUR))
+    assert hours_of(tight) == [2, 3, 4, 5, 6]
+    check(field, 1)
+
+
 def test_an_unbroken_job_finds_room_where_all_others_are_placed_anew() -> None:
     field = a_field([200, 100, 50, 100, 200, 200, 200, 200])
     come(field, job("pauses", hours=2, deadline_hours=8, mode=PAUSES))
