@@ -55,8 +55,8 @@ class LowestSlots:
 class WholeQueue:
     """The daemon's own planner for a queue that jobs arrive at: swapped hours, room where a deadline needs it, waits that pay."""
 
-    def __init__(self, wait_confidence: float, gpus: int) -> None:
-        """`gpus`: of all sites; `wait_confidence` 0 where the outlook is not doubted."""
+    def __init__(self, wait_confidence: float, gpus: int | None) -> None:
+        """`gpus`: of all sites, None without limit; `wait_confidence` 0 where the outlook is not doubted."""
         self._confidence, self._gpus = wait_confidence, gpus
         self._demand = Demand()
 
@@ -64,7 +64,8 @@ class WholeQueue:
         self._demand.note(held.task, field.terrain.step)
         if not arrive(field, held, now, self._confidence):
             field.take(held, at_once(field, held.task, now))
-        keep_room(field, self._demand, self._gpus, now)
+        if self._gpus is not None:
+            keep_room(field, self._demand, self._gpus, now)
 
     def renew(self, field: Field, now: float) -> None:
         look_again(field, now, self._confidence)

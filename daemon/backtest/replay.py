@@ -58,7 +58,9 @@ def replay(jobs: Sequence[TraceJob], world: World, policy: str, outlook: Outlook
 
 def _policy(name: str, world: World, outlook: Outlook) -> Policy:
     if name == "planner":
-        return WholeQueue(0.0 if outlook.is_static else PlannerOptions().wait_confidence, sum(world.capacity))
+        is_limited = all(site.gpus is not None for site in world.sites)
+        confidence = 0.0 if outlook.is_static else PlannerOptions().wait_confidence
+        return WholeQueue(confidence, sum(world.capacity) if is_limited else None)
     return LowestWindow() if name == "lowest-window" else LowestSlots()
 
 

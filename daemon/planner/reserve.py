@@ -7,7 +7,8 @@ import numpy as np
 from daemon.planner.task import Task
 from forecast.intensity import FloatArray
 
-WEEK_SECONDS = 7 * 86400.0
+DAY_SECONDS = 86400.0
+WEEK_SECONDS = 7 * DAY_SECONDS
 WEEKS_LOOKED_BACK = 8
 MOST_PATTERNS = 256
 LATER_SECONDS = 2 * 3600.0  # what came at one time may come so much later this week
@@ -21,40 +22,46 @@ class Demand:
 
     def __init__(self) -> None:
         self._jobs: list[tuple[float, float, float, float]] = []
-        self._patterns: dict[tuple[float, int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
+        self._patterns: dict[tuple[float, float, int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def note(self, task: Task, step: float) -> None:
         """Jobs are noted in the order of their arrival. Each is counted with the half cell of `step` seconds that it leaves unused."""
         self._jobs.append((task.release, task.due, task.gpus, task.gpus * (task.shortest + step / 2)))
 
     def to_come(self, starts: FloatArray, due: float, now: float) -> FloatArray:
-        """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`; 0 in the first week."""
-        weeks = self._weeks(now)
-        if weeks == 0:
+        """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`; 0 on the first day."""
+        period, many = self._known(now)
+        if many == 0:
             return np.zeros(len(starts))
-        seen = len(self._jobs) if due > now + WEEK_SECONDS else 0  # what comes later does not lie a week before an earlier deadline
-        key = (due, weeks, seen)
+        seen = len(self._jobs) if due > now + period else 0  # what comes later does not lie a period before an earlier deadline
+        key = (due, period, many, seen)
         if key not in self._patterns:
             if len(self._patterns) >= MOST_PATTERNS:
                 self._patterns.clear()
-            self._patterns[key] = self._pattern(due, weeks)
+            self._patterns[key] = self._pattern(due, period, many)
         arrival, after, squared = self._patterns[key]
         position = np.searchsorted(arrival, starts - LATER_SECONDS, side="left")
-        mean, variance = after[position] / weeks, squared[position] / weeks
-        # The mean itself is known only from so many weeks.
-        return np.asarray(mean + DEVIATIONS * np.sqrt(variance * (1 + 1 / weeks)), dtype=np.float64)
+        mean, variance = after[position] / many, squared[position] / many
+        # The mean itself is known only from so many periods.
+        return np.asarray(mean + DEVIATIONS * np.sqrt(variance * (1 + 1 / many)), dtype=np.float64)
 
-    def _weeks(self, now: float) -> int:
-        return min(WEEKS_LOOKED_BACK, int((now - self._jobs[0][0]) // WEEK_SECONDS)) if self._jobs else 0
+    def _known(self, now: float) -> tuple[float, int]:
+        """The period after which jobs are taken to come again, and how many of them are known: days until there is a week."""
+        since = now - self._jobs[0][0] if self._jobs else 0.0
+        period = WEEK_SECONDS if since >= WEEK_SECONDS else DAY_SECONDS
+        return period, min(WEEKS_LOOKED_BACK, int(since // period))
 
-    def _pattern(self, due: float, weeks: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Arrivals of all these weeks laid over the one before `due`, with the work and its squares from each on to the end."""
-        jobs = np.array(self._jobs)
-        arrival, last, gpus, work = jobs.T
-        shift = np.ceil((due - arrival) / WEEK_SECONDS) * WEEK_SECONDS - WEEK_SECONDS
-        use = (shift > 0) & (shift <= weeks * WEEK_SECONDS)
-        arrival, shift = arrival[use] + shift[use], shift[use]
-        must = np.maximum(work[use] - gpus[use] * np.maximum(last[use] + shift - due, 0.0), 0.0)
+    def _pattern(self, due: float, period: float, many: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Arrivals of so many periods laid over each one of the week before `due`: when, and work and its squares from each on."""
+        arrival, last, gpus, work = np.array(self._jobs).T
+        shift = np.ceil((due - arrival) / period) * period - period
+        use = (shift > 0) & (shift <= many * period)
+        back = np.repeat(period * np.arange(round(WEEK_SECONDS / period)), np.count_nonzero(use))
+        arrival, last, gpus, work, shift = (np.resize(values[use], len(back)) for values in (arrival, last, gpus, work, shift))
+        arrival, last = arrival + shift - back, last + shift - back
+        if period < WEEK_SECONDS:  # deadlines follow weeks: whatever could be due by then may be
+            last = np.where(arrival + work / gpus <= due, due, np.inf)
+        must = np.maximum(work - gpus * np.maximum(last - due, 0.0), 0.0)
         order = np.argsort(arrival, kind="stable")
         after = [np.concatenate((np.cumsum(values[order][::-1])[::-1], [0.0])) for values in (must, must**2)]
         return arrival[order], after[0], after[1]

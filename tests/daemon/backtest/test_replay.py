@@ -18,6 +18,7 @@ from daemon.backtest.score import peak_gpus
 from daemon.backtest.trace import TraceJob, TraceSite
 from daemon.backtest.world import WorldProblem, build_world
 from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Series
+from tests.bench.year import jobs_of
 
 MONDAY = datetime(2023, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -84,6 +85,26 @@ def test_pausable_jobs_are_never_late_under_twice_the_peak_of_running_at_once(se
     peak = peak_gpus(jobs, replay(jobs, free, "run-now", StaticOutlook(free.rate)).pieces)
     answer = backtest(jobs, [TraceSite("home", "DE", 2 * peak)], {"DE": record()}, "planner", "oracle", HALF_HOUR).score
     assert answer.late_jobs == 0
+
+
+@pytest.mark.parametrize("mix", ["plain", "wide", "hard"])
+@pytest.mark.parametrize("seed", [2, 3])
+def test_weeks_of_jobs_on_the_peak_of_running_at_once_are_all_in_time(mix: str, seed: int) -> None:
+    jobs = jobs_of(2023, 3, seed, mix)
+    free = build_world(jobs, [TraceSite("home", "DE", None)], {"DE": record(days=60)}, HALF_HOUR)
+    peak = peak_gpus(jobs, replay(jobs, free, "run-now", StaticOutlook(free.rate)).pieces)
+    answer = backtest(jobs, [TraceSite("home", "DE", peak)], {"DE": record(days=60)}, "planner", "oracle", HALF_HOUR)
+    check(jobs, answer.replayed, answer.world.start, peak)
+    assert answer.score.late_jobs == 0
+    assert answer.score.savings_percent > 10
+
+
+def test_the_same_trace_gives_the_same_answer() -> None:
+    jobs = trace(7, 30)
+    first, second = (
+        backtest(jobs, [TraceSite("home", "DE", 8)], {"DE": record(days=60)}, "planner", "noise:0.1:1", HALF_HOUR) for _ in range(2)
+    )
+    assert first.replayed.pieces == second.replayed.pieces
 
 
 def test_run_now_lets_nobody_overtake() -> None:
