@@ -27,8 +27,7 @@ def may_name(reader: Reader, caller: Caller) -> Callable[[str], bool]:
     """Tells of the id of a live job whether the caller sees that job."""
     if not caller.projects:
         return lambda _: True
-    seen = {job.id for job in reader.live_jobs() if caller.sees(job)}
-    return seen.__contains__
+    return reader.live_ids(caller).__contains__
 
 
 def seen_plan(plan: Plan, live: Iterable[Job], caller: Caller) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select, true
 
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import NotFound
@@ -56,9 +56,7 @@ class Reader:
             query = query.where(schema.job.c.project == project)
         if before is not None:
             query = query.where(schema.job.c.id < before)
-        if caller.projects:
-            query = query.where(or_(schema.job.c.project.in_(sorted(caller.projects)), schema.job.c.owner == caller.name))
-        return self._jobs(query)
+        return self._jobs(query.where(_seen_by(caller)))
 
     def jobs_named(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs with these ids, in their order. Raises NotFound."""
@@ -77,6 +75,11 @@ class Reader:
         """Jobs that are not final, the oldest first."""
         live = [state for state in JobState if not state.is_final]
         return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.state.in_(live)).order_by(schema.job.c.id))
+
+    def live_ids(self, caller: Caller) -> set[str]:
+        """The ids of jobs that are not final, as far as the caller sees them."""
+        live = [state for state in JobState if not state.is_final]
+        return set(self._connection.scalars(select(schema.job.c.id).where(schema.job.c.state.in_(live), _seen_by(caller))))
 
     def live_versions(self, job_ids: Sequence[str]) -> dict[str, int]:
         """The version of each of the jobs that is not final, by id."""
@@ -240,6 +243,13 @@ class Reader:
             for row in self._connection.execute(query):
                 found.setdefault(row.job_id, []).append(kind(**row._mapping))
         return found
+
+
+def _seen_by(caller: Caller) -> ColumnElement[bool]:
+    """As `Caller.sees`."""
+    if not caller.projects:
+        return true()
+    return or_(schema.job.c.project.in_(sorted(caller.projects)), schema.job.c.owner == caller.name)
 
 
 def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
