@@ -12,7 +12,14 @@ from __future__ import annotations
 
 import errno
 
-_OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "defaultcpuallocator")
+# The last are oneDNN's words where it cannot have memory to work in: it does not say more.
+_OUT_OF_MEMORY_WORDS = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "defaultcpuallocator",
+    "could not create a primitive",
+)
 
 _DISK_REASONS = {
     errno.ENOSPC: "the disk is full: free space where the site keeps its run directories",

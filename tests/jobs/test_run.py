@@ -135,8 +135,8 @@ def test_a_disk_that_takes_no_more_fails_the_attempt_with_its_reason_and_the_nex
 
 def test_memory_that_does_not_suffice_fails_the_attempt_with_its_reason_and_keeps_what_was_prepared(tmp_path: Path) -> None:
     model = {"dimensions": 2, "size": "tiny", "image_shape": [64, 64]}
-    directory = prepare(tmp_path / "run", training(model=model, batch_size=64, iterations=1, autoencoder_iterations=1))
-    assert Worker(directory, spare_memory_bytes=400_000_000).wait() == 1  # a step of that batch takes more than a gigabyte
+    directory = prepare(tmp_path / "run", training(model=model, batch_size=128, iterations=1, autoencoder_iterations=1))
+    assert Worker(directory, spare_memory_bytes=400_000_000).wait() == 1  # a step of that batch takes gigabytes
     kind, reason, retryable = outcome_of(directory)
     assert (kind, retryable) == (OutcomeKind.FAILED, True)
     assert "out of memory: lower batch_size or image_shape, or ask for a larger node" in reason
