@@ -90,7 +90,8 @@ def mishaps(work: JobWork) -> int:
     A run that was pre-empted after it had made samples that last does not count.
     """
     runs = {run.id: run for run in work.runs}
-    wrong = sorted((one for one in work.attempts if one.state in GONE_WRONG), key=lambda one: (one.created_at, one.number))
+    # In the order of their ends, one more end never makes them fewer: a long run that fails at last must not swallow all beside it.
+    wrong = sorted((one for one in work.attempts if one.state in GONE_WRONG), key=lambda one: (one.ended_at or one.created_at, one.number))
     first, count, counted = None, 0, False
     for one in wrong:
         if first is None or not _were_side_by_side(first, one):

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from daemon.domain.job import Attempt, Run
 from daemon.domain.states import AttemptState, JobState
+from daemon.service.aftermath import mishaps
+from daemon.service.work import JobWork
 from tests.daemon.service.test_side_by_side import BATCH, GPUS, PLACES, SAMPLES, Whim, live, whimsical
-from tests.daemon.service.world import open_world, synthesis
+from tests.daemon.service.world import NOON, open_world, synthesis
 
 
 @pytest.mark.parametrize("interruptible", [True, False])
@@ -29,6 +32,21 @@ def test_a_run_that_may_finish_counts_among_those_that_the_job_allows(tmp_path: 
         world.later(hours=0.01)
         sites = Counter(attempt.site for attempt in live(world, job_id))
         assert sites == {"heidelberg": 2, "umea": 1}
+
+
+def ended(number: int, begun_minute: int, ended_minute: int) -> Attempt:
+    begun, end = (NOON + timedelta(minutes=minute) for minute in (begun_minute, ended_minute))
+    return Attempt(f"a-{number}", f"r-{number}", "j", "umea", number, AttemptState.FAILED, begun, ended_at=end)
+
+
+def test_a_long_run_that_fails_at_last_does_not_forgive_what_failed_again_and_again_beside_it(tmp_path: Path) -> None:
+    with whimsical(tmp_path) as (world, _, job_id):
+        job = world.job(job_id)
+    attempts = (ended(1, 0, 100), ended(2, 0, 1), ended(3, 2, 3), ended(4, 4, 5), ended(5, 101, 102))
+    runs = tuple(Run(one.run_id, "j", one.site, "", None, one.created_at) for one in attempts)
+    assert [mishaps(JobWork(job, runs, attempts[1:count])) for count in (2, 3, 4)] == [1, 2, 3]
+    assert mishaps(JobWork(job, runs, attempts[:4])) == 3
+    assert mishaps(JobWork(job, runs, attempts)) == 4
 
 
 def test_two_hold_ups_of_one_job_do_not_take_turns(tmp_path: Path) -> None:
