@@ -6,7 +6,7 @@ saving only, and never because a newcomer found no room unless a few moves make 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
@@ -85,10 +85,19 @@ def _those_in_reach(field: Field, newcomer: Task, plan: Plan, snapshot: Snapshot
     for job, placement in nsmallest(MOST_IN_REACH, those, key=lambda one: (_hurry(one[0], terrain), one[0].id)):
         task = task_of(job, terrain)
         end = terrain.seconds(max(segment.end for segment in placement.segments))
-        if task is not None and end <= min(task.due, terrain.end):
-            before[job.id] = pieces_of_placement(placement, task, terrain)
-            field.adopt(Held(replace(task, due=max(end, min(task.due - margin * task.shortest, horizon)))), before[job.id])
+        if task is None or end > min(task.due, terrain.end):
+            continue
+        pieces = pieces_of_placement(placement, task, terrain)
+        if not _hands_over(pieces, field):
+            before[job.id] = pieces
+            field.adopt(Held(replace(task, due=max(end, min(task.due - margin * task.shortest, horizon)))), pieces)
     return before
+
+
+def _hands_over(pieces: Iterable[Piece], field: Field) -> bool:
+    """Whether a piece shares GPUs with another job within a cell, one before the other: moves count in cells and cannot tell when."""
+    cell, after = field.terrain.cell, field.terrain.cell_after
+    return any(field.free[piece.choice.site, cell(piece.start) : after(piece.end)].min() < 0 for piece in pieces)
 
 
 def _full_before(newcomer: Task, field: Field) -> Mapping[str, IntArray]:

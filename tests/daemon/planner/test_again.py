@@ -109,6 +109,14 @@ def test_neither_a_newcomer_nor_who_moves_for_it_goes_beyond_the_hours_that_the_
     assert start_hour(placed(both, "thrifty")) == 19
 
 
+def test_jobs_that_hand_a_gpu_over_within_an_hour_stay_as_they_are() -> None:
+    old = [job("a", 1.5, 1.5), job("b", 1, 2.5), job("c", 1.5, 8, mode=Mode.INTERRUPTIBLE, power_kw=0.2)]
+    standing, both = joined_by(job("hungry", 1, 8, mode=Mode.INTERRUPTIBLE, power_kw=4.0), *old, hours=[100, 100, 50, 40] + [200] * 4)
+    assert start_hour(placed(standing, "c")) == 2.5
+    assert both.placements[:-1] == standing.placements
+    assert peak_use(both, "de", MONDAY, MONDAY + 8 * HOUR) == 1
+
+
 def test_a_job_that_runs_or_waits_for_another_does_not_move_for_a_newcomer() -> None:
     hours = [300.0] + [100.0] * 5 + [200.0] * 6
     first = job("first", hours=3, deadline_hours=12)
