@@ -133,7 +133,9 @@ def _stands(before: PlanJob, job: PlanJob, placement: Placement, earlier: Snapsh
 
 
 def _is_same_world(before: Snapshot, now: Snapshot) -> bool:
-    """Whether sites, outlooks and shares are as they were, as far as both snapshots reach."""
+    """Whether sites, outlooks and shares are as they were, as far as both snapshots reach, and no time has been given back."""
+    if now.now < before.now:
+        return False  # what the bound was proven for has become more
     if (before.grid.start, before.grid.step) != (now.grid.start, now.grid.step) or now.grid.count < before.grid.count:
         return False
     if (before.now - before.grid.start) // before.grid.step != (now.now - now.grid.start) // now.grid.step:

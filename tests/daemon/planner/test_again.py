@@ -140,6 +140,12 @@ def test_the_clock_may_have_moved_within_the_slot() -> None:
     assert with_new_jobs(standing, replace(after, now=after.now + timedelta(minutes=7)), BARE) is not None
 
 
+def test_a_whole_plan_is_made_where_the_clock_was_set_back() -> None:
+    standing, after = a_standing_plan()
+    later = replace(standing.snapshot, now=after.now + timedelta(minutes=7))
+    assert with_new_jobs(Standing(later, plan(later, BARE)), after, BARE) is None
+
+
 @pytest.mark.parametrize("change", ["outlook", "capacity", "gone", "changed", "about to start", "late", "slot"])
 def test_a_whole_plan_is_made_where_anything_else_has_changed(change: str) -> None:
     standing, after = a_standing_plan()
