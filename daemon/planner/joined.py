@@ -6,7 +6,7 @@ saving only, and never because a newcomer found no room unless a few moves make 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
@@ -52,7 +52,18 @@ def joined(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions
         settle_in(field, held, 0.0, options.keep_threshold)
     moved = {name: _placement(field.live[name], residual.terrain) for name in before if field.live[name].ahead != before[name]}
     unmoved = pieces_of_placement(alone, task, residual.terrain) == held.ahead
-    return {**moved, job.id: alone if unmoved else _placement(held, residual.terrain)}
+    answer = {**moved, job.id: alone if unmoved else _placement(held, residual.terrain)}
+    # Swaps count hours; data that is moved for a job is paid at the rate of its first one.
+    return answer if alone.is_late or _grams(answer.values()) <= _grams(_as_planned(plan, answer)) + alone.expected_g else {job.id: alone}
+
+
+def _grams(placements: Iterable[Placement]) -> float:
+    return sum(placement.expected_g for placement in placements)
+
+
+def _as_planned(plan: Plan, jobs: Container[str]) -> list[Placement]:
+    """What the plan says of those of the jobs that it knows."""
+    return [placement for placement in plan.placements if placement.job_id in jobs]
 
 
 def _finds_room(field: Field, held: Held, task: Task) -> bool:

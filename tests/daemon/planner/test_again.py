@@ -117,6 +117,15 @@ def test_jobs_that_hand_a_gpu_over_within_an_hour_stay_as_they_are() -> None:
     assert peak_use(both, "de", MONDAY, MONDAY + 8 * HOUR) == 1
 
 
+def test_nobody_moves_where_moving_data_in_a_dirty_hour_would_cost_more_than_the_swap_saves() -> None:
+    heavy = job("heavy", hours=2, deadline_hours=4, mode=Mode.INTERRUPTIBLE, power_kw=0.2, transfer_kwh={"de": 2.0})
+    newcomer = job("newcomer", hours=1, deadline_hours=4, mode=Mode.INTERRUPTIBLE, power_kw=0.5)
+    standing, both = joined_by(newcomer, heavy, hours=[500, 400, 50, 60] + [500] * 4)
+    assert both.placements[:-1] == standing.placements
+    assert start_hour(placed(both, "newcomer")) == 1
+    assert both.cost_g == pytest.approx(standing.cost_g + 200.0)
+
+
 def test_a_job_that_runs_or_waits_for_another_does_not_move_for_a_newcomer() -> None:
     hours = [300.0] + [100.0] * 5 + [200.0] * 6
     first = job("first", hours=3, deadline_hours=12)
