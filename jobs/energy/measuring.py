@@ -14,11 +14,17 @@ from jobs.energy.hardware import MeasuredStep
 from jobs.energy.pace import Clock, Pace, cpu_clock, paced
 from jobs.energy.source import PowerSource
 from jobs.energy.workbench import Workbench
+from jobs.rundir import Provenance
 
 WARM_UP_STEPS, TIMED_STEPS = 2, 10
 _LEAST_SECONDS = 2.0  # on a CPU: ten quick steps are over before the machine has shown its usual pace
 _LEAST_BLOCK_SECONDS = {"cpu": 0.03, "cuda": 0.5}  # beside a reference step; a GPU's energy counter ticks in tenths of a second
 _LONGEST_SECONDS = 20.0  # per configuration; slow steps are timed at least twice all the same
+_HOW: dict[Provenance, str] = {
+    "measured": "measured: {} by its own meter",
+    "estimated": "estimated: {} by the power model",
+    "simulated": "simulated: {}",
+}
 _MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 
 
@@ -74,10 +80,20 @@ def _timed(bench: Workbench, steps: int, clock: Clock, sources: Sequence[PowerSo
 
 
 def read_counters(sources: Sequence[PowerSource]) -> float | None:
-    """Joules since the last look; None if no counter is among the sources: a model's joules follow from the seconds anyway."""
-    readings = [(source.provenance, sum(source.joules_since_last().values())) for source in sources]
-    counted = any(provenance == "measured" for provenance, _ in readings)
-    return sum(joules for _, joules in readings) if counted else None
+    """Joules since the last look; None if no counter is among the sources, as a model's joules follow from the seconds anyway,
+    or if a source tells nothing: a part is not the whole."""
+    readings = [(source.provenance, source.joules_since_last()) for source in sources]
+    counted = any(provenance == "measured" for provenance, _ in readings) and all(reading for _, reading in readings)
+    return sum(sum(reading.values()) for _, reading in readings) if counted else None
+
+
+def sources_in_words(sources: Sequence[PowerSource]) -> str:
+    """Which component's joules come from where, for example "measured: gpu by its own meter; estimated: cpu by the power model"."""
+    told = [(_HOW[source.provenance], sorted({name.rstrip("0123456789") for name in source.joules_since_last()})) for source in sources]
+    words = [how.format(" and ".join(names)) for how, names in told if names]
+    if all("cpu" not in names for _, names in told):
+        words.append("the cpu's are unknown and left out")
+    return "; ".join(words)
 
 
 def _summary(configuration: Configuration, blocks: Sequence[_Block], references: list[float]) -> MeasuredStep:

@@ -27,7 +27,7 @@ from jobs.energy.carbontracker_bridge import device_names
 from jobs.energy.configuration import Configuration
 from jobs.energy.fitting import fit_coefficients
 from jobs.energy.hardware import HardwareProfile, MeasuredStep
-from jobs.energy.measuring import TIMED_STEPS, measure, read_counters
+from jobs.energy.measuring import TIMED_STEPS, measure, read_counters, sources_in_words
 from jobs.energy.pace import Pace
 from jobs.energy.process_tree import ProcessTree, host_busy_cpu_seconds
 from jobs.energy.source import PowerSource
@@ -82,7 +82,7 @@ def profile_machine(
                 append_line(partial, step.model_dump_json())
             report(Progress(number, len(configurations), configuration, step, note or others.warning()))
         startup = _startup(sources)
-        profile = _profile(key, at_usual_pace(list(measured.values())), metering, startup, others.warning(), today)
+        profile = _profile(key, at_usual_pace(list(measured.values())), metering, sources, startup, others.warning(), today)
     write_aside(output, profile.model_dump_json(indent=1))
     partial.unlink(missing_ok=True)
     return profile
@@ -133,13 +133,13 @@ def _profile(
     key: str,
     measured: list[MeasuredStep],
     metering: MeteringSpec,
+    sources: Sequence[PowerSource],
     startup: tuple[float, float | None],
     warning: str,
     today: date,
 ) -> HardwareProfile:
     if not measured:
         raise ValueError("nothing could be measured: every configuration was skipped, choose smaller ones")
-    counted = all(step.joules is not None for step in measured)
     how = "wall time" if on_gpu() else "counted in steps of a reference beside them, at the machine's mean pace in this profiling"
     return HardwareProfile(
         key=key,
@@ -154,13 +154,22 @@ def _profile(
         measured=tuple(measured),
         provenance={
             "seconds": f"measured: median of {TIMED_STEPS} or more warm steps, {how}" + (f"; {warning}" if warning else ""),
-            "joules": "measured: energy counters" if counted else "estimated: seconds times idle + (TDP - idle) x busy CPUs",
+            "joules": _how_joules_came_about(measured, sources),
             "idle_watts, tdp_watts": "assumed: as configured for the meter",
             "startup": "measured: a fresh process that imports what a run needs",
         },
         libraries=library_versions(),
         made_on=today,
     )
+
+
+def _how_joules_came_about(measured: Sequence[MeasuredStep], sources: Sequence[PowerSource]) -> str:
+    """In words for the profile; steps without a counter's joules are told apart from those with."""
+    estimated = "estimated: seconds times idle + (TDP - idle) x busy CPUs"
+    uncounted = sum(step.joules is None for step in measured)
+    if uncounted == len(measured):
+        return estimated
+    return sources_in_words(sources) + (f"; {uncounted} of {len(measured)} operations {estimated}" if uncounted else "")
 
 
 def _read_partial(path: Path) -> Iterator[MeasuredStep]:

@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 
 from jobs.energy import measuring, profiling
 from jobs.energy.configuration import Configuration
+from jobs.energy.cpu_model import CpuModelSource
 from jobs.energy.hardware import HardwareProfile, MeasuredStep, read_profile
-from jobs.energy.measuring import measure
+from jobs.energy.measuring import measure, read_counters, sources_in_words
 from jobs.energy.model import EnergyModel, OriginKind
+from jobs.energy.nvml import NvmlSource
 from jobs.energy.pace import paced
 from jobs.energy.profiling import BusyWatch, Progress, at_usual_pace, profile_machine
+from jobs.energy.source import PowerSource
 from jobs.energy.workbench import Workbench
 from jobs.rundir import Provenance
 from jobs.spec import MeteringSpec, ModelSpec
-from tests.jobs.energy.fakes import Hand
+from tests.jobs.energy.fakes import FakeGpu, FakeNvml, Hand
 
 SMALLEST = ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16))
 GRID = [Configuration(work, SMALLEST) for work in ("train", "denoise", "encode", "decode", "vqgan")]
@@ -207,6 +210,48 @@ def test_counted_joules_are_those_of_the_timed_steps(monkeypatch: pytest.MonkeyP
     step = measure(Configuration("decode", SMALLEST), [Counter()])
 
     assert step.joules == pytest.approx(2.0)  # one look for each timed step; what warming up drew is left out
+
+
+def gpu_and_cpu_model() -> tuple[FakeNvml, list[PowerSource]]:
+    """The meters of a GPU host whose RAPL counters cannot be read."""
+    nvml = FakeNvml([FakeGpu("GPU-1"), FakeGpu("GPU-2")])
+    return nvml, [NvmlSource(nvml, None), CpuModelSource(METERING, cpu_seconds=Hand(), monotonic_seconds=Hand())]
+
+
+def test_joules_of_a_counter_and_a_model_are_not_all_told_as_counted() -> None:
+    _, sources = gpu_and_cpu_model()
+
+    assert sources_in_words(sources) == "measured: gpu by its own meter; estimated: cpu by the power model"
+    assert sources_in_words(sources[:1]) == "measured: gpu by its own meter; the cpu's are unknown and left out"
+
+
+def test_a_counter_that_tells_nothing_leaves_the_whole_unknown() -> None:
+    nvml, sources = gpu_and_cpu_model()
+    for gpu in nvml.gpus:
+        gpu.millijoules = 3000
+    counted = read_counters(sources)
+    for gpu in nvml.gpus:
+        gpu.millijoules = None
+
+    assert counted == pytest.approx(6.0)
+    assert read_counters(sources) is None
+    assert read_counters(sources[1:]) is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_profile_names_the_sources_of_its_joules_and_what_they_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(configuration: Configuration, *_: object) -> MeasuredStep:
+        joules = None if configuration.work == "vqgan" else 5.0
+        return MeasuredStep(configuration=configuration, seconds=0.1, joules=joules, spread=0.0, steps=10)
+
+    monkeypatch.setattr(profiling, "measure", fake)
+    monkeypatch.setattr(profiling, "open_sources", lambda _: gpu_and_cpu_model()[1])
+    profile = profile_machine("gpu", GRID, tmp_path / "gpu.json", METERING, lambda _: None, TODAY)
+
+    assert profile.provenance["joules"] == (
+        "measured: gpu by its own meter; estimated: cpu by the power model; "
+        "1 of 5 operations estimated: seconds times idle + (TDP - idle) x busy CPUs"
+    )
 
 
 def test_a_busy_machine_is_told_and_a_quiet_one_is_not() -> None:
