@@ -33,7 +33,7 @@ def improve_by_swaps(field: Field, held: Held, now: float, keep: float = 0.0) ->
     if not others or not mine.any():
         return False
     # Hours dirtier than the dearest one held are nothing to swap for.
-    board = Board(field, held, others, choice, first, float(field.terrain.rate[choice.site, first:][mine].max()))
+    board = Exchange(field, held, others, choice, first, float(field.terrain.rate[choice.site, first:][mine].max()))
     board.mine[:] = field.held[held.row, board.cells] & board.window
     board.keep = keep
     if not board.swap():
@@ -48,7 +48,7 @@ def room_by_swaps(field: Field, held: Held, now: float) -> bool:
         others = partners(field, held, choice.site, now)
         if not others:
             continue
-        board = Board(field, held, others, choice, first_whole(field.terrain, now))
+        board = Exchange(field, held, others, choice, first_whole(field.terrain, now))
         share = _ends_of_window(board, field, now)
         board.mine[:] = board.window & (board.free >= held.task.gpus)
         cut = np.array([field.terrain.cell(piece.start) for piece in share.fixed], dtype=np.int64)
@@ -71,7 +71,7 @@ def partners(field: Field, held: Held, site: int, now: float) -> list[Held]:
     ]
 
 
-def _ends_of_window(board: Board, field: Field, now: float) -> Share:
+def _ends_of_window(board: Exchange, field: Field, now: float) -> Share:
     """What the job can do in the cut cells at both ends of its window, and how much that leaves to whole ones."""
     terrain, task, choice = field.terrain, board.held.task, board.choice
     start, end = max(now, task.release), min(task.due, terrain.end)
@@ -85,7 +85,7 @@ def _ends_of_window(board: Board, field: Field, now: float) -> Share:
     return Share(choice.work - sum(piece.end - piece.start for piece in fixed), fixed)
 
 
-class Board:
+class Exchange:
     """The whole cells of one site in a job's reach, cleanest first, and which jobs hold them. Arrays are [job, cell].
 
     `theirs`: cells that others hold; `room`: those they could move to; `gives`: those they hold and the job could take over.

@@ -21,7 +21,7 @@ MOST_TURNS = 4  # shortages that are looked after at once
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
+class Lack:
     """GPU-seconds of work from cell `since` on that jobs due by `due` must not leave until then."""
 
     since: int
@@ -41,7 +41,7 @@ def keep_room(field: Field, demand: Demand, gpus: int, now: float) -> None:
             return
 
 
-def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Shortage | None:
+def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Lack | None:
     """The instant and the deadline between which most is lacking; None where nothing is.
 
     For every deadline and every instant before it: work planned between the two and work that may come then, against all GPUs.
@@ -54,7 +54,7 @@ def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Short
     starts, width = terrain.edges[first:last].copy(), np.full(last - first, terrain.step)
     starts[0], width[0] = now, terrain.edges[first + 1] - now
     everybody = (gpus - field.free[:, first:last].sum(axis=0)) * width
-    worst: Shortage | None = None
+    worst: Lack | None = None
     for number in _last_of_each_deadline(live, now):
         due, sofar = live[number].task.due, live[: number + 1]
         count = int(np.searchsorted(starts, due))
@@ -69,7 +69,7 @@ def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Short
         lacking = bar + _from_each_on(planned, count)
         since = int(lacking.argmax())
         if lacking[since] > (worst.seconds if worst is not None else 0.0):
-            worst = Shortage(first + since, due, float(lacking[since]))
+            worst = Lack(first + since, due, float(lacking[since]))
     return worst
 
 
