@@ -27,6 +27,7 @@ class Nvml(Protocol):
 
     def nvmlInit(self) -> None: ...
     def nvmlShutdown(self) -> None: ...
+    def nvmlSystemGetDriverVersion(self) -> str: ...
     def nvmlDeviceGetCount(self) -> int: ...
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...
     def nvmlDeviceGetUUID(self, handle: Any) -> str: ...
@@ -144,23 +145,47 @@ class NvmlSource:
             return None
 
 
+def driver_version() -> str | None:
+    """Of NVIDIA's driver, such as "550.54.15"; None where there is none or it does not tell."""
+    nvml = _initialised()
+    if nvml is None:
+        return None
+    try:
+        return nvml.nvmlSystemGetDriverVersion()
+    except nvml.NVMLError as error:
+        log.warning("NVML is there but does not tell the driver's version: %s", error)
+        return None
+    finally:
+        nvml.nvmlShutdown()
+
+
 def open_nvml() -> NvmlSource | None:
     """A source over this host's GPUs, or None where there is no driver or no GPU is visible to this process."""
-    try:
-        import pynvml  # imported late: the daemon and CPU-only nodes do without it
-    except ImportError:
+    nvml = _initialised()
+    if nvml is None:
         return None
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        source = NvmlSource(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    except pynvml.NVMLError as error:
+        source = NvmlSource(nvml, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    except nvml.NVMLError as error:
         log.warning("NVML is there but cannot list the GPUs, their energy is unknown: %s", error)
-        pynvml.nvmlShutdown()
+        nvml.nvmlShutdown()
         return None
     if source.components:
         return source
-    pynvml.nvmlShutdown()
+    nvml.nvmlShutdown()
     return None
+
+
+def _initialised() -> Nvml | None:
+    """NVML, to be shut down as often as it was asked for; None where there is no driver."""
+    try:
+        import pynvml  # imported late: the daemon and CPU-only nodes do without it
+
+        nvml: Nvml = pynvml
+    except ImportError:
+        return None
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return None
+    return nvml

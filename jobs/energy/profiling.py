@@ -28,6 +28,7 @@ from jobs.energy.configuration import Configuration
 from jobs.energy.fitting import fit_coefficients
 from jobs.energy.hardware import HardwareProfile, MeasuredStep
 from jobs.energy.measuring import TIMED_STEPS, measure, read_counters, sources_in_words
+from jobs.energy.nvml import driver_version
 from jobs.energy.pace import Pace
 from jobs.energy.process_tree import ProcessTree, host_busy_cpu_seconds
 from jobs.energy.source import PowerSource
@@ -158,9 +159,17 @@ def _profile(
             "idle_watts, tdp_watts": "assumed: as configured for the meter",
             "startup": "measured: a fresh process that imports what a run needs",
         },
-        libraries=library_versions(),
+        libraries=library_versions() | _device_software(),
         made_on=today,
     )
+
+
+def _device_software() -> dict[str, str]:
+    """Versions of what drives the GPU; none on a CPU, even where torch is built for CUDA."""
+    if not on_gpu():
+        return {}
+    versions = {"nvidia-driver": driver_version(), "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}  # type: ignore[no-untyped-call]
+    return {name: str(number) for name, number in versions.items() if number is not None}
 
 
 def _how_joules_came_about(measured: Sequence[MeasuredStep], sources: Sequence[PowerSource]) -> str:

@@ -71,14 +71,21 @@ class FakeNvml:
     """A driver with hand-set counters."""
 
     gpus: list[FakeGpu]
+    driver: str | None = "550.54.15"  # None: does not tell
+    initialised: int = 0
     shut_down: int = 0
     NVMLError: type[Exception] = field(default=FakeDriverError)
 
     def nvmlInit(self) -> None:
-        pass
+        self.initialised += 1
 
     def nvmlShutdown(self) -> None:
         self.shut_down += 1
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        if self.driver is None:
+            raise FakeDriverError("Unknown Error")
+        return self.driver
 
     def nvmlDeviceGetCount(self) -> int:
         return len(self.gpus)

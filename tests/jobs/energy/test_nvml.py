@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.energy.nvml import NvmlSource, visible_handles
+from jobs.energy.nvml import NvmlSource, driver_version, visible_handles
 from tests.jobs.energy.fakes import FakeGpu, FakeNvml, Hand
 
 UUIDS = ["GPU-aaaa1111-0000", "GPU-aaaa2222-0000", "GPU-bbbb3333-0000"]
@@ -99,3 +101,18 @@ def test_closing_twice_shuts_the_driver_down_once(nvml: FakeNvml) -> None:
     source.close()
 
     assert nvml.shut_down == 1
+
+
+@pytest.mark.parametrize("version", ["550.54.15", None])
+def test_the_driver_tells_its_version_or_nothing_and_is_let_go(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
+    nvml = FakeNvml([], driver=version)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+
+    assert driver_version() == version
+    assert (nvml.initialised, nvml.shut_down) == (1, 1)
+
+
+def test_a_host_without_a_driver_has_no_driver_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # as if it were not installed
+
+    assert driver_version() is None

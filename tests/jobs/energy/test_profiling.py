@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -252,6 +253,18 @@ def test_a_profile_names_the_sources_of_its_joules_and_what_they_left_out(tmp_pa
         "measured: gpu by its own meter; estimated: cpu by the power model; "
         "1 of 5 operations estimated: seconds times idle + (TDP - idle) x busy CPUs"
     )
+
+
+def test_versions_of_what_drives_a_gpu_are_told_and_none_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml([FakeGpu("GPU-1")]))
+    monkeypatch.setattr("torch.version.cuda", "12.4")
+    monkeypatch.setattr("torch.backends.cudnn.version", lambda: None)  # built without
+    monkeypatch.setattr(profiling, "on_gpu", lambda: False)
+    on_cpu = profiling._device_software()
+    monkeypatch.setattr(profiling, "on_gpu", lambda: True)
+
+    assert on_cpu == {}
+    assert profiling._device_software() == {"nvidia-driver": "550.54.15", "cuda": "12.4"}
 
 
 def test_a_busy_machine_is_told_and_a_quiet_one_is_not() -> None:
