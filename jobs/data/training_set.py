@@ -17,6 +17,7 @@ from jobs.data.picture import IntensityKind, Picture
 from jobs.data.prepare import read_picture, training_images
 from jobs.data.split import held_out, split
 from jobs.errors import BadInput
+from jobs.session import log
 from jobs.spec import DataSpec, ModelSpec, PhantomData
 
 
@@ -73,8 +74,19 @@ def _prepared(
         between_images()
         picture = sources.read(cache.sources)
         _check_kind(picture, cache)
+        _tell_padding(picture, model.image_shape)
         cache.add_source(training_images(picture, model.image_shape), _notes(picture, cache))
     return cache
+
+
+def _tell_padding(picture: Picture, shape: tuple[int, ...]) -> None:
+    """Log where the picture is smaller than the model's images, as networks learn the air around it too. Axes count from 1."""
+    sides = zip(picture.voxels.shape, shape, strict=False)  # a 2D model takes slices across the first two axes of a volume
+    padded = [
+        f"axis {axis} by {wanted - side} voxels, from {side} to {wanted}" for axis, (side, wanted) in enumerate(sides, 1) if side < wanted
+    ]
+    if padded:
+        log.info("%s: smaller than the model's images, padded with air: %s", picture.source, "; ".join(padded))
 
 
 def _data_path(data: DataSpec, local_path: str | None) -> Path:

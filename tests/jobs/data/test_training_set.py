@@ -166,6 +166,26 @@ def test_a_small_real_series_is_padded_with_air(tmp_path: Path) -> None:
     assert data.images[0, 0, :, :, 5:11].max() > -1.0
 
 
+def test_a_volume_that_is_padded_is_told_once_with_file_axis_and_voxels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_series(tmp_path / "set" / "ct", slices=6)
+    caplog.set_level("INFO", logger="jobs")
+    load(tmp_path / "set", MODEL_3D, tmp_path / "cache")
+    load(tmp_path / "set", MODEL_3D, tmp_path / "cache")  # prepared already
+
+    (line,) = caplog.messages
+    assert str(tmp_path / "set" / "ct") in line
+    assert line.endswith("smaller than the model's images, padded with air: axis 3 by 10 voxels, from 6 to 16")
+
+
+def test_a_slice_of_a_volume_that_fills_the_image_is_not_told_as_padded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "brain.nii").write_bytes((NIBABEL_DATA / "anatomical.nii").read_bytes())
+    caplog.set_level("INFO", logger="jobs")
+    load(tmp_path / "set", ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16)), tmp_path / "cache")
+
+    assert caplog.messages == []
+
+
 def test_a_png_for_a_3d_model_is_refused(tmp_path: Path) -> None:
     write_png(tmp_path / "set" / "flat.png", 100)
     with pytest.raises(BadInput, match=r"flat\.png: a PNG is flat and this model is 3D"):
