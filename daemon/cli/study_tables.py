@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from daemon.cli.output import number, say, table
 from daemon.study import paper
+from daemon.study.cases import image_text
 from daemon.study.short_runs import ShortRun, Skipped
 from daemon.study.study import Study
 
@@ -132,18 +133,28 @@ def show_short_runs(runs: Sequence[ShortRun | Skipped]) -> None:
             _plus_minus(run.watts, run.watts_sd),
             number(run.seconds_per_step * 1000),
             _plus_minus(run.kg, run.sd_kg),
+            _printed_kg(run),
             number(run.hours),
         )
         for run in measured
     ]
-    columns = ("run", "blocks x steps", "W", "ms per step", "kg CO2e at EU27", "hours")
+    columns = ("run", "blocks x steps", "W", "ms per step", "kg CO2e at EU27", "paper, kg", "hours")
     if runs:
         say(table("Short runs on this machine, extrapolated to the paper's runs", columns, rows, right=columns[1:]))
+        say("The paper's kg are of size large; Figs. 2 to 4 above come from the hardware profile, not from these runs.")
     for provenance in sorted({run.provenance for run in measured}):
         say(f"joules: {provenance}")
     for run in runs:
         if isinstance(run, Skipped):
             say(f"skipped: {run.phase}, {run.image}: {run.reason}")
+
+
+def _printed_kg(run: ShortRun) -> str | None:
+    """The paper's emission of the same run; None for another model size than its own, or where it prints none."""
+    printed = next(
+        (each for each in paper.RUNS if (each.phase, image_text(each.image_shape), "large") == (run.phase, run.image, run.size)), None
+    )
+    return None if printed is None else _plus_minus(printed.kg, printed.sd_kg)
 
 
 def _plus_minus(mean: float | None, deviation: float | None) -> str | None:

@@ -10,6 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from daemon.cli import build_app
+from daemon.cli.study_tables import show_short_runs
+from daemon.study.cases import Case
+from daemon.study.short_runs import Block, extrapolate
 
 Study = Callable[..., Result]
 
@@ -87,6 +90,22 @@ def test_pictures_go_into_the_folder_and_a_file_in_its_place_is_one_sentence(stu
     result = study("--plots", str(tmp_path / "taken"))
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
+
+
+def test_a_short_run_stands_beside_the_papers_only_where_image_and_model_are_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    blocks = [Block(1, 1.0, 40.0), Block(1, 1.0, 44.0)]
+    cases = [Case("training", (512, 512)), Case("training", (256, 256)), Case("training", (512, 512), "tiny")]
+    show_short_runs([extrapolate(case, blocks, [], "estimated") for case in cases])
+    shown = capsys.readouterr().out
+    assert "paper, kg" in shown
+    large, unprinted, tiny = (line for line in shown.splitlines() if "training, " in line)
+    assert "0.7900 +- 0.2000" in large
+    assert large.count("+-") == 3
+    assert unprinted.count("+-") == tiny.count("+-") == 2
+    assert "Figs. 2 to 4 above come from the hardware profile" in shown
 
 
 @pytest.mark.slow
