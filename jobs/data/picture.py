@@ -1,4 +1,8 @@
-"""One image as read from a file, before it is cropped and scaled, and the checks that every reader shares."""
+"""One image as read from a file, before it is cropped and scaled, and the checks that every reader shares.
+
+Reading and orientation are not MONAI's LoadImage and Orientation, whose errors are those of the libraries beneath them. Here each fault,
+be it a slice that is missing or a voxel that is no number, is a BadInput of one sentence that names the file and what is wrong with it.
+"""
 
 from __future__ import annotations
 
