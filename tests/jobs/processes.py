@@ -1,11 +1,7 @@
-"""Real worker processes for tests: `jobs.run.run` in a child that can be killed, stopped and limited.
-
-A fork server imports torch once; its children start in milliseconds and share nothing with the test process.
-"""
+"""Real worker processes for tests: `jobs.run.run` in a child that can be killed, stopped and limited."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
@@ -19,17 +15,9 @@ from typing import Any
 from jobs.rundir import AttemptFile, RunDirectory
 from jobs.spec import RunSpec
 from jobs.stopping import StopRequest
+from tests.fork_server import fork_server
 
 _TIMEOUT_SECONDS = 120.0
-PRELOADED = [
-    "jobs.ldm.training",
-    "jobs.ldm.synthesis",
-    "generative.networks.nets",
-    "generative.networks.schedulers",
-    "torch._dynamo",  # its import by the first optimiser takes seconds
-    "tests.jobs.processes",
-]
-
 TINY_2D: dict[str, Any] = {"dimensions": 2, "size": "tiny", "image_shape": [16, 16]}
 TINY_3D: dict[str, Any] = {"dimensions": 3, "size": "tiny", "image_shape": [8, 8, 8]}
 
@@ -77,10 +65,8 @@ class Worker:
 
     def __init__(self, directory: RunDirectory, largest_file_bytes: int | None = None, spare_memory_bytes: int | None = None) -> None:
         self.stderr_file = directory.path.with_name(f"{directory.path.name}.stderr.txt")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
         limits = (largest_file_bytes, spare_memory_bytes)
-        self._process: ForkServerProcess = context.Process(target=_enter, args=(directory.path, self.stderr_file, *limits))
+        self._process: ForkServerProcess = fork_server().Process(target=_enter, args=(directory.path, self.stderr_file, *limits))
         self._process.start()
 
     def wait(self) -> int:

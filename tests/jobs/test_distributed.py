@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import select
 import subprocess
@@ -32,7 +31,8 @@ from jobs.rundir import RunDirectory
 from jobs.session import Session
 from jobs.spec import TrainingWorkload
 from jobs.team import _lines
-from tests.jobs.processes import PRELOADED, new_attempt, prepare, training
+from tests.fork_server import fork_server
+from tests.jobs.processes import new_attempt, prepare, training
 from tests.jobs.test_training_resume import assert_same_weights, newest_step, tensors
 
 _TIMEOUT_SECONDS = 300.0
@@ -60,8 +60,7 @@ def _one_of_two(rank: int, meeting_point: str, workload: dict[str, Any], answers
 
 
 def losses_of_two(tmp_path: Path, workload: dict[str, Any]) -> list[list[float]]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context = fork_server()
     answers: Any = context.Queue()
     pair = [context.Process(target=_one_of_two, args=(rank, str(tmp_path / "meet"), workload, answers)) for rank in (0, 1)]
     for process in pair:

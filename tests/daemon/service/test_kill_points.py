@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.service.mortal_daemon import CLEAN, Death, live, prepare, witness
+from tests.fork_server import fork_server
 
 Live = Callable[[Path, Death | None], int | None]
 
@@ -18,8 +18,7 @@ Live = Callable[[Path, Death | None], int | None]
 @pytest.fixture(scope="module")
 def lives() -> Live:
     """Runs a daemon in a process of its own, forked from one that has imported everything already; its exit code."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.daemon.service.mortal_daemon"])
+    context = fork_server()
 
     def run(folder: Path, death: Death | None) -> int | None:
         process = context.Process(target=live, args=(folder, death))
