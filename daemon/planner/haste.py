@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daemon.planner.lanes import Lane, narrowed
+from daemon.planner.lanes import FULL, Lane, narrowed
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
-
-ALL = 1.0 - 1e-9  # shares of the work add up with rounding
 
 
 def earliest_end(lanes: Sequence[Lane], width: int) -> float | None:
@@ -29,9 +27,9 @@ def earliest_end(lanes: Sequence[Lane], width: int) -> float | None:
     order = np.argsort(at, kind="stable")
     at, speed = at[order], np.cumsum(np.concatenate(slopes)[order])
     done = np.concatenate(([0.0], np.cumsum(speed[:-1] * np.diff(at))))
-    if done[-1] < ALL:
+    if done[-1] < FULL:
         return None
-    after = int(np.searchsorted(done, ALL))
+    after = int(np.searchsorted(done, FULL))
     return float(at[after - 1] + (1.0 - done[after - 1]) / speed[after - 1])
 
 

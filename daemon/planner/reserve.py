@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from daemon.planner.field import DAY_SECONDS
 from daemon.planner.task import Task
 from forecast.intensity import FloatArray
 
-DAY_SECONDS = 86400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
 WEEKS_LOOKED_BACK = 8
 MOST_PATTERNS = 256

@@ -113,7 +113,7 @@ def task_of(job: PlanJob, terrain: Terrain) -> Task | None:
         return None
     for name in (job.home, job.state_at, job.running_at):
         if name is not None and name in index and choices[0].site != index[name]:
-            choices.sort(key=lambda choice, first=index[name]: choice.site != first)  # type: ignore[misc]
+            choices.sort(key=lambda choice, first=index[name]: choice.site != first)  # type: ignore[misc]  # mypy cannot type the default
     running = -1 if job.running_at is None else index.get(job.running_at, -1)
     beside = tuple([index[site] for site in job.beside if site in index])
     return Task(job, max(0.0, terrain.seconds(job.earliest)), terrain.seconds(job.deadline), tuple(choices), running, beside)
