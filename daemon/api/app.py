@@ -48,7 +48,7 @@ def _add_operations(app: FastAPI, service: ServiceApi, guard: Guard, metrics: Me
         readiness = service.readiness()
         return JSONResponse(readiness.model_dump(), 200 if readiness.ready else 503)
 
-    @app.get("/metrics", dependencies=[Depends(guard.needs("read"))], response_class=PlainTextResponse)
+    @app.get("/metrics", dependencies=[Depends(guard.needs("read")), Depends(guard.sees_all)], response_class=PlainTextResponse)
     async def show_metrics(request: Request) -> Response:
         """Metrics for Prometheus, as OpenMetrics where the scraper accepts it."""
         body, content_type = metrics.exposition(request.headers.get("accept", ""))

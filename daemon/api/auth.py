@@ -40,6 +40,11 @@ class Guard:
 
         return check
 
+    async def sees_all(self, request: Request) -> None:
+        """A dependency behind `needs`; raises 403 for a token that is bound to projects, where an answer tells of all of them."""
+        if self.caller(request).projects:
+            raise HTTPException(403, "this token is bound to projects, and this tells of all of them: use one that is not")
+
     def caller(self, request: Request) -> Caller:
         """Who sent a request that was let in."""
         if not self._callers:

@@ -144,9 +144,12 @@ def _add_budgets(router: APIRouter, service: ServiceApi, guard: Guard) -> None:
         return service.budgets(guard.caller(http))
 
     @router.get("/shares", dependencies=[Depends(guard.needs("read"))], response_model=list[ShareView])
-    def shares() -> list[ShareView]:
-        """Where users stand in fair shares, whose turn comes first; empty where shares are not looked at."""
-        return service.shares()
+    def shares(http: Request) -> list[ShareView]:
+        """Where users stand in fair shares, whose turn comes first; empty where shares are not looked at.
+
+        A token that is bound to projects hears its own name and its projects', of others only that they are there.
+        """
+        return service.shares(guard.caller(http))
 
     @router.post(
         "/jobs/{job_id}/approve",

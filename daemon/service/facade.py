@@ -88,8 +88,8 @@ class Service:
     def budgets(self, caller: Caller = OPERATOR) -> list[BudgetView]:
         return self._approvals.budgets(caller)
 
-    def shares(self) -> list[ShareView]:
-        return self._standings.shares()
+    def shares(self, caller: Caller = OPERATOR) -> list[ShareView]:
+        return self._standings.shares(caller)
 
     def jobs(
         self, states: Sequence[JobState] | None, project: str | None, cursor: str | None, limit: int, caller: Caller = OPERATOR

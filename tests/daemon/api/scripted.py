@@ -166,7 +166,8 @@ class ScriptedService:
         self.callers.append(caller)
         return [BUDGET]
 
-    def shares(self) -> list[ShareView]:
+    def shares(self, caller: Caller) -> list[ShareView]:
+        self.callers.append(caller)
         return [ShareView(user="ada", weight=2.0, gpu_hours=30.0, standing=15.0)]
 
     def events(self, job_id: str, cursor: str | None, limit: int, caller: Caller) -> Page[EventView]:

@@ -64,7 +64,7 @@ def test_without_tokens_a_job_belongs_to_nobody(api: httpx.Client, service: Scri
     assert service.callers == [OPERATOR]
 
 
-READS = ["jobs", "jobs/j0", "jobs/j0/events", "jobs/j0/ledger", "plan", "report", "budgets"]
+READS = ["jobs", "jobs/j0", "jobs/j0/events", "jobs/j0/ledger", "plan", "report", "budgets", "shares"]
 
 
 def test_every_road_to_jobs_knows_what_the_token_may(guarded: str) -> None:
@@ -91,3 +91,9 @@ def test_a_user_with_too_many_jobs_is_told_to_wait(guarded: str) -> None:
     refused = httpx.post(f"{guarded}/v1/jobs", json=job(synthesis()) | {"project": "crowded"}, headers=bearer("submit"))
     assert "5 is the most" in check_problem(refused, 429)["detail"]
     assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_metrics_tell_of_all_projects_and_so_nothing_to_a_token_that_is_bound_to_some(guarded: str) -> None:
+    refused = httpx.get(f"{guarded}/metrics", headers={"Authorization": f"Bearer {BOUND}"})
+    assert "bound to projects" in check_problem(refused, 403)["detail"]
+    assert httpx.get(f"{guarded}/metrics", headers=bearer("read")).status_code == 200

@@ -101,6 +101,18 @@ def test_after_the_first_tick_no_tick_reads_what_ended_jobs_held(shared: World) 
     assert not [statement for statement in statements if "attempt.ended_at >=" in statement]
 
 
+def test_a_bound_token_hears_its_own_name_and_its_projects_and_of_others_only_where_they_stand(shared: World) -> None:
+    for owner, project in (("ada", "ct"), ("bob", "mr"), (None, "ct"), (None, "pet")):
+        submit(shared, owner, 1, 9, project=project)
+    shared.pass_time(9)
+    everybody = shared.daemon.service.shares()
+    assert {view.user for view in everybody} == {"ada", "bob", "ct", "pet"}
+    heard = shared.daemon.service.shares(Caller("bob", projects=frozenset({"ct"})))
+    expected = [view if view.user in ("bob", "ct") else view.model_copy(update={"user": "another user"}) for view in everybody]
+    assert heard == expected
+    assert shared.daemon.service.shares(Caller("bob")) == everybody
+
+
 def test_before_the_first_tick_nobody_is_said_to_have_used_anything(shared: World) -> None:
     assert [(view.user, view.standing) for view in shared.daemon.service.shares()] == [("ada", 0.0)]
 
