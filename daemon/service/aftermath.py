@@ -57,14 +57,17 @@ def after_attempt(work: JobWork, ending: Ending, made_progress: bool, retries: i
 def _settle_beside_others(
     writer: Writer, work: JobWork, attempt: Attempt, ending: Ending, made_progress: bool, retries: int, now: datetime
 ) -> None:
-    """Other runs of the job go on: only what went wrong is counted, and if it cannot be mended they are asked to stop."""
+    """Other runs of the job go on: only what went wrong is counted, and if it cannot be mended they are asked to stop.
+
+    What the others hold is all that is left where every sample is made or theirs: nothing needs to be tried again then.
+    """
     tell_the_others_go_on(writer, attempt, work.live)
     if ending.state not in GONE_WRONG:
         return
     charged = _charged(work, ending, made_progress)
     if charged != work.job.retries:
         writer.change_job(replace(writer.job(work.job.id), retries=charged))
-    if not _is_hopeless(ending, charged, retries):
+    if work.is_all_claimed or not _is_hopeless(ending, charged, retries):
         return
     for other in work.live:
         # One that is being launched is called off by whoever launches: it may be under way already.

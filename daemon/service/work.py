@@ -72,6 +72,11 @@ class JobWork:
         return unclaimed_ranges(self.job.workload.samples, self.runs)
 
     @property
+    def is_all_claimed(self) -> bool:
+        """Whether runs have made or hold all of it: nothing is left to be begun. A training is held as long as it is not done."""
+        return not isinstance(self.job.workload, SynthesisWorkload) or not self.unclaimed()
+
+    @property
     def is_complete(self) -> bool:
         """Everything the workload asked for exists."""
         if isinstance(self.job.workload, SynthesisWorkload):

@@ -55,10 +55,11 @@ def whimsical(folder: Path, **more: Any) -> Iterator[tuple[World, Whim, str]]:
     """A world of two sites whose planner does as it is told, with one synthesis."""
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "w.pt").write_bytes(b"weights")
+    samples = more.pop("samples", SAMPLES)
     with open_world(folder, *PLACES, planner={"retries": more.pop("retries", 3)}, **more) as world:
         whim = Whim()
         world.daemon.tick._planner = whim
-        workload = synthesis(more.pop("samples", SAMPLES), {"path": "w.pt"}, batch_size=BATCH)
+        workload = synthesis(samples, {"path": "w.pt"}, batch_size=BATCH)
         yield world, whim, world.submit(workload, deadline=world.deadline(80), sites=list(GPUS))
 
 

@@ -49,6 +49,20 @@ def test_a_long_run_that_fails_at_last_does_not_forgive_what_failed_again_and_ag
     assert mishaps(JobWork(job, runs, attempts)) == 4
 
 
+def test_a_run_that_fails_for_good_with_all_its_samples_made_leaves_the_runs_beside_it_to_make_theirs(tmp_path: Path) -> None:
+    with whimsical(tmp_path, samples=3 * BATCH) as (world, whim, job_id):
+        whim.widths = {"heidelberg": 1, "umea": 1}
+        world.nodes["umea"].failure = ("its preview could not be written", False)
+        world.tick()
+        assert [run.samples.count for run in world.runs(job_id) if run.samples] == [2 * BATCH, BATCH]
+        world.later(hours=0.1)  # five minutes a micro-batch
+        states = {attempt.site: attempt.state for attempt in world.attempts(job_id)}
+        assert states == {"heidelberg": AttemptState.ACTIVE, "umea": AttemptState.FAILED}
+        job = world.until(job_id, JobState.SUCCEEDED)
+        assert (job.retries, len(world.attempts(job_id))) == (1, 2)
+        assert sum(world.home.made.values()) + sum(world.nodes["umea"].made.values()) == 3 * BATCH
+
+
 def test_two_hold_ups_of_one_job_do_not_take_turns(tmp_path: Path) -> None:
     with whimsical(tmp_path) as (world, whim, job_id):
         whim.widths = {"heidelberg": 1, "umea": 1}
