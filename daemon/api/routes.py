@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -14,7 +13,7 @@ from daemon.api.service import ServiceApi
 from daemon.domain.instants import NamedInstant
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
-from daemon.service.arrival import Arrival
+from daemon.service.arrival import Arrival, digest_of
 from daemon.service.budget_view import BudgetView
 from daemon.service.job_views import EstimateAnswer, EventView, JobDetail, JobView, Submission
 from daemon.service.ledger_views import LedgerView, ReportView
@@ -53,7 +52,7 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
     )
     async def submit(request: JobRequest, http: Request, idempotency_key: IdempotencyKey = None) -> Response:
         """Queue a job. Answers with its estimate and a preview of the window it would get now."""
-        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        digest = digest_of(await http.json())  # parsed already: it is kept with the request
         submission, created = await intake.submit(Arrival(request, idempotency_key, digest, guard.caller(http)))
         headers = {"Location": f"/v1/jobs/{submission.job.id}"} | ({} if created else {"Idempotent-Replayed": "true"})
         # Written here, the framework need not validate the view once more.

@@ -142,7 +142,10 @@ class Acceptance:
         )
 
     def _known(self, arrival: Arrival) -> Submission | None:
-        """The answer for the job that was submitted with this key before. Raises Conflict if it was another request."""
+        """The answer for the job that was submitted with this key before. Raises Conflict if it was another request.
+
+        The same body is the same request whatever this version makes of it; so is another body that asks for the same.
+        """
         key = arrival.idempotency_key
         if key is None:
             return None
@@ -151,9 +154,9 @@ class Acceptance:
             if known is None:
                 return None
             job_id, old_digest = known
-            if old_digest != arrival.digest:
-                raise Conflict(f"Idempotency-Key {key!r} was used for another request (job {job_id}): use a new key for a new job")
             job = reader.job(job_id)
+        if arrival.digest != old_digest and arrival.caller.own(arrival.request) != job.request:
+            raise Conflict(f"Idempotency-Key {key!r} was used for another request (job {job_id}): use a new key for a new job")
         return self._answer(job, predecessors_of_known(self._store, job))
 
     def _job(self, request: JobRequest, predecessors: Predecessors) -> Job:

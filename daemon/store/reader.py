@@ -221,7 +221,7 @@ class Reader:
         return list(self._connection.scalars(query))
 
     def idempotent(self, key: str, owner: str | None) -> tuple[str, str] | None:
-        """The job id and the request digest that the owner first used an Idempotency-Key with, or None: another's keys are not told."""
+        """The job id and the digest of the body that the owner first used an Idempotency-Key with, or None: another's keys are not told."""
         table = schema.submission_key
         query = select(table.c.job_id, table.c.digest).where(table.c.owner == (owner or ""), table.c.key == key)
         row = self._connection.execute(query).one_or_none()

@@ -116,9 +116,9 @@ class ScriptedService:
             raise RuntimeError("the secret plan is at /var/lib/private")
         if request.project == "unstored":
             raise StoreUnavailable("the database sqlite:////var/lib/private/lowtide.db is not available: disk is full")
-        for job_id, (_, key, known) in self.accepted.items():
+        for job_id, (asked, key, known) in self.accepted.items():
             if key is not None and key == idempotency_key:
-                if known != digest:
+                if known != digest and asked != request:
                     raise Conflict("this Idempotency-Key was used for another job: choose a new one")
                 return self._submission(job_id), False
         job_id = f"j{len(self.accepted)}"

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from daemon.service.arrival import digest_of
 from tests.daemon.api.scripted import ScriptedService
 from tests.daemon.api.test_problems import check_problem, job, synthesis
 
@@ -30,6 +31,14 @@ def test_the_same_key_and_body_give_the_same_answer_once(api: httpx.Client, serv
     assert again.json() == first.json()
     assert (first.headers.get("Idempotent-Replayed"), again.headers.get("Idempotent-Replayed")) == (None, "true")
     assert len(service.accepted) == 1
+
+
+def test_the_digest_is_of_the_body_and_does_not_change_with_what_a_version_fills_in(api: httpx.Client, service: ScriptedService) -> None:
+    sent = job(synthesis())
+    for body in (sent, dict(reversed(sent.items())), sent | {"priority": 0}):
+        api.post("/v1/jobs", json=body)
+    first, reordered, spelled_out = (digest for _, _, digest in service.accepted.values())
+    assert first == reordered == digest_of(sent) != spelled_out
 
 
 def test_the_same_key_for_another_job_is_a_conflict(api: httpx.Client) -> None:

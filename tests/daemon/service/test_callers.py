@@ -236,4 +236,15 @@ def test_a_full_queue_still_answers_what_was_submitted_before(tmp_path: Path) ->
         job_id = submit(world, ADA, request, "key")
         assert submit(world, ADA, request, "key") == job_id
         with pytest.raises(Conflict, match="Idempotency-Key"):
-            submit(world, ADA, request, "key", digest="of another request")
+            submit(world, ADA, body(world, priority=1), "key", digest="of another body")
+
+
+def test_a_key_gives_its_job_for_the_same_body_and_for_another_that_asks_for_the_same(world: World) -> None:
+    request = body(world, project="ct")
+    job_id = submit(world, CT_ONLY, request, "key", digest="of its body")
+    filled_in_otherwise = request.model_copy(update={"priority": 3})  # as a version with other defaults would read the same body
+    assert submit(world, CT_ONLY, filled_in_otherwise, "key", digest="of its body") == job_id
+    unspoken = JobRequest.model_validate(request.model_dump(exclude={"project"}))
+    assert submit(world, CT_ONLY, unspoken, "key", digest="of a body with less in it, or of before digests were of bodies") == job_id
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        submit(world, CT_ONLY, filled_in_otherwise, "key", digest="of a body that says so")
