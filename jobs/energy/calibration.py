@@ -10,7 +10,7 @@ from statistics import median
 Z80 = 1.2815515655446004  # half width of the central 80 % of a normal distribution, in standard deviations
 
 # What runs of one configuration differ by on a machine that others use too; worth as much as three runs.
-_USUAL_SPREAD, _USUAL_WEIGHT = 0.06, 3
+USUAL_SPREAD, _USUAL_WEIGHT = 0.06, 3
 _MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 
 
@@ -48,11 +48,11 @@ def learn(log_ratios: Sequence[float], sigma_before: float) -> Correction:
 
 def _learn_from_one(log_ratio: float, sigma_before: float) -> Correction:
     if abs(log_ratio) <= Z80 * sigma_before:
-        return Correction(log_ratio, _next_run_sigma(_USUAL_SPREAD, 1), 1)
+        return Correction(log_ratio, _next_run_sigma(USUAL_SPREAD, 1), 1)
     return Correction(log_ratio / 2, max(sigma_before, abs(log_ratio) / 2), 1)
 
 
 def _next_run_sigma(scale: float, runs: int) -> float:
     """Spread of the next run around the centre: seen spread and usual spread pooled, widened as the centre is uncertain."""
-    pooled = (_USUAL_WEIGHT * _USUAL_SPREAD**2 + runs * scale**2) / (_USUAL_WEIGHT + runs)
+    pooled = (_USUAL_WEIGHT * USUAL_SPREAD**2 + runs * scale**2) / (_USUAL_WEIGHT + runs)
     return math.sqrt(pooled * (1 + 1 / runs))

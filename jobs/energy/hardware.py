@@ -52,17 +52,25 @@ class Coefficients(StrictModel):
 
 
 class MeasuredStep(StrictModel):
-    """One configuration measured on this hardware: a usual warm step. `spread` is the relative standard deviation.
+    """One configuration measured on this hardware: a usual warm step.
 
-    `reference_seconds`: what the reference step (`jobs.energy.pace`) took meanwhile; None where none was timed.
+    `spread` is the relative standard deviation of its seconds between the blocks of steps that were timed, `joules_spread`
+    that of its joules, None where no counter told them block by block. `reference_seconds`: what the reference step
+    (`jobs.energy.pace`) took meanwhile; None where none was timed.
     """
 
     configuration: Configuration
     seconds: Positive
     joules: Positive | None = None
     spread: NotNegative
+    joules_spread: NotNegative | None = None
     steps: Annotated[int, Field(ge=1)]
     reference_seconds: Positive | None = None
+
+    @property
+    def widest_spread(self) -> float:
+        """Of seconds and joules, that of which we are less sure."""
+        return max(self.spread, self.joules_spread or 0.0)
 
     def at_pace(self, reference_seconds: float) -> Self:
         """The same as it would have been measured while the reference took that long. Counted joules stay what they were."""
@@ -73,7 +81,11 @@ class MeasuredStep(StrictModel):
 
 
 class HardwareProfile(StrictModel):
-    """Costs on one kind of machine. Watts are of all components of the host that the joules cover, without PUE."""
+    """Costs on one kind of machine. Watts are of all components of the host that the joules cover, without PUE.
+
+    `pace_spread`: the standard deviation of the logarithm of the machine's pace, by the reference step beside each measured
+    configuration; None where no reference was timed.
+    """
 
     format: Literal[1] = 1
     key: Annotated[str, Field(min_length=1, max_length=200)]
@@ -84,6 +96,7 @@ class HardwareProfile(StrictModel):
     host_cpus: Annotated[int, Field(ge=1)]
     startup_seconds: NotNegative
     startup_joules: NotNegative | None = None
+    pace_spread: NotNegative | None = None
     coefficients: tuple[Coefficients, ...]
     measured: tuple[MeasuredStep, ...] = ()
     provenance: dict[str, str] = Field(description="number or group of numbers -> how it came about, in words")

@@ -96,17 +96,28 @@ def sources_in_words(sources: Sequence[PowerSource]) -> str:
     return "; ".join(words)
 
 
+def _spread(values: Sequence[float]) -> float:
+    """Their relative standard deviation, of which a few wild ones are no part."""
+    usual = statistics.median(values)
+    return _MAD_TO_SIGMA * statistics.median([abs(value - usual) for value in values]) / usual if usual > 0 else 0.0
+
+
 def _summary(configuration: Configuration, blocks: Sequence[_Block], references: list[float]) -> MeasuredStep:
-    """The median step, so that one disturbed block does not count; joules over all blocks, as counters tick slowly."""
+    """The median step, so that one disturbed block does not count; joules over all blocks, as counters tick slowly.
+
+    The seconds' spread is what remains with each block counted in steps of the reference around it: the pace has its own.
+    """
     seconds = [block.step_seconds for block in blocks]
-    usual = statistics.median(seconds)
+    paces = references or [1.0] * len(seconds)
     joules = [block.joules for block in blocks if block.joules is not None]
     steps = sum(block.steps for block in blocks)
+    counted = len(joules) == len(blocks) and sum(joules) > 0
     return MeasuredStep(
         configuration=configuration,
-        seconds=paced(seconds, references) if references else usual,
-        joules=sum(joules) / steps if len(joules) == len(blocks) and sum(joules) > 0 else None,
-        spread=_MAD_TO_SIGMA * statistics.median([abs(each - usual) for each in seconds]) / usual,
+        seconds=paced(seconds, references) if references else statistics.median(seconds),
+        joules=sum(joules) / steps if counted else None,
+        spread=_spread([each / pace for each, pace in zip(seconds, paces, strict=True)]),
+        joules_spread=_spread([drawn / block.steps for drawn, block in zip(joules, blocks, strict=True)]) if counted else None,
         steps=steps,
         reference_seconds=statistics.mean(references) if references else None,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from jobs.energy.calibration import USUAL_SPREAD
 from jobs.energy.comparisons import Effect, Effects, plain, ways_of
 from jobs.energy.configuration import Configuration
 from jobs.energy.features import Feature, features_of
@@ -105,7 +106,9 @@ class StepPredictor:
         if joules is None:
             joules = measured.seconds * self._profile.busy_watts(measured.configuration.threads)
         kind = OriginKind.MEASURED if self._same_device else OriginKind.SIMILAR
-        return StepCost(measured.seconds, joules, self._widened(max(_LEAST_SPREAD, measured.spread)), kind)
+        pace = USUAL_SPREAD if self._profile.pace_spread is None else self._profile.pace_spread
+        sigma = math.hypot(max(_LEAST_SPREAD, measured.widest_spread), pace)
+        return StepCost(measured.seconds, joules, self._widened(sigma), kind)
 
     def _from_coefficients(self, configuration: Configuration, operation: Operation) -> StepCost:
         chosen, sigma = self._choose(configuration, operation)
@@ -117,7 +120,8 @@ class StepPredictor:
             seconds *= min(chosen.threads, self._profile.host_cpus) / min(configuration.threads, self._profile.host_cpus)
             unmeasured, sigma = (f"{configuration.threads} threads",), math.hypot(sigma, _UNLIKE_SETTING)
         joules = seconds * self._profile.busy_watts(configuration.threads) if chosen.joules is None else _dot(chosen.joules, features)
-        sigma = math.hypot(chosen.spread, sigma, _PER_E_OUTSIDE * chosen.distance(features["flops"]))
+        pace = self._profile.pace_spread or 0.0  # where it is not known, it is a small part of the fit's own spread
+        sigma = math.hypot(chosen.spread, sigma, pace, _PER_E_OUTSIDE * chosen.distance(features["flops"]))
         kind = OriginKind.COEFFICIENTS if self._same_device else OriginKind.SIMILAR
         cost = StepCost(seconds, joules, self._widened(sigma), kind, unmeasured)
         return self._in_other_ways(cost, like, configuration)

@@ -83,7 +83,7 @@ def profile_machine(
                 append_line(partial, step.model_dump_json())
             report(Progress(number, len(configurations), configuration, step, note or others.warning()))
         startup = _startup(sources)
-        profile = _profile(key, at_usual_pace(list(measured.values())), metering, sources, startup, others.warning(), today)
+        profile = _profile(key, list(measured.values()), metering, sources, startup, others.warning(), today)
     write_aside(output, profile.model_dump_json(indent=1))
     partial.unlink(missing_ok=True)
     return profile
@@ -104,6 +104,15 @@ def at_usual_pace(measured: Sequence[MeasuredStep]) -> list[MeasuredStep]:
     references = [step.reference_seconds for step in measured if step.reference_seconds is not None]
     usual = statistics.mean(references) if references else math.nan
     return [step.at_pace(usual) for step in measured]
+
+
+def pace_spread(measured: Sequence[MeasuredStep]) -> float | None:
+    """The standard deviation of log(pace) between configurations; None where fewer than two were timed beside a reference.
+
+    Each saw the machine for some seconds, all together for minutes: a run to come will see such a stretch of its own.
+    """
+    logs = [math.log(step.reference_seconds) for step in measured if step.reference_seconds is not None]
+    return statistics.stdev(logs) if len(logs) > 1 else None
 
 
 def _try(configuration: Configuration, sources: Sequence[PowerSource], pace: Pace | None) -> tuple[MeasuredStep | None, str]:
@@ -141,6 +150,7 @@ def _profile(
 ) -> HardwareProfile:
     if not measured:
         raise ValueError("nothing could be measured: every configuration was skipped, choose smaller ones")
+    told = at_usual_pace(measured)
     how = "wall time" if on_gpu() else "counted in steps of a reference beside them, at the machine's mean pace in this profiling"
     return HardwareProfile(
         key=key,
@@ -151,8 +161,9 @@ def _profile(
         host_cpus=os.cpu_count() or 1,
         startup_seconds=startup[0],
         startup_joules=startup[1],
-        coefficients=fit_coefficients(measured, "gpu" if on_gpu() else "cpu"),
-        measured=tuple(measured),
+        pace_spread=pace_spread(measured),
+        coefficients=fit_coefficients(told, "gpu" if on_gpu() else "cpu"),
+        measured=tuple(told),
         provenance={
             "seconds": f"measured: median of {TIMED_STEPS} or more warm steps, {how}" + (f"; {warning}" if warning else ""),
             "joules": _how_joules_came_about(measured, sources),

@@ -16,6 +16,7 @@ from jobs.ldm.autoencoder import AutoencoderTraining, encode
 from jobs.ldm.compiling import compile_network
 from jobs.ldm.diffusion import DiffusionTraining, scaling_of
 from jobs.ldm.networks import Backend, build_autoencoder, build_discriminator, build_unet
+from jobs.ldm.packing import pack_convolutions, packs_convolutions
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.samplers import Denoising
 from jobs.spec import TRAIN_TIMESTEPS, DataSpec, PhantomData, TrainingWorkload
@@ -85,7 +86,7 @@ class Workbench:
         return lambda: training.train_step(0)
 
     def _denoising(self) -> Step:
-        unet = self._runtime.place(self._unet()).eval()
+        unet = self._as_synthesised(self._unet())
         noise = self._latents()
         indices = list(range(len(noise)))
 
@@ -112,7 +113,7 @@ class Workbench:
         return lambda: [encode(autoencoder, image, self._runtime) for image in images]
 
     def _decoding(self) -> Step:
-        autoencoder: Any = self._runtime.place(self._autoencoder()).eval()
+        autoencoder: Any = self._as_synthesised(self._autoencoder())
         latents = self._latents()
 
         def step() -> Tensor:
@@ -121,6 +122,12 @@ class Workbench:
             return images.float().cpu()
 
         return step
+
+    def _as_synthesised(self, network: nn.Module) -> nn.Module:
+        network = self._runtime.place(network).eval()
+        if packs_convolutions(self._workload, self._runtime.device):
+            pack_convolutions(network)
+        return network
 
     def _unet(self) -> nn.Module:
         unet = build_unet(architecture_of(self._workload.model).unet, self._backend, self._workload.flash_attention)

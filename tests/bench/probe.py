@@ -7,29 +7,34 @@ monitors by default: as many steps as our probe timed. Both count CPU seconds on
 turns into joules; where a counter measures, the same holds for its joules. Runs are fresh networks with their own first steps.
 
 The machine's own pace wanders, also where nothing else runs on it, and no probe can know what it will be: `raw` errors have that
-in them. The reference is therefore timed during the runs, too (it is not counted to them), and the other errors are those that are
-left with both sides at the run's pace: of our prediction, and of carbontracker's with its epoch put to the run's mean pace.
+in them, and so has the energy model's 80 % interval, whose coverage of them is printed. The reference is therefore timed during the
+runs, too (it is not counted to them), and the other errors are those that are left with both sides at the run's pace: of our
+prediction, and of carbontracker's with its epoch put to the run's mean pace.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import statistics
 import sys
 import time
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from carbontracker.predictor import predict_energy
 
+from jobs.energy.calibration import Z80
 from jobs.energy.configuration import Configuration
 from jobs.energy.flops import Operation
-from jobs.energy.hardware import MeasuredStep
+from jobs.energy.hardware import HardwareProfile, MeasuredStep
 from jobs.energy.measuring import measure
+from jobs.energy.model import EnergyModel
 from jobs.energy.pace import Pace
-from jobs.energy.profiling import at_usual_pace
+from jobs.energy.profiling import at_usual_pace, pace_spread
 from jobs.energy.workbench import Workbench
 from jobs.spec import ModelSpec
 
@@ -60,12 +65,18 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Signed relative errors on one run."""
+    """Signed relative errors on one run. `sigma`: the standard deviation that our prediction gave log(run / predicted)."""
 
     ours: float
     ours_raw: float
     carbontracker: float
     carbontracker_raw: float
+    sigma: float
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether our 80 % interval held the run."""
+        return abs(math.log1p(self.ours_raw)) <= Z80 * self.sigma
 
 
 def run_epochs(probe: MeasuredStep, pace: Pace) -> list[Epoch]:
@@ -86,7 +97,7 @@ def _epoch(bench: Workbench, steps: int, steps_between: int, pace: Pace) -> Epoc
     return Epoch(seconds, statistics.mean(references))
 
 
-def errors_of(probe: MeasuredStep, epochs: list[Epoch]) -> Errors:
+def errors_of(probe: MeasuredStep, sigma: float, epochs: list[Epoch]) -> Errors:
     assert probe.reference_seconds is not None
     run = sum(epoch.seconds for epoch in epochs)
     pace_of_run = statistics.mean(epoch.reference_seconds for epoch in epochs)
@@ -97,6 +108,7 @@ def errors_of(probe: MeasuredStep, epochs: list[Epoch]) -> Errors:
         ours_raw=ours / run - 1,
         carbontracker=theirs * pace_of_run / epochs[0].reference_seconds / run - 1,
         carbontracker_raw=theirs / run - 1,
+        sigma=sigma,
     )
 
 
@@ -106,11 +118,31 @@ def one_round(configurations: list[Configuration], pace: Pace) -> dict[Configura
     for configuration in configurations:
         probes.append(measure(configuration, (), pace))
         gc.collect()
+    model = model_of(probes)
     errors = {}
     for probe in at_usual_pace(probes):
-        errors[probe.configuration] = errors_of(probe, run_epochs(probe, pace))
+        errors[probe.configuration] = errors_of(probe, model.cost(probe.configuration).sigma, run_epochs(probe, pace))
         gc.collect()
     return errors
+
+
+def model_of(probes: list[MeasuredStep]) -> EnergyModel:
+    """The energy model of a machine on which just this was measured."""
+    profile = HardwareProfile(
+        key="probed",
+        kind="cpu",
+        devices=("this machine",),
+        idle_watts=10,
+        tdp_watts=65,
+        host_cpus=os.cpu_count() or 1,
+        startup_seconds=0,
+        pace_spread=pace_spread(probes),
+        coefficients=(),
+        measured=tuple(at_usual_pace(probes)),
+        provenance={"seconds": "measured by this bench"},
+        made_on=datetime.now(UTC).date(),
+    )
+    return EnergyModel(profile)
 
 
 def main() -> int:
@@ -130,6 +162,9 @@ def main() -> int:
         for side in sides:
             absolute[side] += map(abs, signed[side])
     print(f"{'mean of their amounts':<58}" + "".join(f"{statistics.mean(absolute[side]):>22.1%}" for side in sides))
+    covered = [each.is_covered for errors in results for each in errors.values()]
+    widths = statistics.mean(math.expm1(Z80 * each.sigma) for errors in results for each in errors.values())
+    print(f"our 80 % intervals, {widths:.1%} to each side, hold {statistics.mean(covered):.0%} of {len(covered)} runs")
     print(f"load average at the end {os.getloadavg()[0]:.1f}")
     return 0 if statistics.mean(absolute["ours"]) <= GOAL else 1
 

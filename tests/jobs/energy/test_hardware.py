@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.energy.configuration import synthesis_configuration
 from jobs.energy.flops import OPERATIONS
-from jobs.energy.hardware import HardwareProfile, UnreadableProfile, bundled_profiles, profile_for, read_profile
+from jobs.energy.hardware import HardwareProfile, MeasuredStep, UnreadableProfile, bundled_profiles, profile_for, read_profile
 from jobs.energy.model import EnergyModel, OriginKind
 from tests.jobs.energy.builders import profile, synthesis
 
@@ -25,6 +26,28 @@ def test_a_profile_survives_a_trip_through_its_file(tmp_path: Path) -> None:
     path.write_text(profile().model_dump_json(indent=1))
 
     assert read_profile(path) == profile()
+
+
+# What `lowtide profile` did not write in its first days.
+YOUNGER = {"pace_spread": None}
+YOUNGER_OF_STEPS = {"joules_spread": None}
+
+
+def test_a_file_from_before_a_field_was_added_is_still_read_and_what_it_lacks_is_unknown(tmp_path: Path) -> None:
+    step = MeasuredStep(configuration=synthesis_configuration(synthesis()), seconds=0.1, joules=3.0, spread=0.02, steps=10)
+    document = profile(measured=(step,)).model_dump(mode="json")
+    for field in YOUNGER:
+        del document[field]
+    for field in YOUNGER_OF_STEPS:
+        del document["measured"][0][field]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(document))
+
+    old = read_profile(path)
+
+    assert {field: getattr(old, field) for field in YOUNGER} == YOUNGER
+    assert {field: getattr(old.measured[0], field) for field in YOUNGER_OF_STEPS} == YOUNGER_OF_STEPS
+    assert old.measured[0].joules == 3.0
 
 
 @pytest.mark.parametrize(

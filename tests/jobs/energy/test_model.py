@@ -192,6 +192,26 @@ def test_a_profiled_configuration_is_taken_as_measured() -> None:
     assert "profiled on this hardware" in model.estimate(training(iterations=10**6, autoencoder_iterations=1)).origin
 
 
+def test_a_profiled_configuration_is_as_sure_as_its_steps_and_the_machines_pace_together() -> None:
+    configuration = training_configuration(training(), "train")
+    step = MeasuredStep(configuration=configuration, seconds=0.5, joules=80.0, spread=0.03, steps=10)
+    unsteady = step.model_copy(update={"joules_spread": 0.3})
+
+    def sigma(measured: MeasuredStep, pace_spread: float | None) -> float:
+        return EnergyModel(profile(measured=(measured,), pace_spread=pace_spread)).cost(configuration).sigma
+
+    assert sigma(step, 0.04) == pytest.approx(0.05)
+    assert sigma(step, 0.0) == pytest.approx(0.03)
+    assert sigma(step, None) > sigma(step, 0.04), "a pace that nobody timed is not a steady one"
+    assert sigma(unsteady, 0.0) == pytest.approx(0.3), "the joules are less sure than the seconds"
+
+
+def test_what_a_machine_of_wandering_pace_was_not_measured_on_is_less_sure_too() -> None:
+    configuration = training_configuration(training(), "train")
+
+    assert EnergyModel(profile(pace_spread=0.24)).cost(configuration).sigma == pytest.approx(math.hypot(0.1, 0.24))
+
+
 def test_three_finished_runs_speak_for_their_configuration_and_one_bad_one_among_them_is_ignored() -> None:
     runs = [observed(31.0, 0.30), observed(310.0, 3.0), observed(30.0, 0.31)]
     estimate = EnergyModel(profile(), runs).estimate(synthesis())

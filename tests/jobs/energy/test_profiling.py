@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 import sys
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ from jobs.energy.measuring import measure, read_counters, sources_in_words
 from jobs.energy.model import EnergyModel, OriginKind
 from jobs.energy.nvml import NvmlSource
 from jobs.energy.pace import paced
-from jobs.energy.profiling import BusyWatch, Progress, at_usual_pace, profile_machine
+from jobs.energy.profiling import BusyWatch, Progress, at_usual_pace, pace_spread, profile_machine
 from jobs.energy.source import PowerSource
 from jobs.energy.workbench import Workbench
 from jobs.rundir import Provenance
@@ -182,6 +184,24 @@ def test_all_steps_of_a_profile_are_told_at_one_pace(profiled: tuple[HardwarePro
     assert len(paces) == 1
     assert None not in paces
     assert "at the machine's mean pace" in profile.provenance["seconds"]
+    assert profile.pace_spread is not None
+
+
+def step_at_pace(configuration: Configuration, reference_seconds: float | None) -> MeasuredStep:
+    return MeasuredStep(configuration=configuration, seconds=1.0, spread=0.0, steps=10, reference_seconds=reference_seconds)
+
+
+def test_how_much_the_pace_wandered_between_configurations_is_told_in_relative_terms() -> None:
+    steps = [step_at_pace(each, reference) for each, reference in zip(GRID, (0.1, 0.1, 0.2, 0.2, None), strict=True)]
+    a_thousand_times_slower = [step_at_pace(each, 1000 * reference) for each, reference in zip(GRID, (0.1, 0.1, 0.2, 0.2), strict=False)]
+
+    assert pace_spread(steps) == pytest.approx(statistics.stdev([0, 0, math.log(2), math.log(2)]))
+    assert pace_spread(a_thousand_times_slower) == pytest.approx(pace_spread(steps))
+    assert pace_spread(at_usual_pace(steps)) == pytest.approx(0.0), "told at one pace, nothing is left of it: take it before"
+
+
+def test_one_look_at_the_pace_tells_nothing_of_its_spread() -> None:
+    assert pace_spread([step_at_pace(GRID[0], 0.1), step_at_pace(GRID[1], None)]) is None
 
 
 def test_a_step_timed_while_the_machine_was_slow_is_told_at_the_usual_pace() -> None:
@@ -211,6 +231,26 @@ def test_counted_joules_are_those_of_the_timed_steps(monkeypatch: pytest.MonkeyP
     step = measure(Configuration("decode", SMALLEST), [Counter()])
 
     assert step.joules == pytest.approx(2.0)  # one look for each timed step; what warming up drew is left out
+    assert step.joules_spread == 0.0
+
+
+class UnsteadyCounter(Counter):
+    """2, 3 and 4 J in turns: one look before each block, one after it."""
+
+    def __init__(self) -> None:
+        self._turns = itertools.cycle([2.0, 3.0, 4.0])
+
+    def joules_since_last(self) -> Mapping[str, float]:
+        return {"gpu0": next(self._turns)}
+
+
+def test_joules_have_a_spread_of_their_own_and_uncounted_ones_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare_what_takes_seconds(monkeypatch)
+    unsteady, uncounted = (measure(Configuration("decode", SMALLEST), sources) for sources in ([UnsteadyCounter()], []))
+
+    assert unsteady.joules_spread is not None
+    assert unsteady.joules_spread > 0.3
+    assert (uncounted.joules, uncounted.joules_spread) == (None, None)
 
 
 def gpu_and_cpu_model() -> tuple[FakeNvml, list[PowerSource]]:
