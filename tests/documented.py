@@ -42,6 +42,7 @@ def limits_table() -> list[str]:
         ("time until its body is complete", f"{BODY_SECONDS:g} s", "408"),
         ("body", f"{BODY_LIMIT_BYTES:,} bytes", "413, the rest is not read"),
         ("jobs of one user that wait or run", f"`server.jobs_per_user`, {ServerSettings().jobs_per_user:,}", "429"),
+        ("requests of one token", f"`server.requests_per_minute`, {ServerSettings().requests_per_minute:,}", "429 with Retry-After"),
         ("sites a job names; jobs in `after`", f"{MOST_NAMES} each", "422"),
         ("instants a job names", f"the years {years}", "422"),
         ("CPU threads of a job, in all its processes", "the cores of the largest allowed site", "422"),

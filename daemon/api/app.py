@@ -26,7 +26,7 @@ def create_app(service: ServiceApi, settings: Settings, metrics: Metrics) -> Fas
         docs_url=None,
         redoc_url=None,
     )
-    guard = Guard(settings.server.tokens)
+    guard = Guard(settings.server)
     problems.install(app)
     app.include_router(v1_router(service, guard))
     _add_operations(app, service, guard, metrics)

@@ -1,19 +1,22 @@
-"""Who may do what: Bearer tokens with scopes. Without any configured token everything is open, and only to this machine."""
+"""Who may do what, and how often: Bearer tokens with scopes. Without any configured token everything is open, and only to this machine."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from time import monotonic
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from daemon.api.loopback import is_loopback
+from daemon.api.rate import RequestRate
 from daemon.domain.caller import OPERATOR, Caller
-from daemon.settings.server import Scope, TokenSettings
+from daemon.settings.server import Scope, ServerSettings, TokenSettings
 
 INCLUDED: dict[Scope, frozenset[Scope]] = {
     "read": frozenset({"read"}),
@@ -25,18 +28,25 @@ INCLUDED: dict[Scope, frozenset[Scope]] = {
 class Guard:
     """Checks the Authorization header against the configured tokens, in constant time, and the Host header without tokens."""
 
-    def __init__(self, tokens: Sequence[TokenSettings]) -> None:
+    def __init__(self, server: ServerSettings, timer: Callable[[], float] = monotonic) -> None:
+        tokens = server.tokens
+        self._rate, self._most_per_minute, self._timer = RequestRate(server.requests_per_minute), server.requests_per_minute, timer
         self._callers = {token.digest: _caller_of(token) for token in tokens}
         self._scopes = [(token.digest, frozenset[Scope]().union(*(INCLUDED[scope] for scope in token.scopes))) for token in tokens]
 
     def needs(self, scope: Scope) -> Callable[[Request], Awaitable[None]]:
-        """A FastAPI dependency that lets pass who has `scope`; raises 401 without a valid token, 403 without the scope."""
+        """A FastAPI dependency that lets pass who has `scope`.
+
+        Raises 401 without a valid token, 403 without the scope, 429 where its user asks too often.
+        """
 
         async def check(request: Request) -> None:
             if not self._scopes:
                 _check_from_this_machine(request)
-            elif scope not in self._scopes_of(request.headers.get("authorization", "")):
+                return
+            if scope not in self._scopes_of(request.headers.get("authorization", "")):
                 raise HTTPException(403, f"this token has no scope {scope!r}: ask for one that has it")
+            self._check_rate(self.caller(request))
 
         return check
 
@@ -51,6 +61,13 @@ class Guard:
             return OPERATOR
         _, _, token = request.headers.get("authorization", "").partition(" ")
         return self._callers[hashlib.sha256(token.strip().encode()).hexdigest()]
+
+    def _check_rate(self, caller: Caller) -> None:
+        """Two tokens of one name are one user, as for jobs and shares."""
+        wait_seconds = self._rate.wait_seconds(caller.name or "", self._timer())
+        if wait_seconds > 0:
+            detail = f"{caller.name!r} may send {self._most_per_minute:,} requests a minute (server.requests_per_minute): pause, then go on"
+            raise HTTPException(429, detail, {"Retry-After": str(math.ceil(wait_seconds))})
 
     def _scopes_of(self, header: str) -> frozenset[Scope]:
         kind, _, token = header.partition(" ")

@@ -35,7 +35,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def v1_router(service: ServiceApi, guard: Guard) -> APIRouter:
-    router = APIRouter(prefix="/v1", responses=problems(401, 403, 422))
+    router = APIRouter(prefix="/v1", responses=problems(401, 403, 422, 429))
     _add_submitting(router, service, guard)
     _add_jobs(router, service, guard)
     _add_grid(router, service, guard)
@@ -47,9 +47,7 @@ def _add_submitting(router: APIRouter, service: ServiceApi, guard: Guard) -> Non
     may_submit = [Depends(guard.needs("submit"))]
     intake = Intake(service.submit_all)
 
-    @router.post(
-        "/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 429, 503, 507)
-    )
+    @router.post("/jobs", status_code=201, dependencies=may_submit, response_model=Submission, responses=problems(400, 409, 413, 503, 507))
     async def submit(request: JobRequest, http: Request, idempotency_key: IdempotencyKey = None) -> Response:
         """Queue a job. Answers with its estimate and a preview of the window it would get now."""
         digest = digest_of(await http.json())  # parsed already: it is kept with the request

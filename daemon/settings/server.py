@@ -58,6 +58,7 @@ class ServerSettings(Section):
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one")
     tokens: tuple[TokenSettings, ...] = Field(default=(), description="Bearer tokens; none: anyone on this machine may do anything")
     jobs_per_user: int = Field(default=10_000, ge=1, description="jobs of one token (without tokens: one project) that wait or run at once")
+    requests_per_minute: int = Field(default=6000, ge=1, description="requests of one token, saved up for a minute; without tokens: any")
 
     @field_validator("tokens")
     @classmethod
