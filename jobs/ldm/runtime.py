@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jobs.ldm.allocator import keep_freed_memory
+from jobs.ldm.packing import packs_convolutions
 from jobs.ldm.ranks import Ranks
 from jobs.session import log
 from jobs.spec import SynthesisWorkload, TrainingWorkload
@@ -77,6 +78,7 @@ def _fingerprint(workload: TrainingWorkload | SynthesisWorkload, device: torch.d
     libraries = " ".join(f"{name}={number}" for name, number in library_versions().items())
     settings = f"threads={workload.threads} precision={workload.precision} compile={'inductor' if workload.compile else 'no'}"
     settings += " layout=channels-last" * workload.channels_last + " attention=flash" * workload.flash_attention
+    settings += " convolutions=packed" * (isinstance(workload, SynthesisWorkload) and packs_convolutions(workload, device))
     return f"{libraries} backend={workload.backend} {_arithmetic(device)} {settings}"
 
 

@@ -19,6 +19,7 @@ from jobs.errors import BadInput
 from jobs.ldm.checkpoint import Checkpoints, State, file_digest
 from jobs.ldm.compiling import compile_network
 from jobs.ldm.diffusion import LatentScaling
+from jobs.ldm.packing import pack_convolutions, packs_convolutions
 from jobs.ldm.randomness import normal
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.sample_files import encode_sample, sample_name
@@ -71,6 +72,9 @@ class _SynthesisRun:
         if workload.compile:
             compile_network(self._unet, runtime.device, session.directory.cache)
         self._autoencoder = runtime.place(autoencoder)
+        if packs_convolutions(workload, runtime.device):
+            pack_convolutions(self._unet)
+            pack_convolutions(self._autoencoder)
         self._checkpoints = Checkpoints(session.directory.checkpoints)
         # a half-made micro-batch may only be continued where it would have come out the same
         self._configuration = {"workload": workload.model_dump(mode="json"), "weights": weights_digest, "fingerprint": runtime.fingerprint}

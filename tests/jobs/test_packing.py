@@ -1,0 +1,81 @@
+"""Networks whose convolutions are packed compute what they computed before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from jobs.architecture import architecture_of
+from jobs.ldm.networks import Backend, build_all
+from jobs.ldm.packing import pack_convolutions, packs_convolutions
+from jobs.ldm.runtime import prepare_runtime
+from jobs.spec import ModelSpec, SynthesisWorkload, TrainingWorkload
+from tests.jobs.processes import TINY_2D, TINY_3D, synthesis, training
+
+CPU = torch.device("cpu")
+
+
+def networks(model: ModelSpec, backend: Backend) -> tuple[nn.Module, Any]:
+    """UNet and autoencoder. Fresh UNets end in a convolution of zeros, which hides all that is before it."""
+    unet, autoencoder, _ = build_all(architecture_of(model), backend, 0)
+    torch.manual_seed(0)
+    for parameter in unet.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.05)
+    return unet.eval(), autoencoder.eval()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("layout", ["contiguous", "channels-last"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("shape", [TINY_2D, TINY_3D], ids=["2D", "3D"])
+@pytest.mark.parametrize("backend", ["monai-generative", "monai"])
+def test_packed_networks_predict_and_decode_as_plain_ones(backend: Backend, shape: dict[str, Any], batch_size: int, layout: str) -> None:
+    model = ModelSpec.model_validate(shape)
+    unet, autoencoder = networks(model, backend)
+    latents = torch.randn(batch_size, model.latent_channels, *model.latent_shape)
+    levels = torch.full((batch_size,), 500)
+    plain = unet(latents, timesteps=levels), autoencoder.decode_stage_2_outputs(latents)
+    if layout == "channels-last":
+        latents = latents.contiguous(memory_format=torch.channels_last if model.dimensions == 2 else torch.channels_last_3d)
+    for network in (unet, autoencoder):
+        pack_convolutions(network)
+    for _ in range(2):  # the first packs, the second finds it packed
+        packed = unet(latents, timesteps=levels), autoencoder.decode_stage_2_outputs(latents)
+        for ours, theirs in zip(packed, plain, strict=True):
+            assert theirs.std() > 1e-3
+            torch.testing.assert_close(
+                ours, theirs, rtol=0, atol=1e-3 * float(theirs.abs().max())
+            )  # norms over few values magnify rounding
+
+
+@torch.inference_mode()
+def test_packed_for_one_shape_it_computes_others_too() -> None:
+    plain = nn.Conv3d(4, 8, 3, padding=1, bias=False)
+    packed = nn.Sequential(plain)
+    pack_convolutions(packed)
+    for shape in ((1, 4, 6, 6, 6), (5, 4, 9, 8, 7), (1, 4, 6, 6, 6)):
+        batch = torch.randn(shape)
+        torch.testing.assert_close(packed(batch), plain(batch), rtol=1e-4, atol=1e-5)
+
+
+def test_convolutions_of_other_padding_stay_as_they_are() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 1, 3, padding="same"), nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
+    before = list(network)
+    pack_convolutions(network)
+    assert list(network) == before
+
+
+@pytest.mark.parametrize(("changes", "packed"), [({}, True), ({"precision": "bfloat16"}, False), ({"compile": True}, False)], ids=str)
+def test_only_plain_float32_is_packed_and_the_fingerprint_says_so(changes: dict[str, Any], packed: bool) -> None:
+    workload = SynthesisWorkload.model_validate(synthesis(**changes))
+    assert packs_convolutions(workload, CPU) is packed
+    assert ("convolutions=packed" in prepare_runtime(workload).fingerprint) is (packed and not torch.cuda.is_available())
+    assert not packs_convolutions(workload, torch.device("cuda"))
+
+
+def test_training_computes_with_weights_that_change() -> None:
+    assert "packed" not in prepare_runtime(TrainingWorkload.model_validate(training())).fingerprint
