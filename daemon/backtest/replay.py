@@ -16,6 +16,7 @@ from daemon.planner.options import PlannerOptions
 from daemon.planner.task import Piece
 
 POLICIES = ("run-now", "lowest-window", "lowest-slots", "planner")
+THROUGH_DAEMON = "daemon"  # the policy that is no replay of a policy: the daemon itself runs the jobs
 RENEW_SECONDS = 3 * 3600.0  # how often waiting jobs are looked at again while the outlook changes
 REACH_SECONDS = 96 * 3600.0  # how far ahead an outlook is asked for at least
 

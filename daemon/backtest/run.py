@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
 
 from daemon.backtest.outlooks import Outlook, Persistence, StaticOutlook, noisy, own_forecasts
-from daemon.backtest.replay import Replay, replay
-from daemon.backtest.score import Score, score
+from daemon.backtest.replay import THROUGH_DAEMON, Replay, replay
+from daemon.backtest.score import Score, score, settled
 from daemon.backtest.trace import TraceJob, TraceSite
 from daemon.backtest.world import World, build_world
 from forecast.intensity import Series
@@ -19,13 +19,14 @@ LONGEST_STEP = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """A replay with what it is compared to."""
+    """A replay with what it is compared to; `more` is what only some policies tell, by name."""
 
     jobs: Sequence[TraceJob]
     world: World
     replayed: Replay
     baseline: Replay
     score: Score
+    more: Mapping[str, object] = field(default_factory=dict)
 
 
 def backtest(
@@ -37,13 +38,34 @@ def backtest(
     step: timedelta,
     progress: Callable[[int], None] | None = None,
 ) -> Backtest:
-    """Replay `jobs` and score them. Raises WorldProblem and ValueError with one sentence on what does not fit."""
+    """Replay `jobs` and score them; `daemon` as policy has the daemon itself run them.
+
+    Raises WorldProblem and ValueError with one sentence on what does not fit.
+    """
     began = perf_counter()
     world = build_world(jobs, sites, records, step)
     baseline = replay(jobs, world, "run-now", StaticOutlook(world.rate))
     outlook = _outlook(forecast, jobs, world, records)
+    if policy == THROUGH_DAEMON:
+        return _through_daemon(jobs, world, baseline, outlook, began, progress)
     replayed = baseline if policy == "run-now" else replay(jobs, world, policy, outlook, progress)
-    return Backtest(jobs, world, replayed, baseline, score(jobs, world, replayed, baseline, perf_counter() - began))
+    account = settled(jobs, world, replayed, baseline)
+    return Backtest(jobs, world, replayed, baseline, score(jobs, world, replayed, baseline, account, perf_counter() - began))
+
+
+def _through_daemon(
+    jobs: Sequence[TraceJob],
+    world: World,
+    baseline: Replay,
+    outlook: Outlook,
+    began: float,
+    progress: Callable[[int], None] | None,
+) -> Backtest:
+    from daemon.backtest.through_daemon.run import replay_through_daemon  # brings the store and all that a daemon has
+
+    lived = replay_through_daemon(jobs, world, outlook, progress)
+    figures = score(jobs, world, lived.replay, baseline, lived.account, perf_counter() - began)
+    return Backtest(jobs, world, lived.replay, baseline, figures, {"ticks": lived.ticks, "ledger_hindsight_kg": lived.hindsight_kg})
 
 
 def _outlook(forecast: str, jobs: Sequence[TraceJob], world: World, records: dict[str, Series]) -> Outlook:

@@ -49,9 +49,24 @@ class Score:
         return asdict(self)
 
 
-def score(jobs: Sequence[TraceJob], world: World, replayed: Replay, baseline: Replay, wall_seconds: float) -> Score:
-    """Settle every job by the measured intensity of the hours it ran in."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What each job emitted and would have emitted if run at once, in grams at the facility, and the energy; in the order of the jobs."""
+
+    grams: FloatArray
+    run_now_grams: FloatArray
+    facility_kwh: FloatArray
+
+
+def settled(jobs: Sequence[TraceJob], world: World, replayed: Replay, baseline: Replay) -> Account:
+    """Every job by the measured intensity of the hours it ran in."""
     actual, run_now = (np.array([_grams(world, run.pieces[job.id]) for job in jobs]) for run in (replayed, baseline))
+    return Account(actual, run_now, np.array([_facility_kwh(world, replayed.pieces[job.id]) for job in jobs]))
+
+
+def score(jobs: Sequence[TraceJob], world: World, replayed: Replay, baseline: Replay, account: Account, wall_seconds: float) -> Score:
+    """The figures of jobs that were accounted for so; `replayed` and `baseline` tell when they ran."""
+    actual, run_now = account.grams, account.run_now_grams
     best = hindsight_grams(jobs, world)
     ends = np.array([max(piece.end for piece in replayed.pieces[job.id]) for job in jobs])
     due = np.array([world.seconds(job.deadline) for job in jobs])
@@ -65,7 +80,7 @@ def score(jobs: Sequence[TraceJob], world: World, replayed: Replay, baseline: Re
         policy=replayed.policy,
         jobs=len(jobs),
         late_jobs=int((ends > due + LATE_TOLERANCE_SECONDS).sum()),
-        energy_kwh=float(sum(_facility_kwh(world, replayed.pieces[job.id]) for job in jobs)),
+        energy_kwh=float(account.facility_kwh.sum()),
         emissions_kg=float(actual.sum()) / KILO,
         run_now_kg=float(run_now.sum()) / KILO,
         hindsight_kg=float(best.sum()) / KILO,

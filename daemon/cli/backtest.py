@@ -30,6 +30,7 @@ class PolicyName(StrEnum):
     LOWEST_WINDOW = "lowest-window"
     LOWEST_SLOTS = "lowest-slots"
     PLANNER = "planner"
+    DAEMON = "daemon"
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +56,9 @@ JobsOption = Annotated[
 SitesOption = Annotated[Path | None, typer.Option("--sites", help="TOML file with [[sites]]: name, zone, gpus, pue, speed, power_factor.")]
 ZoneOption = Annotated[str | None, typer.Option("--zone", help="One site in this zone, instead of --sites; PUE 1.")]
 CapacityOption = Annotated[int | None, typer.Option("--capacity", min=1, help="GPUs of the site with --zone; default: no limit.")]
+PolicyOption = Annotated[
+    PolicyName, typer.Option("--policy", help="How jobs are placed; daemon: by all of the daemon itself, which takes minutes for a year.")
+]
 DatabaseOption = Annotated[
     str | None,
     typer.Option("--from-database", metavar="URL", help="Jobs and intensity as this database has them.", rich_help_panel=OWN_PAST),
@@ -70,7 +74,7 @@ def backtest(
     sites: SitesOption = None,
     zone: ZoneOption = None,
     capacity: CapacityOption = None,
-    policy: Annotated[PolicyName, typer.Option("--policy", help="How jobs are placed.")] = PolicyName.PLANNER,
+    policy: PolicyOption = PolicyName.PLANNER,
     forecast: Annotated[str, typer.Option("--forecast", help="oracle, persistence, own, or noise:SHARE:SEED.")] = "own",
     step: Annotated[str, typer.Option("--step", help="Length of a slot: 30min, 1h.")] = "30min",
     database: DatabaseOption = None,
@@ -97,7 +101,7 @@ def backtest(
         fail(str(error))
     if plots is not None:
         _draw(result, plots)
-    _tell(result, result.score.document() | replayed.more, as_json=as_json)
+    _tell(result, result.score.document() | dict(result.more) | replayed.more, as_json=as_json)
 
 
 def _refuse_beside_a_database(*given: object) -> None:

@@ -15,6 +15,7 @@ from daemon.service.board import Board
 from daemon.service.budgets import Budgets
 from daemon.service.costs import Costs
 from daemon.service.gpu_use import GpuUse
+from daemon.service.grid import GridView
 from daemon.service.policy import Policy, Workplaces
 from daemon.service.reach import Reach
 from daemon.service.snapshot import Photographer
@@ -41,6 +42,7 @@ class Parts:
     metrics: Metrics
     recorded: RecordedIntensity
     feed: IntensityFeed
+    grid: GridView  # what plans and accounts stand on: the feed, unless a replay brings its own
     skills: ZoneSkills
     costs: Costs
     photographer: Photographer
@@ -63,10 +65,11 @@ def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Se
     with store.read() as reader:
         observations = reader.observations()
     hardware = {place.site.hardware for place in places.values()}
-    costs = Costs(hardware, partial(energy_model, profiles_of(settings)), observations, clock)
+    grid = around.grid or feed
+    costs = Costs(hardware, around.model_of or partial(energy_model, profiles_of(settings)), observations, clock)
     skills = ZoneSkills(recorded, policy.kind)
-    photographer = Photographer(places, costs, feed.outlook, policy, skills.share_kept)
-    budgets = Budgets(budget_rules(settings), places, costs, feed.outlook)
+    photographer = Photographer(places, costs, grid.outlook, policy, skills.share_kept)
+    budgets = Budgets(budget_rules(settings), places, costs, grid.outlook)
     shares = share_rule(settings)
     use = None if shares is None else GpuUse(shares)
     return Parts(
@@ -78,6 +81,7 @@ def parts_of(settings: Settings, around: Surroundings, store: Store, sources: Se
         metrics,
         recorded,
         feed,
+        grid,
         skills,
         costs,
         photographer,

@@ -10,6 +10,8 @@ from daemon.compose.rules import make_clock
 from daemon.domain.execution import Executor
 from daemon.domain.site import Site
 from daemon.executors.local import LocalExecutor
+from daemon.service.costs import ModelOf
+from daemon.service.grid import GridView
 from daemon.service.policy import Workplace
 from daemon.settings.schema import Settings
 from daemon.settings.sites import SiteSettings
@@ -23,10 +25,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a daemon finds around it: the clock, and what runs attempts at each site, by the site's name."""
+    """What a daemon finds around it: the clock, and what runs attempts at each site, by the site's name.
+
+    A replay brings its grid and what its jobs cost along, too; None is the feed, and the models of the sites' hardware.
+    """
 
     clock: Clock
     executors: Mapping[str, Executor]
+    grid: GridView | None = None
+    model_of: ModelOf | None = None
 
 
 def surroundings_of(settings: Settings) -> Surroundings:

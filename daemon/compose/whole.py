@@ -84,13 +84,13 @@ def build_daemon(
 def _wired(parts: Parts, after_step: Callable[[str], None]) -> Daemon:
     store, clock, policy = parts.store, parts.clock, parts.policy
     tick = _tick(parts, after_step)
-    grid = SettledGrid(parts.feed.observed, parts.feed.outlook, policy.kind, policy.final_after)
+    grid = SettledGrid(parts.grid.observed, parts.grid.outlook, policy.kind, policy.final_after)
     settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
     almanacs = ZoneAlmanacs(parts.recorded, policy.kind, clock.now)
     zones = Zones(store, parts.places, parts.feed, parts.skills, almanacs, clock, policy, parts.reach)
     ticker = Ticker(chores_of(parts, tick, settler, zones), parts.metrics)
     means_of = partial(parts.recorded.period_means, kind=policy.kind)
-    adviser = Adviser(parts.places, parts.costs, parts.board, parts.feed.outlook, means_of, almanacs.of, clock)
+    adviser = Adviser(parts.places, parts.costs, parts.board, parts.grid.outlook, means_of, almanacs.of, clock)
     acceptance = Acceptance(
         store, parts.places, parts.costs, parts.photographer, parts.board, clock, policy, adviser, parts.settings.server.jobs_per_user
     )
@@ -111,7 +111,7 @@ def _tick(parts: Parts, after_step: Callable[[str], None]) -> Tick:
         Seasons(
             Planner(partial(plan_fairly, plan=partial(plan, options=parts.options)), parts.options),
             partial(held_for_a_season, options=parts.options),
-            parts.feed.outlook,
+            parts.grid.outlook,
         ),
         Committer(store, places),
         Actor(store, places, clock, policy, after_step),

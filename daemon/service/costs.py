@@ -6,18 +6,32 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from daemon.domain.accounting import JOULES_PER_KWH, Conversion
 from daemon.domain.job import Job, JobRequest
 from daemon.domain.plan import SiteOption
 from daemon.domain.site import Site
 from forecast.clock import Clock
-from jobs.energy.model import EnergyModel, Estimate, RunObservation
+from jobs.energy.model import Estimate, RunObservation
 from jobs.spec import Precision, SynthesisWorkload, TrainingWorkload
 
 REMEMBERED_ESTIMATES = 4096  # one submission asks several times about one workload, and a tick asks again and again
 
-ModelOf = Callable[[str, tuple[RunObservation, ...]], EnergyModel]  # hardware key, what was observed on it -> its model
+
+class CostModel(Protocol):
+    """What workloads cost on one kind of hardware. Equal questions get equal answers."""
+
+    def estimate(self, workload: TrainingWorkload | SynthesisWorkload, gpus: int = 1) -> Estimate:
+        """Energy and time of the whole workload on that many devices."""
+        ...
+
+    def knows(self, precision: Precision) -> bool:
+        """Whether anything at that precision was measured on this hardware."""
+        ...
+
+
+ModelOf = Callable[[str, tuple[RunObservation, ...]], CostModel]  # hardware key, what was observed on it -> its model
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,7 @@ class Costs:
     def __init__(self, hardware: Iterable[str], model_of: ModelOf, observations: Iterable[RunObservation], clock: Clock) -> None:
         self._model_of, self._clock = model_of, clock
         self._observations: dict[str, tuple[RunObservation, ...]] = dict.fromkeys(hardware, ())
-        self._models: Mapping[str, EnergyModel] = {}
+        self._models: Mapping[str, CostModel] = {}
         self._estimated = _remembering(self._models)
         self._lock = threading.Lock()
         self.learn(observations)
@@ -78,7 +92,7 @@ class Costs:
         return Conversion(at_home.step_joules / there.step_joules, at_home.step_seconds / there.step_seconds)
 
 
-def _remembering(models: Mapping[str, EnergyModel]) -> Callable[[str, TrainingWorkload | SynthesisWorkload, int], Estimate]:
+def _remembering(models: Mapping[str, CostModel]) -> Callable[[str, TrainingWorkload | SynthesisWorkload, int], Estimate]:
     """Estimates of these models; a model never changes, so an answer holds as long as they do."""
 
     @lru_cache(maxsize=REMEMBERED_ESTIMATES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,19 @@ BEYOND_REACH = timedelta(hours=24)
 """A free key reads 24 hours back: an hour still missing this long after it should be final will never be measured."""
 
 DAY = timedelta(days=1)
+
+
+class GridView(Protocol):
+    """Who tells of the grid: what is recorded of a zone, and what is expected."""
+
+    def outlook(self, zone: str, start: datetime, step: timedelta, steps: int, now: datetime) -> ZoneOutlook:
+        """What `zone` is expected to be (and, for hours gone by, was) on the given grid, as known at `now`."""
+        ...
+
+    def observed(self, zone: str, start: datetime, end: datetime) -> Series:
+        """The recorded hours that cover [start, end), NaN where nothing is recorded."""
+        ...
+
 
 ObservedOf = Callable[[str, datetime, datetime], Series]
 OutlookOf = Callable[[str, datetime, timedelta, int, datetime], ZoneOutlook]
