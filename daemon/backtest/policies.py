@@ -16,6 +16,7 @@ from daemon.planner.arrival import arrive, look_again, soonest
 from daemon.planner.field import Field, Held
 from daemon.planner.guard import keep_room
 from daemon.planner.offers import best_offer
+from daemon.planner.options import PlannerOptions
 from daemon.planner.reserve import Demand
 from daemon.planner.task import Offer, Piece, Task
 from daemon.planner.windows import best_window
@@ -55,9 +56,9 @@ class LowestSlots:
 class WholeQueue:
     """The daemon's own planner for a queue that jobs arrive at: swapped hours, room where a deadline needs it, waits that pay."""
 
-    def __init__(self, wait_confidence: float, gpus: int | None) -> None:
-        """`gpus`: of all sites, None without limit; `wait_confidence` 0 where the outlook is not doubted."""
-        self._confidence, self._gpus = wait_confidence, gpus
+    def __init__(self, options: PlannerOptions, gpus: int | None) -> None:
+        """`gpus`: of all sites, None without limit."""
+        self._confidence, self._keep, self._gpus = options.wait_confidence, options.keep_threshold, gpus
         self._demand = Demand()
 
     def arrive(self, field: Field, held: Held, now: float) -> None:
@@ -68,7 +69,7 @@ class WholeQueue:
             keep_room(field, self._demand, self._gpus, now)
 
     def renew(self, field: Field, now: float) -> None:
-        look_again(field, now, self._confidence)
+        look_again(field, now, self._confidence, self._keep)
 
 
 def at_once(field: Field, task: Task, now: float) -> Offer:

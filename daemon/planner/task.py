@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from daemon.domain.plan import Mode, PlanJob, SiteOption
 from daemon.planner.terrain import HOUR_SECONDS, Terrain
@@ -61,6 +63,11 @@ class Task:
         """The least time from start to end without any pause, side by side where it may."""
         width = self.width
         return min([c.work / width + (0.0 if self.runs_at(c.site) else c.startup) for c in self.choices])
+
+    @property
+    def latest_start(self) -> float:
+        """When it has to start to end in time without any pause: whoever has the least is the most urgent."""
+        return self.due - self.shortest
 
     def runs_at(self, site: int) -> int:
         """How many runs of the job hold GPUs there now."""
@@ -153,3 +160,17 @@ def restarts_g(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> float
     odd = max(0, stopped - (len(pieces) - going_on))
     c = pieces[0].choice
     return odd * (c.fresh_kwh + c.power * c.startup / HOUR_SECONDS) * float(terrain.rate[c.site, terrain.cell(pieces[0].start)])
+
+
+def given_up_g(before: Sequence[Piece], after: Sequence[Piece], terrain: Terrain) -> float:
+    """Grams that work in those hours of `before` emits which `after` does not hold on the same site."""
+    grams = 0.0
+    for choice in {piece.choice.site: piece.choice for piece in before}.values():
+        both = [(piece, sign) for pieces, sign in ((before, 1), (after, -1)) for piece in pieces if piece.choice.site == choice.site]
+        changes = sorted([*((piece.start, sign) for piece, sign in both), *((piece.end, -sign) for piece, sign in both)])
+        level = 0
+        for (at, change), (until, _) in pairwise(changes):
+            level += change
+            if level > 0:
+                grams += level * choice.power * terrain.grams_per_kw(choice.site, at, until)
+    return grams

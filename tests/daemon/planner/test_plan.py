@@ -164,6 +164,18 @@ def test_a_planned_job_moves_only_for_a_clear_gain() -> None:
     assert start_hour(placed(plan(snapshot([planned], {"DE": much}), options))) == 10
 
 
+def test_hours_of_a_planned_job_that_may_pause_move_for_a_clear_gain_in_these_hours() -> None:
+    there = (PlannedSegment("de", MONDAY, MONDAY + 20 * HOUR, 1),)
+    planned = job(hours=20, mode=Mode.INTERRUPTIBLE, previous=there)
+    little, much = list(FLAT), list(FLAT)
+    little[22], much[22] = 297.0, 200.0  # of 300, which all of its work emits twenty times
+    options = replace(BARE, keep_threshold=0.03)
+    assert placed(plan(snapshot([planned], {"DE": little}), options)).segments == there
+    moved = placed(plan(snapshot([planned], {"DE": much}), options))
+    assert (moved.segments[-1].start, moved.segments[-1].end) == (MONDAY + 22 * HOUR, MONDAY + 23 * HOUR)
+    assert moved.expected_g == pytest.approx(19 * 300 + 200)
+
+
 def test_a_margin_is_kept_before_the_deadline_where_there_is_room() -> None:
     falling = [400.0 - 10 * hour for hour in range(24)]
     options = replace(BARE, deadline_margin=0.5)
