@@ -62,11 +62,18 @@ def test_packed_for_one_shape_it_computes_others_too() -> None:
         torch.testing.assert_close(packed(batch), plain(batch), rtol=1e-4, atol=1e-5)
 
 
-def test_convolutions_of_other_padding_stay_as_they_are() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 1, 3, padding="same"), nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
+def test_convolutions_of_other_padding_and_small_flat_ones_stay_as_they_are() -> None:
+    other = nn.Conv3d(1, 1, 3, padding="same"), nn.Conv3d(1, 1, 3, padding=1, padding_mode="reflect")
+    network = nn.Sequential(*other, nn.Conv2d(32, 32, 3, padding=1))
     before = list(network)
     pack_convolutions(network)
     assert list(network) == before
+
+
+def test_all_solid_and_large_flat_convolutions_are_packed() -> None:
+    network = nn.Sequential(nn.Conv3d(1, 1, 3), nn.Sequential(nn.Conv2d(64, 64, 3)))
+    pack_convolutions(network)
+    assert not any(isinstance(module, nn.Conv2d | nn.Conv3d) for module in network.modules())
 
 
 @pytest.mark.parametrize(("changes", "packed"), [({}, True), ({"precision": "bfloat16"}, False), ({"compile": True}, False)], ids=str)

@@ -94,7 +94,10 @@ def test_as_dicom_and_as_nifti_it_is_the_same_picture(
 
 
 @pytest.mark.parametrize(
-    ("shape", "count"), [((64, 64, 64), 1), ((128, 128, 128), 1), ((192, 192), 108), ((256, 256), 108)], ids=lambda value: str(value)
+    ("shape", "count"),
+    [(shape, 1) for shape in ((64, 64, 64), (128, 128, 128), (192, 192, 192), (256, 256, 192))]
+    + [((side, side), 108) for side in (192, 256, 320, 512)],
+    ids=str,
 )
 def test_it_is_cropped_and_padded_to_the_papers_sizes(tmp_path: Path, nifti: Path, shape: tuple[int, ...], count: int) -> None:
     model = ModelSpec.model_validate({"dimensions": len(shape), "size": "tiny", "image_shape": shape})
@@ -102,6 +105,18 @@ def test_it_is_cropped_and_padded_to_the_papers_sizes(tmp_path: Path, nifti: Pat
     assert data.images.shape == (count, 1, *shape)
     assert (float(data.images.min()), float(data.images.max())) == (-1.0, 1.0), "clipped to the window of -1000 to 1000 HU"
     assert data.kind == "hounsfield"
+
+
+@pytest.mark.parametrize("shape", [(192, 192, 192), (256, 256, 192)], ids=str)
+def test_where_the_head_ends_air_is_added_evenly(tmp_path: Path, nifti: Path, shape: tuple[int, int, int]) -> None:
+    model = ModelSpec(dimensions=3, size="tiny", image_shape=shape)
+    image = load_training_set(DataSpec(path=str(nifti.parent)), None, model, tmp_path, lambda: None).images[0, 0]
+    head, cropped = read_nifti(nifti).voxels.clip(-1000, 1000) / 1000, (256 - shape[0]) // 2
+    above = (shape[2] - 108) // 2
+    assert (image[:, :, :above] == -1).all()
+    assert (image[:, :, above + 108 :] == -1).all()
+    side = slice(cropped, 256 - cropped)
+    np.testing.assert_allclose(image[:, :, above : above + 108], head[side, side], atol=1e-6)
 
 
 def test_one_patient_is_too_few_for_a_split(tmp_path: Path, nifti: Path) -> None:
