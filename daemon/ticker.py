@@ -37,20 +37,20 @@ class Ticker:
     """Runs chores until stopped. A chore never runs twice at once; one that fails is logged and comes again."""
 
     def __init__(self, chores: Iterable[Chore], metrics: ChoreMetrics) -> None:
-        self._chores = tuple(chores)
+        self.chores = tuple(chores)
         self._metrics = metrics
         self._done_at: dict[str, datetime] = {}
         self._failures: dict[str, str] = {}
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
-            executors={"default": ThreadPoolExecutor(len(self._chores))},
+            executors={"default": ThreadPoolExecutor(len(self.chores))},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
         )
 
     def start(self) -> None:
         now = real_now()
-        for chore in self._chores:
+        for chore in self.chores:
             self._scheduler.add_job(
                 self._run,
                 "interval",

@@ -73,3 +73,38 @@ class LedgerEntry:
     def is_claimed(self) -> bool:
         """Savings are claimed on settled values only."""
         return self.kind is not EntryKind.PROVISIONAL and self.unsettled_hours == 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """Sums over the last settlement of each of some jobs. Units and names as in LedgerEntry.
+
+    A job whose saving is unknown counts with its energy only. `reachable_saving_g` is the saving of the jobs for which
+    `hindsight_saving_g`, what perfect hindsight would have saved, is known too. `samples` and what `synthesis_...` counts
+    are those of the jobs that made samples.
+    """
+
+    jobs: int
+    energy_kwh: float
+    facility_energy_kwh: float
+    measured_kwh: float
+    estimated_kwh: float
+    simulated_kwh: float
+    waste_kwh: float
+    actual_g: float
+    baseline_g: float
+    claimed_saving_g: float
+    reachable_saving_g: float
+    hindsight_saving_g: float
+    samples: int
+    synthesis_kwh: float
+    synthesis_g: float
+
+    @property
+    def saving_g(self) -> float:
+        return self.baseline_g - self.actual_g
+
+    @property
+    def hindsight_share(self) -> float | None:
+        """None where hindsight would have saved nothing either."""
+        return self.reachable_saving_g / self.hindsight_saving_g if self.hindsight_saving_g > 0 else None

@@ -87,7 +87,8 @@ class Queries:
             raise Rejected("end", "must lie after start")
         with self._store.read() as reader:
             settled = reader.latest_entries(project, start, end)
-        return make_report(seen_settlements(settled, caller), start, end, self._clock)
+            totals = reader.ledger_totals(project, start, end, caller)
+        return make_report(seen_settlements(settled, caller), totals, start, end, self._clock)
 
     def _energy_kwh(self, reader: Reader, work: JobWork) -> float | None:
         """Component energy metered so far, None if none is known: from the ledger, or from the run directories of a job under way."""

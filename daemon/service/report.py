@@ -7,7 +7,7 @@ from datetime import datetime
 
 from daemon.domain.equivalents import EQUIVALENTS
 from daemon.domain.job import Job
-from daemon.domain.ledger import LedgerEntry
+from daemon.domain.ledger import LedgerEntry, LedgerTotals
 from daemon.domain.power_hungry import comparison_line
 from daemon.service.ledger_views import EquivalentView, ReportTotals, ReportView
 from daemon.service.render import per_1000, report_line
@@ -21,14 +21,13 @@ def clock_note(clock: Clock) -> str | None:
     return f"replayed, x{clock.rate:g}: joules real, hours compressed" if clock.is_replay else None
 
 
-def make_report(settled: Sequence[Settled], start: datetime | None, end: datetime | None, clock: Clock) -> ReportView:
-    """The report over the latest settlement of each job."""
-    totals = sum_up([entry for _, entry in settled])
+def make_report(settled: Sequence[Settled], totals: LedgerTotals, start: datetime | None, end: datetime | None, clock: Clock) -> ReportView:
+    """The report over the latest settlement of each job; `totals` are the sums over the same."""
     return ReportView(
         start=start,
         end=end,
         lines=[report_line(job, entry) for job, entry in settled],
-        totals=totals,
+        totals=totals_view(totals),
         equivalents=[
             EquivalentView(
                 name=item.name,
@@ -39,45 +38,38 @@ def make_report(settled: Sequence[Settled], start: datetime | None, end: datetim
             )
             for item in EQUIVALENTS
         ],
-        comparison=_comparison([entry for _, entry in settled], totals),
+        comparison=_comparison(totals),
         notes=_notes(settled, totals, clock),
     )
 
 
-def sum_up(entries: Sequence[LedgerEntry]) -> ReportTotals:
-    """Sums over entries; a job whose emissions are unknown counts with its energy only."""
-    known = [entry for entry in entries if entry.saving_g is not None]
-    reachable = [entry for entry in known if entry.hindsight_g is not None]
-    possible = sum((entry.baseline_g or 0.0) - (entry.hindsight_g or 0.0) for entry in reachable)
-    synthesis = [entry for entry in known if entry.samples]
-    samples = sum(entry.samples for entry in synthesis)
+def totals_view(totals: LedgerTotals) -> ReportTotals:
     return ReportTotals(
-        jobs=len(entries),
-        energy_kwh=sum(entry.energy_kwh for entry in entries),
-        facility_energy_kwh=sum(entry.facility_energy_kwh for entry in entries),
-        measured_kwh=sum(entry.measured_kwh for entry in entries),
-        estimated_kwh=sum(entry.estimated_kwh for entry in entries),
-        simulated_kwh=sum(entry.simulated_kwh for entry in entries),
-        waste_kwh=sum(entry.waste_kwh for entry in entries),
-        actual_g=sum(entry.actual_g or 0.0 for entry in known),
-        baseline_g=sum(entry.baseline_g or 0.0 for entry in known),
-        saving_g=sum(entry.saving_g or 0.0 for entry in known),
-        claimed_saving_g=sum(entry.saving_g or 0.0 for entry in known if entry.is_claimed),
-        hindsight_share=sum(entry.saving_g or 0.0 for entry in reachable) / possible if possible > 0 else None,
-        samples=samples,
-        g_per_1000_samples=per_1000(sum(entry.actual_g or 0.0 for entry in synthesis), samples),
+        jobs=totals.jobs,
+        energy_kwh=totals.energy_kwh,
+        facility_energy_kwh=totals.facility_energy_kwh,
+        measured_kwh=totals.measured_kwh,
+        estimated_kwh=totals.estimated_kwh,
+        simulated_kwh=totals.simulated_kwh,
+        waste_kwh=totals.waste_kwh,
+        actual_g=totals.actual_g,
+        baseline_g=totals.baseline_g,
+        saving_g=totals.saving_g,
+        claimed_saving_g=totals.claimed_saving_g,
+        hindsight_share=totals.hindsight_share,
+        samples=totals.samples,
+        g_per_1000_samples=per_1000(totals.synthesis_g, totals.samples),
     )
 
 
-def _comparison(entries: Sequence[LedgerEntry], totals: ReportTotals) -> str | None:
+def _comparison(totals: LedgerTotals) -> str | None:
     """All samples together beside published tasks."""
     if not totals.samples:
         return None
-    kwh = sum(entry.energy_kwh for entry in entries if entry.samples and entry.saving_g is not None)
-    return comparison_line(kwh / totals.samples * 1000, totals.g_per_1000_samples)
+    return comparison_line(totals.synthesis_kwh / totals.samples * 1000, per_1000(totals.synthesis_g, totals.samples))
 
 
-def _notes(settled: Sequence[Settled], totals: ReportTotals, clock: Clock) -> list[str]:
+def _notes(settled: Sequence[Settled], totals: LedgerTotals, clock: Clock) -> list[str]:
     notes = [
         "Savings are attributional, on average intensity: the share of the grid's emissions that is ours. "
         "They do not claim that power plants ran differently."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -11,7 +11,7 @@ from threading import Lock
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry
 from daemon.service.account import open_account
-from daemon.service.baseline import baseline_starts
+from daemon.service.baseline import BaselineQueue
 from daemon.service.costs import Costs
 from daemon.service.gathering import gather_samples
 from daemon.service.grid import KnownGrid, SettledGrid
@@ -21,6 +21,7 @@ from daemon.service.work import JobWork, works_of
 from daemon.store import Store
 from forecast.clock import Clock
 from forecast.timeline import HOUR
+from jobs.data.amounts import prepared_counts
 from jobs.energy.observation import RunObservation, observe_run
 from jobs.rundir import RunDirectory
 
@@ -44,6 +45,7 @@ class Settler:
     ) -> None:
         self._store, self._workplaces, self._costs, self._grid = store, workplaces, costs, grid
         self._clock, self._policy, self._after_step = clock, policy, after_step
+        self._queue = BaselineQueue(workplaces)
         self._looked_at: dict[str, datetime] = {}  # when a job's account was last worked out, until it is final
         self._one_at_a_time = Lock()  # the tick and two chores settle, each in its own thread
 
@@ -75,11 +77,13 @@ class Settler:
         looked_at = self._looked_at.get(job.id)
         return looked_at is None or not timedelta(0) <= now - looked_at < HOUR
 
-    def _settle(self, jobs: Iterable[Job], now: datetime, *, is_adjustment: bool) -> list[LedgerEntry]:
+    def _settle(self, jobs: Sequence[Job], now: datetime, *, is_adjustment: bool) -> list[LedgerEntry]:
+        if not jobs:  # as at most ticks: the queue of a month's jobs need not be gone through for nobody
+            return []
         grid = self._grid.as_known_at(now)
         with self._store.read() as reader:
-            works = works_of(reader, list(jobs))
-            starts = baseline_starts(reader, works, self._workplaces, now - self._policy.adjust_for)
+            works = works_of(reader, jobs)
+            starts = self._queue.starts(reader, works, now - self._policy.adjust_for)
             past = {job_id: reader.ledger(job_id) for job_id in works}
         entries = []
         for work in works.values():
@@ -148,7 +152,8 @@ class Settler:
             directory = RunDirectory(run.directory)
             if directory.spec_file.exists():
                 hardware = self._workplaces[run.site].site.hardware
-                lessons += observe_run(directory.read_spec(), directory.energy(), directory.progress(), hardware)
+                images = prepared_counts(directory.cache)
+                lessons += observe_run(directory.read_spec(), directory.energy(), directory.progress(), hardware, images)
         return lessons
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from daemon.domain.budget import month_start
 from daemon.metrics import Metrics
-from daemon.service.report import sum_up
+from daemon.service.report import totals_view
 from daemon.service.tick import TickReport
 from daemon.service.zones import Zones
 from daemon.store import Store
@@ -30,8 +30,8 @@ class Teller:
 
     def tell_ledger(self) -> None:
         with self._store.read() as reader:
-            settled = reader.latest_entries()
-        self._metrics.show_ledger(sum_up([entry for _, entry in settled]))
+            totals = reader.ledger_totals()
+        self._metrics.show_ledger(totals_view(totals))
 
 
 def spent_grams(report: TickReport) -> dict[str, float]:

@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import NotFound
 from daemon.domain.job import Attempt, Event, Job, Run
-from daemon.domain.ledger import LedgerEntry
+from daemon.domain.ledger import LedgerEntry, LedgerTotals
 from daemon.domain.plan import Plan
 from daemon.domain.shares import Held
 from daemon.domain.states import FINAL_JOB_STATES, AttemptState, JobState
 from daemon.store import schema
 from daemon.store.documents import decode_plan
+from daemon.store.totals import entries_that_count, ledger_totals
 from jobs.energy.observation import RunObservation
 
 _LARGEST_SET = 500  # ids asked for in one statement; databases limit the number of parameters
@@ -114,12 +115,28 @@ class Reader:
         recent = select(schema.ledger_entry.c.job_id).where(schema.ledger_entry.c.settled_at >= instant)
         return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.settled, schema.job.c.id.in_(recent)).order_by(schema.job.c.id))
 
+    def settling_since(self, instant: datetime) -> dict[str, tuple[int, int | None]]:
+        """The version of each job whose account is open or was added to at `instant` or later, and the number of its newest entry."""
+        job, entry = schema.job, schema.ledger_entry
+        newest = select(job.c.id, job.c.version, func.max(entry.c.sequence)).group_by(job.c.id, job.c.version)
+        still_open = newest.join_from(job, entry, entry.c.job_id == job.c.id, isouter=True).where(~job.c.settled)
+        closed = newest.join_from(entry, job, entry.c.job_id == job.c.id).where(job.c.settled, entry.c.settled_at >= instant)
+        return {
+            job_id: (version, sequence) for query in (still_open, closed) for job_id, version, sequence in self._connection.execute(query)
+        }
+
     def run(self, run_id: str) -> Run:
         """Raises NotFound."""
         row = self._connection.execute(select(schema.run).where(schema.run.c.id == run_id)).one_or_none()
         if row is None:
             raise NotFound("run", run_id)
         return Run(**row._mapping)
+
+    def runs_among(self, run_ids: Collection[str]) -> dict[str, Run]:
+        """Those of the ids that are runs, by id."""
+        query = select(schema.run)
+        rows = (row for piece in _pieces(sorted(run_ids)) for row in self._connection.execute(query.where(schema.run.c.id.in_(piece))))
+        return {row.id: Run(**row._mapping) for row in rows}
 
     def runs(self, job_id: str) -> list[Run]:
         """The oldest first."""
@@ -172,22 +189,27 @@ class Reader:
         rows = self._connection.execute(select(table).where(table.c.job_id == job_id).order_by(table.c.sequence))
         return [LedgerEntry(**row._mapping) for row in rows]
 
+    def newest_entries(self, job_ids: Sequence[str]) -> dict[str, LedgerEntry]:
+        """The settlement that counts of each of the jobs; one without any has no key."""
+        table = schema.ledger_entry
+        query = select(table).select_from(entries_that_count())
+        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(table.c.job_id.in_(piece))))
+        return {row.job_id: LedgerEntry(**row._mapping) for row in rows}
+
     def latest_entries(
         self, project: str | None = None, start: datetime | None = None, end: datetime | None = None
     ) -> list[tuple[Job, LedgerEntry]]:
         """Each settled-at-all job with the entry that counts; `start` and `end` bound [start, end) when the job ended."""
-        entry, job = schema.ledger_entry, schema.job
-        newest = select(entry.c.job_id, func.max(entry.c.sequence).label("sequence")).group_by(entry.c.job_id).subquery()
-        is_newest = and_(entry.c.job_id == newest.c.job_id, entry.c.sequence == newest.c.sequence)
-        query = select(entry).join(newest, is_newest).join(job, job.c.id == entry.c.job_id).order_by(entry.c.job_id)
-        if project is not None:
-            query = query.where(job.c.project == project)
-        if start is not None:
-            query = query.where(job.c.ended_at >= start)
-        if end is not None:
-            query = query.where(job.c.ended_at < end)
+        table = schema.ledger_entry
+        query = select(table).select_from(entries_that_count()).where(*_ended_in(project, start, end)).order_by(table.c.job_id)
         entries = [LedgerEntry(**row._mapping) for row in self._connection.execute(query)]
         return list(zip(self.jobs_named([entry.job_id for entry in entries]), entries, strict=True))
+
+    def ledger_totals(
+        self, project: str | None = None, start: datetime | None = None, end: datetime | None = None, caller: Caller = OPERATOR
+    ) -> LedgerTotals:
+        """Sums over the entries that count, as `latest_entries` has them, of the jobs that the caller sees."""
+        return ledger_totals(self._connection, *_ended_in(project, start, end), _seen_by(caller))
 
     def held_by_ended_jobs(self, since: datetime) -> list[Held]:
         """Every stretch that ended at `since` or later for which an attempt held GPUs, of jobs that are final."""
@@ -250,6 +272,14 @@ def _seen_by(caller: Caller) -> ColumnElement[bool]:
     if not caller.projects:
         return true()
     return or_(schema.job.c.project.in_(sorted(caller.projects)), schema.job.c.owner == caller.name)
+
+
+def _ended_in(project: str | None, start: datetime | None, end: datetime | None) -> list[ColumnElement[bool]]:
+    """What holds of the project's jobs that ended in [start, end); None bounds nothing."""
+    table = schema.job
+    conditions = [] if project is None else [table.c.project == project]
+    conditions += [] if start is None else [table.c.ended_at >= start]
+    return conditions + ([] if end is None else [table.c.ended_at < end])
 
 
 def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:

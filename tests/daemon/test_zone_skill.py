@@ -55,7 +55,7 @@ def test_each_source_is_scored_on_its_own_and_the_better_record_is_trusted(store
 
 
 def run_chore(daemon: Daemon, name: str) -> None:
-    next(chore for chore in daemon.ticker._chores if chore.name == name).run()
+    next(chore for chore in daemon.ticker.chores if chore.name == name).run()
 
 
 def test_where_forecasts_were_useless_lately_a_job_starts_now_and_says_so_and_elsewhere_it_waits_for_the_night(tmp_path: Path) -> None:
