@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from jobs.energy.hardware import HardwareProfile
     from jobs.energy.profiling import Progress
     from jobs.spec import MeteringSpec
+
+
+INTERRUPTED = 130  # what shells give a command that Ctrl-C ended
+_GOING_ON = {"measured before": "going on where an interrupted profiling with this output stopped"}
 
 
 def register(app: typer.Typer) -> None:
@@ -54,11 +60,13 @@ def profile(
 
     grid = _grid(bfloat16, compiled, threads)
     metering = MeteringSpec(cpu_tdp_watts=tdp_watts, cpu_idle_watts=idle_watts)
+    started = time.monotonic()
     made = _measure(key or _slug(device_names()[0]), grid, output, metering, minutes, quiet=as_json)
     if as_json:
         print_json(made.model_dump(mode="json"))
         return
     _show(made, output)
+    say(_in_sum(made, len(grid), (time.monotonic() - started) / 60))
 
 
 def _grid(bfloat16: bool, compiled: bool, threads: int) -> list[Configuration]:
@@ -85,18 +93,21 @@ def _measure(key: str, grid: Sequence[Configuration], output: Path, metering: Me
             return profile_machine(key, grid, output, metering, _reporter(bar, task), datetime.now(UTC).date(), 60 * minutes)
         except (ValueError, OSError) as problem:
             fail(str(problem))
+        except KeyboardInterrupt:
+            bar.stop()
+            fail(f"interrupted: what was measured is kept, call it again with --output {output} to go on from there", INTERRUPTED)
 
 
 def _reporter(bar: Bar, task: TaskID) -> Callable[[Progress], None]:
     """Moves the bar, and says each new note once: 'skipped: out of memory', 'the machine was busy'."""
-    told: set[str] = set()
+    told: set[str] = {""}
 
     def report(progress: Progress) -> None:
         bar.update(task, completed=progress.done, description=str(progress.configuration))
         note = re.sub(r"\d+%", "", progress.note)
-        if progress.note and progress.note != "measured before" and note not in told:
+        if note not in told:
             told.add(note)
-            bar.console.print(f"{progress.configuration}: {progress.note}" if progress.step is None else progress.note)
+            bar.console.print(f"{progress.configuration}: {progress.note}" if progress.step is None else _GOING_ON.get(note, progress.note))
 
     return report
 
@@ -115,6 +126,15 @@ def _show(made: HardwareProfile, output: Path) -> None:
     for what, words in made.provenance.items():
         say(f"{what}: {words}")
     say(f'Written to {output}. A site on this hardware says: hardware = "{output}"')
+
+
+def _in_sum(made: HardwareProfile, asked: int, minutes: float) -> str:
+    """How much was measured, and how sure estimates of anything else are."""
+    measured = f"{len(made.measured)} of {asked} steps measured, this time in {minutes:.0f} min"
+    if not made.coefficients:
+        return f"{measured}: too few to estimate others by"
+    low, high = (f"{math.expm1(spread(each.spread for each in made.coefficients)):.0%}" for spread in (min, max))
+    return f"{measured}; others are estimated to within {low if low == high else f'{low} to {high}, by operation'} (one deviation)"
 
 
 def _slug(device: str) -> str:
