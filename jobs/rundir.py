@@ -18,7 +18,7 @@ from jobs.outcome import Outcome
 from jobs.spec import RunSpec
 
 Provenance = Literal["measured", "estimated", "simulated"]
-Phase = Literal["startup", "work", "encoding", "validation", "checkpoint", "shutdown"]
+Phase = Literal["startup", "preparing", "work", "encoding", "validation", "checkpoint", "shutdown"]
 R = TypeVar("R", bound=BaseModel)
 
 MOST_JOULES = 1e10  # a megawatt for almost three hours; a record is of seconds or minutes
@@ -150,8 +150,7 @@ class RunDirectory:
 
     def last_progress(self) -> ProgressRecord | None:
         """The newest progress; reads only the end of the file, as it is asked for at every tick."""
-        records = list(_read_records(self.progress_file, ProgressRecord, last_bytes=_TAIL_BYTES))
-        return records[-1] if records else None
+        return next(_read_records(self.progress_file, ProgressRecord, last_bytes=_TAIL_BYTES, backwards=True), None)
 
     def progress(self) -> list[ProgressRecord]:
         return list(_read_records(self.progress_file, ProgressRecord))
@@ -196,7 +195,7 @@ def append_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
-def _read_records(path: Path, kind: type[R], last_bytes: int | None = None) -> Iterator[R]:
+def _read_records(path: Path, kind: type[R], last_bytes: int | None = None, *, backwards: bool = False) -> Iterator[R]:
     try:
         with path.open("rb") as file:
             if last_bytes is not None:
@@ -204,7 +203,8 @@ def _read_records(path: Path, kind: type[R], last_bytes: int | None = None) -> I
             text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return
-    for line in text.splitlines():
+    lines = text.splitlines()
+    for line in reversed(lines) if backwards else lines:
         try:
             yield kind.model_validate(json.loads(line))
         except (json.JSONDecodeError, ValidationError):

@@ -21,6 +21,7 @@ Size = Literal["tiny", "small", "medium", "large"]
 Sampler = Literal["ddim", "pndm", "ddpm"]
 DataClass = Literal["patient-data", "public"]
 
+CHECKPOINT_EVERY_SECONDS = 30.0  # unless a run's spec says otherwise; what a kill costs at most
 TRAIN_TIMESTEPS = 1000  # length of the noise schedule; DDPM is only right at its full length
 LONGEST_PATH_BYTES = 4096  # Linux's PATH_MAX; every tick reads the requests of all jobs in the queue
 FEWEST_PNDM_STEPS = 5  # four Runge-Kutta steps start its multistep method; with no step after them samples stay noisy
@@ -260,7 +261,7 @@ class RunSpec(StrictModel):
     weights_path: str | None = None
     data_path: str | None = None
     processes: int = Field(default=1, ge=1, le=1024, description="that train together, one for each device; synthesis has one")
-    checkpoint_every_seconds: float = Field(default=30.0, gt=0)
+    checkpoint_every_seconds: float = Field(default=CHECKPOINT_EVERY_SECONDS, gt=0)
     metering: MeteringSpec = MeteringSpec()
 
     @model_validator(mode="after")

@@ -10,6 +10,26 @@ from daemon.cli.zone import show_almanac
 Answer = dict[str, Any]
 
 
+PARTS = {
+    "startup": "start-up",
+    "data": "data (images prepared and encoded once)",
+    "work": "work (the steps or samples)",
+    "validation": "validation",
+    "checkpoints": "checkpoints",
+    "waiting": "devices that wait for one",
+}
+
+
+def show_parts(estimate: Answer) -> None:
+    """What the estimate adds up from, and how much of it is drawn by a machine that does nothing."""
+    rows = [(PARTS[part["name"]], energy(part["energy_kwh"]), duration(part["hours"])) for part in estimate["parts"]]
+    if rows:
+        total = ("all of it", energy(estimate["energy_kwh"]["mid"]), duration(estimate["duration_hours"]["mid"]))
+        say(table("What it is spent on", ("part", "energy", "time"), [*rows, total], right=("energy", "time")))
+    if estimate["idle_kwh"] is not None:
+        say(f"At the profile's idle watts the devices and their host would draw {energy(estimate['idle_kwh'])} of it doing nothing.")
+
+
 def show_advice(advice: Answer) -> None:
     """Everything after the estimate itself."""
     say(facts([("Now at home", band(advice["now_g"])), ("Best window", band(advice["best_g"]))]))

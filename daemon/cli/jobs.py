@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli import client
-from daemon.cli.advice import show_advice
+from daemon.cli.advice import show_advice, show_parts
 from daemon.cli.client import DEFAULT_URL, UrlOption
 from daemon.cli.explanation import explanation_facts
 from daemon.cli.output import USAGE, JsonFlag, duration, energy, facts, fail, grams, instant, per_sample, print_json, say, table, windows
@@ -57,6 +57,7 @@ def estimate(file: JobFile, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = Fa
         print_json(answer)
         return
     say(_forecast_facts(answer))
+    show_parts(answer["estimate"])
     show_advice(answer["advice"])
 
 

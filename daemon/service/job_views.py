@@ -8,6 +8,15 @@ from daemon.domain.job import JobRequest
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.explanation_view import ExplanationView
 from daemon.service.views import AlmanacView, BandView, PerSample, View, WindowView
+from jobs.energy.estimate import PartName
+
+
+class PartView(View):
+    """One of the things a job spends component energy and time on; devices that wait do so beside other parts and take no time."""
+
+    name: PartName
+    energy_kwh: float
+    hours: float
 
 
 class EstimateView(PerSample):
@@ -18,6 +27,8 @@ class EstimateView(PerSample):
 
     energy_kwh: BandView
     duration_hours: BandView
+    parts: list[PartView] = Field(default_factory=list, description="what adds up to the middles of energy and duration")
+    idle_kwh: float | None = Field(default=None, description="of the energy: what the devices would have drawn without any work")
     power_watts: float
     origin: str = Field(description="where the numbers come from, in words")
     hardware: str

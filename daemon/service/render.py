@@ -6,10 +6,11 @@ from collections import Counter
 from datetime import datetime
 from typing import TypeVar
 
+from daemon.domain.accounting import JOULES_PER_KWH
 from daemon.domain.job import Attempt, Job, PlannedSegment
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
-from daemon.service.job_views import AttemptView, EstimateView, JobView, PreviewView, ProgressView
+from daemon.service.job_views import AttemptView, EstimateView, JobView, PartView, PreviewView, ProgressView
 from daemon.service.ledger_views import LedgerEntryView, ReportLine
 from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, View, WindowView
 from daemon.service.work import JobWork
@@ -53,6 +54,11 @@ def estimate_view(estimate: Estimate, hardware: str, job: Job, preview: Placemen
     return EstimateView(
         energy_kwh=band_view(estimate.energy_kwh),
         duration_hours=band_view(estimate.duration_seconds, clock.rate / 3600),
+        parts=[
+            PartView(name=part.name, energy_kwh=part.joules / JOULES_PER_KWH, hours=part.seconds * clock.rate / 3600)
+            for part in estimate.parts
+        ],
+        idle_kwh=None if estimate.idle_joules is None else estimate.idle_joules / JOULES_PER_KWH,
         power_watts=estimate.power_watts,
         origin=estimate.origin,
         hardware=hardware,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.data.amounts import TRAINING_CACHE, VALIDATION_CACHE
 from jobs.data.cache import ArrayCache
 from jobs.data.collect import ImageFiles, collect, digest
 from jobs.data.phantom import phantom
@@ -54,11 +55,11 @@ def load_training_set(
         training, validation = _phantom_sources(data.phantom, data.validation_share, model)
     else:
         training, validation = _file_sources(_data_path(data, local_path), data.validation_share, model)
-    cache = _prepared("images", training, model, cache_folder, between_images, {})
+    cache = _prepared(TRAINING_CACHE, training, model, cache_folder, between_images, {})
     if cache.count == 0:
         raise BadInput("no image of the data set has any contrast: check that these are images of patients")
     kind, spacing_mm = _read_notes(cache)
-    unseen = _prepared("validation", validation, model, cache_folder, between_images, cache.notes)
+    unseen = _prepared(VALIDATION_CACHE, validation, model, cache_folder, between_images, cache.notes)
     key = hashlib.sha256(repr((model.image_shape, training.keys, validation.keys)).encode()).hexdigest()
     spacing_mm = spacing_mm[: model.dimensions]
     return TrainingSet(cache.array(), kind, spacing_mm, training.patients, key, unseen.array(), validation.patients)

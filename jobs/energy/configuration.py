@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,23 @@ def training_configuration(workload: TrainingWorkload, work: Literal["train", "v
     share = math.ceil(workload.global_batch_size(devices) / devices)
     options = _options(workload, workload.gradient_checkpointing)
     return Configuration(work, workload.model, share, workload.precision, workload.threads, options=options)
+
+
+def encoding_configuration(workload: TrainingWorkload) -> Configuration:
+    """What one device does with each image, one at a time."""
+    options = _kept(_options(workload, gradient_checkpointing=False), ("channels-last",))
+    return Configuration("encode", workload.model, 1, workload.precision, workload.threads, options=options)
+
+
+def validation_configuration(workload: TrainingWorkload) -> Configuration:
+    """What one device does with each image held out, and each level of noise."""
+    options = _kept(_options(workload, gradient_checkpointing=False), ("channels-last", "flash-attention"))
+    return Configuration("denoise", workload.model, 1, workload.precision, workload.threads, options=options)
+
+
+def _kept(options: Sequence[Option], mattering: Sequence[Option]) -> tuple[Option, ...]:
+    """Those of the options that matter to other work, too."""
+    return tuple(option for option in options if option in mattering)
 
 
 def synthesis_configuration(workload: SynthesisWorkload) -> Configuration:

@@ -80,11 +80,24 @@ class MeasuredStep(StrictModel):
         return self.model_copy(update={"seconds": self.seconds * factor, "reference_seconds": reference_seconds})
 
 
+class Overhead(StrictModel):
+    """What a job spends on something beside its steps: seconds for each, and for each gigabyte (1e9 bytes) in it.
+
+    `watts`: component power meanwhile; None where no counter told.
+    """
+
+    seconds_each: NotNegative
+    seconds_per_gb: NotNegative
+    watts: Positive | None = None
+
+
 class HardwareProfile(StrictModel):
     """Costs on one kind of machine. Watts are of all components of the host that the joules cover, without PUE.
 
     `pace_spread`: the standard deviation of the logarithm of the machine's pace, by the reference step beside each measured
-    configuration; None where no reference was timed.
+    configuration; None where no reference was timed. `others_share` is the share of the host's CPUs that others used meanwhile,
+    None where nobody looked. `checkpoint` is writing one, by the gigabytes of its file, `preparation`
+    reading an image and fitting it to the model, by the gigabytes that networks then see; None where nobody measured.
     """
 
     format: Literal[1] = 1
@@ -97,6 +110,9 @@ class HardwareProfile(StrictModel):
     startup_seconds: NotNegative
     startup_joules: NotNegative | None = None
     pace_spread: NotNegative | None = None
+    others_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    checkpoint: Overhead | None = None
+    preparation: Overhead | None = None
     coefficients: tuple[Coefficients, ...]
     measured: tuple[MeasuredStep, ...] = ()
     provenance: dict[str, str] = Field(description="number or group of numbers -> how it came about, in words")
@@ -108,6 +124,11 @@ class HardwareProfile(StrictModel):
         if self.kind == "gpu":
             return self.tdp_watts
         return self.idle_watts + (self.tdp_watts - self.idle_watts) * min(1.0, threads / self.host_cpus)
+
+    @property
+    def waiting_watts(self) -> float:
+        """Power of the host and its device while one CPU thread works and a GPU, where there is one, waits."""
+        return self.idle_watts if self.kind == "gpu" else self.busy_watts(1)
 
     def with_power(self, tdp_watts: float | None, idle_watts: float | None) -> Self:
         """The same machine with a site's own figures of power. Measured joules stay as they are, estimated ones follow."""

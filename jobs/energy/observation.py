@@ -8,20 +8,47 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from jobs.energy.configuration import Configuration, synthesis_configuration, training_configuration
-from jobs.rundir import EnergyRecord, ProgressRecord
-from jobs.spec import RunSpec, StrictModel, TrainingWorkload
+from jobs.data.amounts import ImageCounts
+from jobs.energy.configuration import Configuration, encoding_configuration, synthesis_configuration, training_configuration
+from jobs.energy.size import checkpoint_gb, image_gb
+from jobs.rundir import EnergyRecord, Phase, ProgressRecord
+from jobs.spec import DataSpec, RunSpec, StrictModel, TrainingWorkload
 
 # Fewer steps than this say more about the first step's warm-up than about the configuration.
 _FEWEST_STEPS = 3
 
 
-class RunObservation(StrictModel):
-    """One part of one run (VQ-GAN training, UNet training, or synthesis) on one kind of hardware.
+class CheckpointsSeen(StrictModel):
+    """The checkpoints written during one part of a run, `gigabytes` each; `joules` None where a meter missed some."""
 
-    `seconds` and `joules` are those of the work phase for `steps` steps, without PUE; start-up is apart, and None on all
-    but the run's first part. A micro-batch runs at full size even if the last one keeps few of its samples: `seconds` and
-    `joules` are those of the samples kept. Of processes that train together, `joules` are those of one.
+    count: int = Field(ge=1)
+    gigabytes: float = Field(gt=0)
+    seconds: float = Field(gt=0)
+    joules: float | None = Field(default=None, gt=0)
+
+
+class DataSeen(StrictModel):
+    """How many images the data turned out to be, and what preparing them took; None where that is not known."""
+
+    data: DataSpec
+    gigabytes: float = Field(gt=0, description="of one image as the networks see it")
+    training: int = Field(ge=1)
+    validation: int = Field(ge=0)
+    seconds: float | None = Field(default=None, gt=0)
+    joules: float | None = Field(default=None, gt=0)
+
+    @property
+    def images(self) -> int:
+        return self.training + self.validation
+
+
+class RunObservation(StrictModel):
+    """One part of one run (VQ-GAN training, UNet training, encoding, or synthesis) on one kind of hardware.
+
+    `seconds` and `joules` are those of the work phase for `steps` steps, without PUE; start-up and data are apart, and None on
+    all but the run's first part. A micro-batch runs at full size even if the last one keeps few of its samples: `seconds` and
+    `joules` are those of the samples kept. Of processes that train together, `joules` are those of one, and what one does while
+    the others wait is left out. The steps of encoding are images.
     """
 
     hardware: str
@@ -31,6 +58,8 @@ class RunObservation(StrictModel):
     joules: float = Field(gt=0)
     startup_seconds: float | None = Field(default=None, gt=0)
     startup_joules: float | None = Field(default=None, gt=0)
+    checkpoints: CheckpointsSeen | None = None
+    data: DataSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +69,24 @@ class _Part:
     configuration: Configuration
     first: int
     last: int
+    checkpoint_gb: float
     padding: float = 1.0  # samples run for each sample kept, where a last micro-batch is filled up
 
 
 def observe_run(
-    spec: RunSpec, energy_records: Sequence[EnergyRecord], progress: Sequence[ProgressRecord], hardware: str
+    spec: RunSpec,
+    energy_records: Sequence[EnergyRecord],
+    progress: Sequence[ProgressRecord],
+    hardware: str,
+    images: ImageCounts | None = None,
 ) -> list[RunObservation]:
     """What the run teaches about that hardware; empty if it taught nothing (no steps, or energy unknown).
 
-    Attempts are looked at apart, so that a gap between them is nobody's work. Where a step lasts longer than a metering
-    interval, the spans between steps are joined until the next step is done.
+    `images`: how many there turned out to be. Attempts are looked at apart, so that a gap between them is nobody's work. Where
+    a step lasts longer than a metering interval, the spans between steps are joined until the next step is done.
     """
     observations: list[RunObservation] = []
-    startup = _startup(energy_records)
+    startup, data = _startup(energy_records), _data(spec, energy_records, images)
     for part in _parts(spec, progress):
         seconds, joules, steps = 0.0, 0.0, 0
         for attempt in dict.fromkeys(record.attempt_id for record in energy_records):
@@ -69,9 +103,55 @@ def observe_run(
                     joules=joules / part.padding / spec.processes,
                     startup_seconds=first[0],
                     startup_joules=first[1],
+                    checkpoints=_checkpoints(spec, energy_records, part),
+                    data=None if observations else data,
                 )
             )
-    return observations
+    return observations + _encoding(spec, energy_records, hardware, images)
+
+
+def _phase(spec: RunSpec, records: Sequence[EnergyRecord], phase: Phase) -> tuple[float, float | None]:
+    """Seconds and joules of one phase over all attempts; joules None if a meter missed some, or metered processes that waited."""
+    own = [record for record in records if record.phase == phase]
+    known = spec.processes == 1 and all(record.joules for record in own)
+    return sum(record.seconds for record in own), (sum(record.total_joules for record in own) or None) if known else None
+
+
+def _data(spec: RunSpec, records: Sequence[EnergyRecord], images: ImageCounts | None) -> DataSeen | None:
+    """None for a synthesis, and where nobody counted the images."""
+    if not isinstance(spec.workload, TrainingWorkload) or images is None:
+        return None
+    seconds, joules = _phase(spec, records, "preparing")
+    return DataSeen(
+        data=spec.workload.data,
+        gigabytes=image_gb(spec.workload.model),
+        training=images.training,
+        validation=images.validation,
+        seconds=seconds or None,
+        joules=joules,
+    )
+
+
+def _encoding(spec: RunSpec, records: Sequence[EnergyRecord], hardware: str, images: ImageCounts | None) -> list[RunObservation]:
+    """Encoding is done by one process, image by image; once the UNet's first step is done, it was all of them."""
+    workload = spec.workload
+    if not isinstance(workload, TrainingWorkload) or images is None or images.training < _FEWEST_STEPS:
+        return []
+    seconds, joules = _phase(spec, records, "encoding")
+    if not seconds or not joules or max(record.step_to for record in records) <= workload.autoencoder_steps:
+        return []
+    configuration = encoding_configuration(workload)
+    return [RunObservation(hardware=hardware, configuration=configuration, steps=images.training, seconds=seconds, joules=joules)]
+
+
+def _checkpoints(spec: RunSpec, records: Sequence[EnergyRecord], part: _Part) -> CheckpointsSeen | None:
+    """Those written in that part; None if there were none."""
+    own = [record for record in records if record.phase == "checkpoint" and part.first < record.step_from <= part.last]
+    seconds, joules = _phase(spec, own, "checkpoint")
+    if seconds <= 0:
+        return None
+    count = len({(record.attempt_id, record.step_from) for record in own})
+    return CheckpointsSeen(count=count, gigabytes=part.checkpoint_gb, seconds=seconds, joules=joules)
 
 
 def _parts(spec: RunSpec, progress: Sequence[ProgressRecord]) -> list[_Part]:
@@ -79,12 +159,13 @@ def _parts(spec: RunSpec, progress: Sequence[ProgressRecord]) -> list[_Part]:
     if isinstance(workload, TrainingWorkload):
         boundary = workload.autoencoder_steps
         return [
-            _Part(training_configuration(workload, "vqgan", spec.processes), 0, boundary),
-            _Part(training_configuration(workload, "train", spec.processes), boundary, workload.total_steps),
+            _Part(training_configuration(workload, "vqgan", spec.processes), 0, boundary, checkpoint_gb(workload, is_of_autoencoder=True)),
+            _Part(training_configuration(workload, "train", spec.processes), boundary, workload.total_steps, checkpoint_gb(workload)),
         ]
     done = max((record.step for record in progress), default=spec.total_steps)
     batches = math.ceil(done / workload.batch_size) if done else 1
-    return [_Part(synthesis_configuration(workload), 0, done, padding=max(1.0, batches * workload.batch_size / max(1, done)))]
+    padding = max(1.0, batches * workload.batch_size / max(1, done))
+    return [_Part(synthesis_configuration(workload), 0, done, checkpoint_gb(workload), padding)]
 
 
 def _span(records: Sequence[EnergyRecord], part: _Part) -> tuple[float, float, int]:

@@ -19,6 +19,7 @@ _UNLIKE_DEVICE = 0.7  # a similar device: right within a factor of 2.5 in eight 
 _UNLIKE_SETTING = 0.35  # each way to compute, or number of threads, whose effect was not measured
 _COUNTED_ONLY = 0.15  # gradient checkpointing, counted: on small networks its bookkeeping took a quarter of a step more than its layers
 _PER_E_OUTSIDE = 0.15  # for each factor e in FLOPs outside the measured range
+_PER_OTHERS_SHARE = 0.15  # where others kept all CPUs busy: the next time they may not, and what shares a core slows by a fifth to a third
 _LEAST_SPREAD = 0.02
 _OTHER_OPERATION = 0.5  # an operation the profile says nothing of, taken from a related one
 
@@ -106,9 +107,16 @@ class StepPredictor:
         if joules is None:
             joules = measured.seconds * self._profile.busy_watts(measured.configuration.threads)
         kind = OriginKind.MEASURED if self._same_device else OriginKind.SIMILAR
-        pace = USUAL_SPREAD if self._profile.pace_spread is None else self._profile.pace_spread
-        sigma = math.hypot(max(_LEAST_SPREAD, measured.widest_spread), pace)
+        sigma = math.hypot(max(_LEAST_SPREAD, measured.widest_spread), self._pace_sigma())
         return StepCost(measured.seconds, joules, self._widened(sigma), kind)
+
+    def _pace_sigma(self) -> float:
+        """How far the machine's pace in a run may be from that of the profiling.
+
+        What it wandered between configurations, and what a session of minutes cannot see: another hour, other neighbours.
+        """
+        others_share = self._profile.others_share or 0.0 if self._profile.kind == "cpu" else 0.0
+        return math.hypot(self._profile.pace_spread or 0.0, USUAL_SPREAD + _PER_OTHERS_SHARE * others_share)
 
     def _from_coefficients(self, configuration: Configuration, operation: Operation) -> StepCost:
         chosen, sigma = self._choose(configuration, operation)
@@ -120,7 +128,7 @@ class StepPredictor:
             seconds *= min(chosen.threads, self._profile.host_cpus) / min(configuration.threads, self._profile.host_cpus)
             unmeasured, sigma = (f"{configuration.threads} threads",), math.hypot(sigma, _UNLIKE_SETTING)
         joules = seconds * self._profile.busy_watts(configuration.threads) if chosen.joules is None else _dot(chosen.joules, features)
-        pace = self._profile.pace_spread or 0.0  # where it is not known, it is a small part of the fit's own spread
+        pace = 0.0 if self._profile.pace_spread is None else self._pace_sigma()  # where nobody timed it, it is in the fit's spread
         sigma = math.hypot(chosen.spread, sigma, pace, _PER_E_OUTSIDE * chosen.distance(features["flops"]))
         kind = OriginKind.COEFFICIENTS if self._same_device else OriginKind.SIMILAR
         cost = StepCost(seconds, joules, self._widened(sigma), kind, unmeasured)

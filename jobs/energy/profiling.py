@@ -26,9 +26,10 @@ from pydantic import ValidationError
 from jobs.energy.carbontracker_bridge import device_names
 from jobs.energy.configuration import Configuration
 from jobs.energy.fitting import fit_coefficients
-from jobs.energy.hardware import HardwareProfile, MeasuredStep
+from jobs.energy.hardware import HardwareProfile, MeasuredStep, Overhead
 from jobs.energy.measuring import TIMED_STEPS, measure, read_counters, sources_in_words
 from jobs.energy.nvml import driver_version
+from jobs.energy.overhead_measuring import measure_checkpoint, measure_preparation
 from jobs.energy.pace import Pace
 from jobs.energy.process_tree import ProcessTree, host_busy_cpu_seconds
 from jobs.energy.source import PowerSource
@@ -49,6 +50,16 @@ class Progress:
     configuration: Configuration
     step: MeasuredStep | None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _BesideSteps:
+    """What a run spends on anything but its steps."""
+
+    startup_seconds: float
+    startup_joules: float | None
+    checkpoint: Overhead
+    preparation: Overhead
 
 
 def profile_machine(
@@ -82,8 +93,8 @@ def profile_machine(
                 measured[configuration] = step
                 append_line(partial, step.model_dump_json())
             report(Progress(number, len(configurations), configuration, step, note or others.warning()))
-        startup = _startup(sources)
-        profile = _profile(key, list(measured.values()), metering, sources, startup, others.warning(), today)
+        beside = _measure_beside_steps(output.parent, sources)
+        profile = _profile(key, list(measured.values()), metering, sources, beside, others, today)
     write_aside(output, profile.model_dump_json(indent=1))
     partial.unlink(missing_ok=True)
     return profile
@@ -131,6 +142,11 @@ def _try(configuration: Configuration, sources: Sequence[PowerSource], pace: Pac
             torch.cuda.empty_cache()
 
 
+def _measure_beside_steps(folder: Path, sources: Sequence[PowerSource]) -> _BesideSteps:
+    """`folder` is on the disk that is written to."""
+    return _BesideSteps(*_startup(sources), measure_checkpoint(folder, sources), measure_preparation(folder, sources))
+
+
 def _startup(sources: Sequence[PowerSource]) -> tuple[float, float | None]:
     """Seconds and joules until a fresh process has imported what a run needs."""
     read_counters(sources)
@@ -144,13 +160,13 @@ def _profile(
     measured: list[MeasuredStep],
     metering: MeteringSpec,
     sources: Sequence[PowerSource],
-    startup: tuple[float, float | None],
-    warning: str,
+    beside: _BesideSteps,
+    others: BusyWatch,
     today: date,
 ) -> HardwareProfile:
     if not measured:
         raise ValueError("nothing could be measured: every configuration was skipped, choose smaller ones")
-    told = at_usual_pace(measured)
+    told, warning = at_usual_pace(measured), others.warning()
     how = "wall time" if on_gpu() else "counted in steps of a reference beside them, at the machine's mean pace in this profiling"
     return HardwareProfile(
         key=key,
@@ -159,9 +175,12 @@ def _profile(
         idle_watts=metering.cpu_idle_watts,
         tdp_watts=metering.cpu_tdp_watts,
         host_cpus=os.cpu_count() or 1,
-        startup_seconds=startup[0],
-        startup_joules=startup[1],
+        startup_seconds=beside.startup_seconds,
+        startup_joules=beside.startup_joules,
+        checkpoint=beside.checkpoint,
+        preparation=beside.preparation,
         pace_spread=pace_spread(measured),
+        others_share=others.share(),
         coefficients=fit_coefficients(told, "gpu" if on_gpu() else "cpu"),
         measured=tuple(told),
         provenance={
@@ -169,6 +188,8 @@ def _profile(
             "joules": _how_joules_came_about(measured, sources),
             "idle_watts, tdp_watts": "assumed: as configured for the meter",
             "startup": "measured: a fresh process that imports what a run needs",
+            "checkpoint": "measured: files of 4 KiB and 128 MiB, written, flushed and checked where this profile lies",
+            "preparation": "measured: compressed NIfTI volumes of 16 and 128 voxels a side, read, fitted and cached there",
         },
         libraries=library_versions() | _device_software(),
         made_on=today,
@@ -228,8 +249,12 @@ class BusyWatch:
         self._cpus = cpus or os.cpu_count() or 1
         self._start = (self._own(), self._host(), self._clock())
 
+    def share(self) -> float:
+        """Of the host's CPUs, what others have used; between 0 and 1."""
+        own, host, seconds = (now - then for now, then in zip((self._own(), self._host(), self._clock()), self._start, strict=True))
+        return min(1.0, max(0.0, (host - own) / (seconds * self._cpus))) if seconds > 0 else 0.0
+
     def warning(self) -> str:
         """A sentence if others have used a tenth of the host or more, else nothing."""
-        own, host, seconds = (now - then for now, then in zip((self._own(), self._host(), self._clock()), self._start, strict=True))
-        share = (host - own) / (seconds * self._cpus) if seconds > 0 else 0.0
+        share = self.share()
         return f"the machine was busy: others used {share:.0%} of its CPUs" if share >= _BUSY_SHARE else ""

@@ -58,8 +58,19 @@ def train(session: Session, workload: TrainingWorkload, ranks: Ranks = Ranks()) 
 
 
 def _training_set(session: Session, workload: TrainingWorkload) -> TrainingSet:
-    folder, leave = session.directory.cache, session.leave_if_asked
-    return load_training_set(workload.data, session.spec.data_path, workload.model, folder, between_images=leave)
+    """All images, those that no attempt has prepared yet read and fitted to the model: that is work, and no start-up."""
+    preparing = False
+
+    def next_image() -> None:
+        nonlocal preparing
+        session.leave_if_asked()
+        session.book("preparing", session.step)
+        preparing = True
+
+    images = load_training_set(workload.data, session.spec.data_path, workload.model, session.directory.cache, between_images=next_image)
+    if preparing:  # never in those ranks that find all prepared, and have nothing to tell
+        session.book("startup", session.step)
+    return images
 
 
 def _first_one_then_all(ranks: Ranks, make: Callable[[], T]) -> T:

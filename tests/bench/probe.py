@@ -34,7 +34,7 @@ from jobs.energy.hardware import HardwareProfile, MeasuredStep
 from jobs.energy.measuring import measure
 from jobs.energy.model import EnergyModel
 from jobs.energy.pace import Pace
-from jobs.energy.profiling import at_usual_pace, pace_spread
+from jobs.energy.profiling import BusyWatch, at_usual_pace, pace_spread
 from jobs.energy.workbench import Workbench
 from jobs.spec import ModelSpec
 
@@ -114,11 +114,11 @@ def errors_of(probe: MeasuredStep, sigma: float, epochs: list[Epoch]) -> Errors:
 
 def one_round(configurations: list[Configuration], pace: Pace) -> dict[Configuration, Errors]:
     """Probe all, then run all."""
-    probes = []
+    probes, others = [], BusyWatch()
     for configuration in configurations:
         probes.append(measure(configuration, (), pace))
         gc.collect()
-    model = model_of(probes)
+    model = model_of(probes, others.share())
     errors = {}
     for probe in at_usual_pace(probes):
         errors[probe.configuration] = errors_of(probe, model.cost(probe.configuration).sigma, run_epochs(probe, pace))
@@ -126,8 +126,8 @@ def one_round(configurations: list[Configuration], pace: Pace) -> dict[Configura
     return errors
 
 
-def model_of(probes: list[MeasuredStep]) -> EnergyModel:
-    """The energy model of a machine on which just this was measured."""
+def model_of(probes: list[MeasuredStep], others_share: float) -> EnergyModel:
+    """The energy model of a machine on which just this was measured, while others used that share of its CPUs."""
     profile = HardwareProfile(
         key="probed",
         kind="cpu",
@@ -137,6 +137,7 @@ def model_of(probes: list[MeasuredStep]) -> EnergyModel:
         host_cpus=os.cpu_count() or 1,
         startup_seconds=0,
         pace_spread=pace_spread(probes),
+        others_share=others_share,
         coefficients=(),
         measured=tuple(at_usual_pace(probes)),
         provenance={"seconds": "measured by this bench"},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.data.amounts import prepared_counts
 from jobs.errors import StopRequested
 from jobs.ldm.training import train
 from jobs.rundir import AttemptFile, Phase, RunDirectory
@@ -65,8 +66,14 @@ def test_a_stop_between_images_is_served_at_once_and_costs_no_step(
     assert_same_weights(directory, uninterrupted[0])
 
 
-def test_encoding_and_validation_are_booked_as_what_they_are(uninterrupted: tuple[RunDirectory, StopInPhase]) -> None:
-    _, meter = uninterrupted
+def test_preparing_encoding_and_validation_are_booked_as_what_they_are(uninterrupted: tuple[RunDirectory, StopInPhase]) -> None:
+    directory, meter = uninterrupted
+    counts = prepared_counts(directory.cache)
 
+    assert counts is not None
+    assert [phase for phase, _ in meter.marks[: counts.training + counts.validation + 1]] == [
+        *["preparing"] * (counts.training + counts.validation),
+        "startup",
+    ], "each image once, and what follows is start-up again"
     assert [step for phase, step in meter.marks if phase == "encoding"] == [4] * 5, "each training image once"
     assert meter.marks[-1] == ("validation", STEPS)

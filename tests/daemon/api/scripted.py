@@ -22,6 +22,7 @@ from daemon.service.job_views import (
     JobView,
     LeverView,
     MonthView,
+    PartView,
     PreviewView,
     ProgressView,
     SiteEstimateView,
@@ -51,6 +52,12 @@ WINDOW = WindowView(site="umea", start=NOW, end=NOW + timedelta(hours=3), gpus=1
 ESTIMATE = EstimateView(
     energy_kwh=BandView(low=0.9, mid=1.0, high=1.2),
     duration_hours=BandView(low=2.5, mid=3.0, high=3.5),
+    parts=[
+        PartView(name="startup", energy_kwh=0.05, hours=0.1),
+        PartView(name="work", energy_kwh=0.7, hours=2.6),
+        PartView(name="checkpoints", energy_kwh=0.25, hours=0.3),
+    ],
+    idle_kwh=0.2,
     power_watts=333.0,
     origin="from FLOPs and this hardware's coefficients",
     hardware="generic-cpu",

@@ -14,6 +14,7 @@ from jobs.energy import carbontracker_bridge, grids, measuring, profiling
 from jobs.energy.configuration import Configuration
 from jobs.energy.hardware import MeasuredStep, profile_for
 from jobs.spec import ModelSpec
+from tests.jobs.energy.builders import FREE
 
 Profile = Callable[..., Result]
 SMALLEST = ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16))
@@ -31,6 +32,8 @@ def profile(monkeypatch: pytest.MonkeyPatch) -> Profile:
     monkeypatch.setattr("gc.collect", lambda: 0)
     monkeypatch.setattr(measuring, "_LEAST_SECONDS", 0.0)
     monkeypatch.setattr(profiling, "_startup", lambda _: (1.0, None))
+    monkeypatch.setattr(profiling, "measure_checkpoint", lambda *_: FREE)
+    monkeypatch.setattr(profiling, "measure_preparation", lambda *_: FREE)
     return lambda *arguments: CliRunner().invoke(build_app(), ["profile", *arguments])
 
 
@@ -91,3 +94,25 @@ def test_without_torch_the_way_to_get_it_is_told(profile: Profile, monkeypatch: 
 
     assert result.exit_code == 1
     assert "pip install 'lowtide[ldm]'" in result.stderr
+
+
+def test_interrupted_it_says_how_to_go_on_and_then_goes_on(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def interrupted_once(configuration: Configuration, *_: object) -> MeasuredStep:
+        asked.append(configuration.work)
+        if asked == ["denoise", "decode"]:
+            raise KeyboardInterrupt
+        return MeasuredStep(configuration=configuration, seconds=0.1, spread=0.0, steps=10)
+
+    monkeypatch.setattr(profiling, "measure", interrupted_once)
+    output = tmp_path / "a.json"
+    stopped = profile("-o", str(output))
+    resumed = profile("-o", str(output))
+
+    assert stopped.exit_code == 130
+    assert f"what was measured is kept, call it again with --output {output} to go on" in stopped.stderr
+    assert resumed.exit_code == 0
+    assert "going on where an interrupted profiling with this output stopped" in resumed.stderr
+    assert asked == ["denoise", "decode", "decode"]
+    assert "2 of 2 steps measured, this time in 0 min; others are estimated to within 42% (one deviation)" in resumed.stdout

@@ -54,6 +54,16 @@ def test_now_is_the_energy_times_pue_times_the_hours_it_would_take(world: World)
     assert outlook == pytest.approx(german(NOON), rel=0.1)
 
 
+def test_the_parts_of_an_estimate_add_up_to_its_energy_and_hours(world: World) -> None:
+    for workload in (synthesis(40, {"path": "weights.pt"}), training(10.5)):
+        found = estimate(world, workload).estimate
+        assert sum(part.energy_kwh for part in found.parts) == pytest.approx(found.energy_kwh.mid)
+        assert sum(part.hours for part in found.parts) == pytest.approx(found.duration_hours.mid)
+        assert {part.name for part in found.parts} >= {"startup", "work", "checkpoints"}
+        assert found.idle_kwh is not None
+        assert 0 < found.idle_kwh < found.energy_kwh.mid
+
+
 def test_a_long_job_pays_the_mean_of_its_hours_and_parts_of_hours(world: World) -> None:
     answer = estimate(world, training(10.5))
     hours = answer.estimate.duration_hours.mid

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.data.amounts import ImageCounts, image_counts, prepared_counts
 from jobs.data.cache import ArrayCache
 from jobs.data.collect import collect
 from jobs.data.phantom import phantom
@@ -277,3 +278,22 @@ def test_a_kill_anywhere_leaves_no_cache_that_claims_what_it_does_not_hold(tmp_p
     kills = re.fullmatch(r"killed (\d+) times\n", told)
     assert kills is not None, told
     assert int(kills.group(1)) > 40
+
+
+# --- how many there turned out to be
+
+
+def test_who_did_not_prepare_them_can_still_count_the_images(tmp_path: Path) -> None:
+    data = DataSpec.model_validate({"phantom": {"patients": 5}, "validation_share": 0.4})
+    nobody_yet = prepared_counts(tmp_path / "cache")
+    load_training_set(data, None, MODEL_2D, tmp_path / "cache", never_stop)
+
+    assert nobody_yet is None
+    assert prepared_counts(tmp_path / "cache") == image_counts(data) == ImageCounts(training=3, validation=2)
+
+
+def test_a_damaged_index_counts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "images.json").write_text('{"counts": [1, 2')
+    assert prepared_counts(tmp_path) is None
+    (tmp_path / "images.json").write_text("[]")
+    assert prepared_counts(tmp_path) is None

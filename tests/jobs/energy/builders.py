@@ -6,10 +6,11 @@ import datetime as dt
 from typing import Any
 
 from jobs.energy.configuration import Configuration, synthesis_configuration
-from jobs.energy.hardware import Coefficients, HardwareProfile
+from jobs.energy.hardware import Coefficients, HardwareProfile, Overhead
 from jobs.energy.observation import RunObservation
 from jobs.spec import DataSpec, ModelSpec, SynthesisWorkload, TrainingWorkload, WeightsSpec
 
+FREE = Overhead(seconds_each=0, seconds_per_gb=0)
 TINY_2D = ModelSpec(dimensions=2, size="tiny", image_shape=(64, 64))
 TINY_3D = ModelSpec(dimensions=3, size="tiny", image_shape=(32, 32, 32))
 PAPER_3D = ModelSpec(dimensions=3, size="large", image_shape=(256, 256, 192))
@@ -26,7 +27,7 @@ def synthesis(model: ModelSpec = TINY_2D, **changes: Any) -> SynthesisWorkload:
 
 
 def profile(**changes: Any) -> HardwareProfile:
-    """A GPU whose steps cost 10 ms and 2 J each, plus 1 ns and 0.2 uJ per kFLOP, whatever they do."""
+    """A GPU whose steps cost 10 ms and 2 J each, plus 1 ns and 0.2 uJ per kFLOP, whatever they do, and whose disk costs nothing."""
     coefficients = tuple(
         Coefficients(
             operation=operation,
@@ -49,6 +50,8 @@ def profile(**changes: Any) -> HardwareProfile:
         "host_cpus": 8,
         "startup_seconds": 5.0,
         "startup_joules": 500.0,
+        "checkpoint": FREE,
+        "preparation": FREE,
         "coefficients": coefficients,
         "provenance": {"seconds": "made up"},
         "made_on": dt.date(2026, 1, 1),

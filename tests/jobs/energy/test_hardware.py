@@ -29,7 +29,7 @@ def test_a_profile_survives_a_trip_through_its_file(tmp_path: Path) -> None:
 
 
 # What `lowtide profile` did not write in its first days.
-YOUNGER = {"pace_spread": None}
+YOUNGER = {"pace_spread": None, "others_share": None, "checkpoint": None, "preparation": None}
 YOUNGER_OF_STEPS = {"joules_spread": None}
 
 

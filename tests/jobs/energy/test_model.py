@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobs.energy.configuration import synthesis_configuration, training_configuration
 from jobs.energy.flops import sample_flops
 from jobs.energy.hardware import MeasuredStep, bundled_profiles
-from jobs.energy.model import EnergyModel, OriginKind
+from jobs.energy.model import EnergyModel, Estimate, OriginKind, Part
 from jobs.energy.prediction import IncompleteProfile
 from jobs.spec import ModelSpec, SynthesisWorkload, TrainingWorkload
 from tests.jobs.energy.builders import PAPER_3D, TINY_2D, TINY_3D, observed, profile, synthesis, training
@@ -51,15 +51,23 @@ def test_a_training_costs_encoding_its_images_once_and_validating_with_those_hel
     assert (phantoms.energy_kwh.mid - files.energy_kwh.mid) * 3.6e6 == pytest.approx(10 * encode)
     assert (some_held_out.energy_kwh.mid - phantoms.energy_kwh.mid) * 3.6e6 == pytest.approx(3 * 10 * denoise)
     assert some_held_out.duration_seconds.mid > phantoms.duration_seconds.mid > files.duration_seconds.mid
-    assert "encoding the images once comes on top" in files.origin, "how many they are nobody knows yet, which is not zero"
+    assert "preparing and encoding the images comes on top" in files.origin, "how many they are nobody knows yet, which is not zero"
     assert "on top" not in phantoms.origin
 
 
-def test_one_gpu_of_four_encodes_and_validates() -> None:
-    model, data = EnergyModel(profile()), {"phantom": {"patients": 10}, "validation_share": 0.3}
-    more = [model.estimate(training(data=each), gpus=gpus).energy_kwh.mid for gpus in (1, 4) for each in (data, {"path": "scans"})]
+def test_one_gpu_of_four_encodes_and_validates_while_the_others_wait() -> None:
+    model, data = EnergyModel(profile(idle_watts=50)), {"phantom": {"patients": 10}, "validation_share": 0.3}
+    one, four = (parts_of(model.estimate(training(data=data), gpus=gpus)) for gpus in (1, 4))
 
-    assert more[0] - more[1] == pytest.approx(more[2] - more[3])
+    assert (one["data"], one["validation"]) == (four["data"], four["validation"])
+    alone_seconds = four["data"].seconds + four["validation"].seconds
+    assert four["waiting"].joules == pytest.approx(3 * 50 * alone_seconds)
+    assert four["waiting"].seconds == 0, "they wait while another works"
+    assert "waiting" not in one
+
+
+def parts_of(estimate: Estimate) -> dict[str, Part]:
+    return {part.name: part for part in estimate.parts}
 
 
 WORKLOADS: st.SearchStrategy[TrainingWorkload | SynthesisWorkload] = st.one_of(
@@ -90,6 +98,12 @@ def test_every_estimate_adds_up_and_its_intervals_enclose_it(
     assert estimate.duration_seconds.mid == pytest.approx(seconds)
     assert estimate.power_watts == pytest.approx(joules / seconds)
     assert estimate.steps == workload.total_steps
+    assert sum(part.joules for part in estimate.parts) == pytest.approx(joules)
+    assert sum(part.seconds for part in estimate.parts) == pytest.approx(seconds)
+    assert min(part.joules for part in estimate.parts) >= 0
+    assert {"startup", "work", "checkpoints"} <= parts_of(estimate).keys()
+    assert estimate.idle_joules is not None
+    assert 0 < estimate.idle_joules <= joules * (1 + 1e-9)
 
 
 @given(samples=st.integers(1, 500), more=st.integers(1, 500))
@@ -194,22 +208,24 @@ def test_a_profiled_configuration_is_taken_as_measured() -> None:
 
 def test_a_profiled_configuration_is_as_sure_as_its_steps_and_the_machines_pace_together() -> None:
     configuration = training_configuration(training(), "train")
-    step = MeasuredStep(configuration=configuration, seconds=0.5, joules=80.0, spread=0.03, steps=10)
+    step = MeasuredStep(configuration=configuration, seconds=0.5, joules=80.0, spread=0.08, steps=10)
     unsteady = step.model_copy(update={"joules_spread": 0.3})
 
-    def sigma(measured: MeasuredStep, pace_spread: float | None) -> float:
-        return EnergyModel(profile(measured=(measured,), pace_spread=pace_spread)).cost(configuration).sigma
+    def sigma(measured: MeasuredStep = step, **changes: Any) -> float:
+        return EnergyModel(profile(measured=(measured,), **changes)).cost(configuration).sigma
 
-    assert sigma(step, 0.04) == pytest.approx(0.05)
-    assert sigma(step, 0.0) == pytest.approx(0.03)
-    assert sigma(step, None) > sigma(step, 0.04), "a pace that nobody timed is not a steady one"
-    assert sigma(unsteady, 0.0) == pytest.approx(0.3), "the joules are less sure than the seconds"
+    usual = 0.06
+    assert sigma() == pytest.approx(math.hypot(0.08, usual)), "a pace that nobody timed is not a steady one"
+    assert sigma(pace_spread=0.2) == pytest.approx(math.hypot(0.08, usual, 0.2))
+    assert sigma(kind="cpu", others_share=1.0) > sigma(kind="cpu", others_share=0.5) > sigma(kind="cpu"), "the next time they may be gone"
+    assert sigma(kind="gpu", others_share=1.0) == sigma(), "others' load on the CPUs does not slow a GPU"
+    assert sigma(unsteady) == pytest.approx(math.hypot(0.3, usual)), "the joules are less sure than the seconds"
 
 
 def test_what_a_machine_of_wandering_pace_was_not_measured_on_is_less_sure_too() -> None:
     configuration = training_configuration(training(), "train")
 
-    assert EnergyModel(profile(pace_spread=0.24)).cost(configuration).sigma == pytest.approx(math.hypot(0.1, 0.24))
+    assert EnergyModel(profile(pace_spread=0.24)).cost(configuration).sigma == pytest.approx(math.hypot(0.1, 0.24, 0.06))
 
 
 def test_three_finished_runs_speak_for_their_configuration_and_one_bad_one_among_them_is_ignored() -> None:

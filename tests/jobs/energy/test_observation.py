@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from jobs.energy.configuration import synthesis_configuration, training_configuration
-from jobs.energy.observation import RunObservation, observe_run
+from jobs.data.amounts import ImageCounts
+from jobs.energy.configuration import encoding_configuration, synthesis_configuration, training_configuration
+from jobs.energy.observation import CheckpointsSeen, DataSeen, RunObservation, observe_run
+from jobs.energy.size import checkpoint_gb, image_gb
 from jobs.rundir import EnergyRecord, Phase, ProgressRecord
 from jobs.spec import RunSpec, SampleRange
 from tests.jobs.energy.builders import synthesis, training
@@ -80,7 +82,86 @@ def test_both_parts_of_a_training_are_observed_apart_and_the_record_across_the_b
         startup_seconds=4,
         startup_joules=100,
     )
-    assert unet == RunObservation(hardware="hw", configuration=training_configuration(workload, "train"), steps=36, seconds=2, joules=72)
+    assert unet == RunObservation(
+        hardware="hw",
+        configuration=training_configuration(workload, "train"),
+        steps=36,
+        seconds=2,
+        joules=72,
+        checkpoints=CheckpointsSeen(count=1, gigabytes=checkpoint_gb(workload), seconds=1, joules=7),
+    )
+
+
+def test_checkpoints_are_counted_by_the_half_they_were_written_in_however_many_records_each_took() -> None:
+    tape = Tape()
+    tape.add("work", 0, 10)
+    tape.add("checkpoint", 10, 10, seconds=2, joules=8)
+    tape.add("checkpoint", 10, 10, seconds=1, joules=4)
+    tape.add("work", 10, 20)
+    tape.add("checkpoint", 20, 20, seconds=2, joules=8)
+    tape.add("work", 20, 60)
+    tape.add("checkpoint", 60, 60, seconds=4, joules=None)
+    spec = training_spec()
+
+    vqgan, unet = (run.checkpoints for run in observe_run(spec, tape.records, progress(60, 60), "hw"))
+
+    size = checkpoint_gb(spec.workload, is_of_autoencoder=True)
+    assert vqgan == CheckpointsSeen(count=2, gigabytes=size, seconds=5, joules=20), "the one at its last step is still its own"
+    assert unet is not None
+    assert (unet.count, unet.seconds, unet.joules) == (1, 4, None), "a meter that told nothing of it makes its joules unknown"
+
+
+def test_preparing_and_encoding_are_told_by_the_image_once_somebody_counted_them() -> None:
+    tape = Tape()
+    tape.add("startup", 0, 0, seconds=4, joules=100)
+    tape.add("preparing", 0, 0, seconds=5, joules=50)
+    tape.add("startup", 0, 0, seconds=1, joules=10)
+    tape.add("work", 0, 20)
+    tape.add("encoding", 20, 20, seconds=8, joules=80)
+    tape.add("work", 20, 60)
+    spec = training_spec()
+    assert spec.workload.kind == "training"
+
+    vqgan, unet, encoding = observe_run(spec, tape.records, progress(60, 60), "hw", ImageCounts(training=8, validation=2))
+    uncounted = observe_run(spec, tape.records, progress(60, 60), "hw")
+
+    assert vqgan.data == DataSeen(
+        data=spec.workload.data, gigabytes=image_gb(spec.workload.model), training=8, validation=2, seconds=5, joules=50
+    )
+    assert unet.data is None, "told once for each run"
+    assert (vqgan.startup_seconds, vqgan.startup_joules) == (5, 110), "preparing is no part of it"
+    assert encoding.configuration == encoding_configuration(spec.workload)
+    assert (encoding.steps, encoding.seconds, encoding.joules) == (8, 8, 80)
+    assert [run.configuration.work for run in uncounted] == ["vqgan", "train"]
+    assert uncounted[0].data is None
+
+
+def test_a_run_that_was_stopped_while_it_encoded_tells_nothing_of_encoding() -> None:
+    tape = Tape()
+    tape.add("work", 0, 20)
+    tape.add("encoding", 20, 20, seconds=3, joules=30)
+
+    seen = observe_run(training_spec(), tape.records, progress(20, 60), "hw", ImageCounts(training=8, validation=0))
+
+    assert [run.configuration.work for run in seen] == ["vqgan"]
+
+
+def test_what_one_of_several_processes_does_while_the_others_wait_has_no_joules_of_its_own() -> None:
+    tape = Tape()
+    tape.add("preparing", 0, 0, seconds=5, joules=50)
+    tape.add("work", 0, 20)
+    tape.add("checkpoint", 20, 20, seconds=2, joules=20)
+    tape.add("encoding", 20, 20, seconds=8, joules=80)
+    tape.add("work", 20, 60)
+    spec = training_spec().model_copy(update={"processes": 2})
+
+    vqgan, unet = observe_run(spec, tape.records, progress(60, 60), "hw", ImageCounts(training=8, validation=0))
+
+    assert vqgan.data is not None
+    assert (vqgan.data.seconds, vqgan.data.joules) == (5, None)
+    assert vqgan.checkpoints is not None
+    assert (vqgan.checkpoints.seconds, vqgan.checkpoints.joules) == (2, None)
+    assert unet.configuration.work == "train"
 
 
 def test_steps_longer_than_an_interval_are_joined_and_an_unfinished_one_is_left_out() -> None:

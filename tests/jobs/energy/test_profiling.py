@@ -27,6 +27,7 @@ from jobs.energy.source import PowerSource
 from jobs.energy.workbench import Workbench
 from jobs.rundir import Provenance
 from jobs.spec import MeteringSpec, ModelSpec
+from tests.jobs.energy.builders import FREE
 from tests.jobs.energy.fakes import FakeGpu, FakeNvml, Hand
 
 SMALLEST = ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16))
@@ -63,6 +64,8 @@ def spare_what_takes_seconds(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(measuring._LEAST_BLOCK_SECONDS, "cpu", 0.0)
     patch.setattr("gc.collect", lambda: 0)
     patch.setattr(profiling, "_startup", lambda _: (1.0, None))
+    patch.setattr(profiling, "measure_checkpoint", lambda *_: FREE)
+    patch.setattr(profiling, "measure_preparation", lambda *_: FREE)
     patch.setattr(profiling, "device_names", lambda: ["a device"])
 
 
@@ -315,6 +318,7 @@ def test_a_busy_machine_is_told_and_a_quiet_one_is_not() -> None:
     host.value = 20.0
 
     assert quiet == ""
+    assert watch.share() == pytest.approx(0.25)
     assert watch.warning() == "the machine was busy: others used 25% of its CPUs"
 
 
