@@ -25,6 +25,7 @@ from jobs.rundir import AttemptFile, RunDirectory
 from jobs.spec import RunSpec, SynthesisWorkload
 
 log = logging.getLogger(__name__)
+_TO_MOVE = (AttemptState.LAUNCHING, AttemptState.STOPPING)
 
 
 class Actor:
@@ -37,15 +38,14 @@ class Actor:
     def act(self) -> list[Attempt]:
         """Do it; the attempts that ended without ever working."""
         with self._store.read() as reader:
-            attempts = reader.live_attempts()
-            runs = {attempt.id: reader.run(attempt.run_id) for attempt in attempts}
-            jobs = {attempt.id: reader.job(attempt.job_id) for attempt in attempts}
+            attempts = [attempt for attempt in reader.live_attempts() if attempt.state in _TO_MOVE and attempt.site in self._workplaces]
+            runs = reader.runs_among({attempt.run_id for attempt in attempts})
+            jobs = reader.jobs_among([attempt.job_id for attempt in attempts])
         ended: list[Attempt] = []
         for attempt in attempts:
-            if attempt.site in self._workplaces:
-                with poisoned_alone("act", attempt=attempt.id):
-                    ending = self._move(jobs[attempt.id], runs[attempt.id], attempt)
-                    ended += [ending] if ending is not None else []
+            with poisoned_alone("act", attempt=attempt.id):
+                ending = self._move(jobs[attempt.job_id], runs[attempt.run_id], attempt)
+                ended += [ending] if ending is not None else []
         return ended
 
     def _move(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:

@@ -16,7 +16,7 @@ from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Workplaces
 from daemon.service.sharing import Sharing, shared_out
 from daemon.service.work import JobWork
-from daemon.store import StaleWrite, Store, Writer
+from daemon.store import Store, Writer
 from jobs.spec import SampleRange, SynthesisWorkload
 
 log = logging.getLogger(__name__)
@@ -76,19 +76,33 @@ class Committer:
 
     def _commit_part(self, writer: Writer, part: Sequence[_Asked], done: Committed) -> None:
         versions = writer.live_versions([work.job.id for work, _, _ in part])
-        for work, asked, reason in part:
-            try:
-                if versions.get(work.job.id) != work.job.version:
-                    raise StaleWrite(f"job {work.job.id} changed while the plan was made")
+        stale = [work.job.id for work, _, _ in part if versions.get(work.job.id) != work.job.version]  # changed while the plan was made
+        done.stale += len(stale)
+        for job_id in stale:
+            log.info("plan-stale", extra={"job": job_id})
+        fresh = [one for one in part if one[0].job.id not in stale]
+        self._tell_plans(writer, [one for one in fresh if _is_only_told(*one[:2])])
+        for work, asked, reason in fresh:
+            if not _is_only_told(work, asked):
                 with poisoned_alone("commit", job=work.job.id), writer.part():
                     self._commit_job(writer, work, asked, reason, done)
-            except StaleWrite:
-                done.stale += 1
-                log.info("plan-stale", extra={"job": work.job.id})
+
+    def _tell_plans(self, writer: Writer, part: Sequence[_Asked]) -> None:
+        """Where nobody starts or stops: one statement for all; where one of them stands in its way, each alone."""
+        told = [(one, event) for work, asked, reason in part for one, event in _planned_anew(work.job, asked.segments, reason, asked.now)]
+        try:
+            with writer.part():
+                writer.tell_plans(told)
+        except Exception:  # noqa: BLE001  # told by the one it is about
+            for each in told:
+                with poisoned_alone("commit", job=each[0].id), writer.part():
+                    writer.tell_plans([each])
 
     def _commit_job(self, writer: Writer, work: JobWork, asked: Sharing, reason: str, done: Committed) -> None:
         now = asked.now
-        job = self._record_plan(writer, work.job, asked.segments, reason, now)
+        job = work.job
+        for planned, event in _planned_anew(job, asked.segments, reason, now):
+            job = writer.change_job(planned, event)
         work = replace(work, job=job)
         pausing, finishing = asked.surplus(work, done.spare_gpus) if asked.segments and _may_pause(work) else ([], [])
         for attempt in finishing:
@@ -107,18 +121,6 @@ class Committer:
             done.launched += 1
         if len(missing) > len(runs):
             _stop_to_share(writer, work, asked, missing[-1])
-
-    def _record_plan(self, writer: Writer, job: Job, segments: tuple[PlannedSegment, ...], reason: str, now: datetime) -> Job:
-        """The job's row says where it waits for and why; an event tells when the window moved."""
-        if job.state is JobState.RUNNING:
-            reason = job.reason
-        if segments == job.planned and reason == job.reason:
-            return job
-        event = None
-        if _next_window(segments) != _next_window(job.planned) and job.state is not JobState.RUNNING:
-            windows: list[object] = [[part.site, part.start.isoformat(), part.end.isoformat(), part.gpus] for part in segments]
-            event = Event(job.id, now, "planned" if segments else "unplaced", reason, {"segments": windows})
-        return writer.change_job(replace(job, planned=segments, reason=reason), event)
 
     def _runs_for(self, work: JobWork, asked: Sharing, parts: Sequence[PlannedSegment]) -> list[Run]:
         """The runs that shall begin now, one for a part at most: open ones that nobody works on, else new ones over what is unclaimed."""
@@ -186,6 +188,24 @@ def _asks_for_something(work: JobWork, segments: tuple[PlannedSegment, ...], rea
     """Most jobs of most ticks just go on waiting for the window they have."""
     says_the_same = segments == work.job.planned and reason == work.job.reason
     return not says_the_same or _wanted(segments, now) != Counter(attempt.site for attempt in work.live)
+
+
+def _is_only_told(work: JobWork, asked: Sharing) -> bool:
+    """Whether the plan wants at work what is at work: then nobody starts or stops."""
+    return _wanted(asked.segments, asked.now) == Counter(attempt.site for attempt in work.live)
+
+
+def _planned_anew(job: Job, segments: tuple[PlannedSegment, ...], reason: str, now: datetime) -> list[tuple[Job, Event | None]]:
+    """The job whose row says where it waits for and why, with an event where its window moved; none where that is nothing new."""
+    if job.state is JobState.RUNNING:
+        reason = job.reason
+    if segments == job.planned and reason == job.reason:
+        return []
+    event = None
+    if _next_window(segments) != _next_window(job.planned) and job.state is not JobState.RUNNING:
+        windows: list[object] = [[part.site, part.start.isoformat(), part.end.isoformat(), part.gpus] for part in segments]
+        event = Event(job.id, now, "planned" if segments else "unplaced", reason, {"segments": windows})
+    return [(replace(job, planned=segments, reason=reason), event)]
 
 
 def _may_pause(work: JobWork) -> bool:

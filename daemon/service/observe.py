@@ -8,15 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from daemon.domain.execution import Handle, Observation, ObserverFailure
-from daemon.domain.job import Attempt, Event, Run
-from daemon.domain.states import AttemptState, advance
+from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.states import AttemptState
 from daemon.service.aftermath import settle_job_state
-from daemon.service.hold_up import is_held_up, is_news, tell_hold_up, tell_it_goes_on
+from daemon.service.hold_up import is_held_up, is_news, tell_hold_up
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
-from daemon.service.progress import ending_of, got_further, lasting_steps, steps_reached, without_missing_samples
+from daemon.service.progress import ending_of, got_further, lasting_steps, without_missing_samples
 from daemon.service.reach import NOT_IN_SETTINGS, Reach, out_of_reach
-from daemon.store import Reader, Store
+from daemon.service.underway import AtWork, Underway
+from daemon.store import Store
 from forecast.clock import Clock
 from jobs.rundir import RunDirectory
 from jobs.spec import SynthesisWorkload
@@ -26,33 +27,39 @@ RUNNING_STATES = (AttemptState.PENDING, AttemptState.ACTIVE)
 
 
 class Observer:
-    """Learns what became of the live attempts. Every record is one transaction; observing twice changes nothing."""
+    """Learns what became of the live attempts. Every end is one transaction; observing twice changes nothing."""
 
     def __init__(
         self, store: Store, workplaces: Workplaces, clock: Clock, policy: Policy, reach: Reach, after_step: Callable[[str], None]
     ) -> None:
         self._store, self._workplaces, self._clock, self._policy = store, workplaces, clock, policy
         self._reach, self._after_step = reach, after_step
+        self._underway = Underway(store, clock)
 
     def observe(self) -> list[Attempt]:
         """Record every change since the last tick; the attempts that ended now."""
         with self._store.read() as reader:
             live = reader.live_attempts()
             attempts = [attempt for attempt in live if attempt.state is not AttemptState.LAUNCHING]
-            runs = {attempt.run_id: reader.run(attempt.run_id) for attempt in attempts}
-            held_up = {attempt.id for attempt in attempts if _was_held_up(reader, attempt, live)}
+            runs = reader.runs_among({attempt.run_id for attempt in attempts})
+            jobs = reader.jobs_among(list({attempt.job_id for attempt in attempts}))
         answers, silent = self._ask(attempts, runs)
         silent |= {attempt.site: NOT_IN_SETTINGS for attempt in live if attempt.site not in self._workplaces}
         self._after_step("observe:asked")
         self._reach.renew(silent)
         watched = [attempt for attempt in live if attempt.state is not AttemptState.LAUNCHING or attempt.site not in self._workplaces]
         self._tell_silence([attempt for attempt in watched if attempt.site in silent], silent)
+        # Of one we could not ask about nothing is known, and nothing is charged to its job.
+        over = [attempt for attempt in attempts if attempt.id in answers and answers[attempt.id].state not in RUNNING_STATES]
+        self._underway.record(
+            AtWork(attempt, runs[attempt.run_id], answers[attempt.id], _was_held_up(jobs[attempt.job_id], attempt, live))
+            for attempt in attempts
+            if attempt.id in answers and answers[attempt.id].state in RUNNING_STATES
+        )
         ended = []
-        for attempt in attempts:
-            if attempt.id not in answers:
-                continue  # we could not ask: nothing is known, and nothing is charged to the job
+        for attempt in over:
             with poisoned_alone("observe", attempt=attempt.id):
-                ending = self._record(attempt, runs[attempt.run_id], answers[attempt.id], was_held_up=attempt.id in held_up)
+                ending = self._record(attempt, runs[attempt.run_id], answers[attempt.id])
                 if ending is not None:
                     ended.append(ending)
                     self._after_step("observe:recorded")
@@ -86,39 +93,13 @@ class Observer:
             with poisoned_alone("observe", attempt=attempt.id), self._store.write() as writer:
                 tell_hold_up(writer, attempt, kind, silent[attempt.site], self._clock.now())
 
-    def _record(self, attempt: Attempt, run: Run, observation: Observation, *, was_held_up: bool) -> Attempt | None:
-        """Write down what is new; the attempt if it ended. What cannot be read now is asked for again at the next tick."""
+    def _record(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt | None:
+        """Write down that it has ended; None where what it left cannot be read now, which is tried again at the next tick."""
         try:
-            if observation.state not in RUNNING_STATES:
-                return self._record_end(attempt, run, observation)
-            self._record_progress(attempt, run, observation)
+            return self._record_end(attempt, run, observation)
         except OSError as error:
-            with self._store.write() as writer:
-                reason = f"its run directory cannot be read, which is tried again until it can: {error}"
-                tell_hold_up(writer, attempt, "attempt-unreadable", reason, self._clock.now())
+            self._underway.tell_unreadable(attempt, error)
             return None
-        if was_held_up:
-            with self._store.write() as writer:
-                tell_it_goes_on(writer, attempt)
-        return None
-
-    def _record_progress(self, attempt: Attempt, run: Run, observation: Observation) -> None:
-        steps = steps_reached(run, RunDirectory(run.directory))
-        if advance(attempt.state, observation.state) is attempt.state and steps == run.steps_done:
-            return
-        now = self._clock.now()
-        with self._store.write() as writer:
-            attempt = writer.attempt(attempt.id)  # the end of a run beside it may have had it asked to stop a moment ago
-            state = advance(attempt.state, observation.state)
-            if steps != run.steps_done:
-                writer.change_run(replace(run, steps_done=steps))
-            if state is not attempt.state:
-                changed = replace(
-                    attempt, state=state, started_at=attempt.started_at or now, native_id=observation.native_id or attempt.native_id
-                )
-                writer.change_attempt(
-                    changed, Event(attempt.job_id, now, f"attempt-{state}", f"attempt {attempt.number} at {attempt.site}: {state}")
-                )
 
     def _record_end(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt:
         directory = RunDirectory(run.directory)
@@ -150,8 +131,8 @@ class Observer:
         return max(ended, attempt.created_at)
 
 
-def _was_held_up(reader: Reader, attempt: Attempt, live: list[Attempt]) -> bool:
+def _was_held_up(job: Job, attempt: Attempt, live: list[Attempt]) -> bool:
     """Whether its job tells of a hold-up here that was this attempt's: it may be that of a run beside it which cannot be started yet."""
     if any(other.state is AttemptState.LAUNCHING and (other.job_id, other.site) == (attempt.job_id, attempt.site) for other in live):
         return False
-    return is_held_up(reader.job(attempt.job_id), attempt)
+    return is_held_up(job, attempt)

@@ -96,8 +96,9 @@ class Tick:
     def _close_the_hopeless(self) -> None:
         """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""
         with self._store.read() as reader:
-            works = works_of(reader, reader.live_jobs())
-            ended = reader.job_states({name for work in works.values() for name in work.job.predecessors if name not in works})
+            live = {job.id: job for job in reader.live_jobs()}
+            works = works_of(reader, [job for job in live.values() if job.cancel_requested or job.predecessors])
+            ended = reader.job_states({name for work in works.values() for name in work.job.predecessors if name not in live})
         fates = {job_id: fate for job_id, work in works.items() if (fate := _fate(work, ended)) is not None}
         for job_id, (state, reason) in fates.items():
             with poisoned_alone("close", job=job_id):

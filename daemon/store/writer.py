@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from daemon.domain.errors import NotFound
@@ -26,6 +26,12 @@ from jobs.energy.observation import RunObservation
 _KEPT_PLANS = 50
 
 # Made once: what a statement compiles to is remembered with it.
+_TELL_STEPS = update(schema.run).where(schema.run.c.id == bindparam("of_run")).values(steps_done=bindparam("reached"))
+_TELL_PLAN = (
+    update(schema.job)
+    .where(schema.job.c.id == bindparam("of_job"), schema.job.c.version == bindparam("seen"))
+    .values(planned=bindparam("segments"), reason=bindparam("why"), version=schema.job.c.version + 1)
+)
 _ADD_JOB, _ADD_EVENT, _ADD_KEY = insert(schema.job), insert(schema.event), insert(schema.submission_key)
 
 
@@ -84,6 +90,18 @@ class Writer(Reader):
             self.add_event(event)
         return stored
 
+    def tell_plans(self, planned: Sequence[tuple[Job, Event | None]]) -> None:
+        """Store what is planned for jobs and why, and nothing else of them, with what there is to tell of it.
+
+        Their versions must have been seen in this transaction.
+        """
+        rows = [{"of_job": job.id, "seen": job.version, "segments": job.planned, "why": job.reason} for job, _ in planned]
+        events = [_event_values(event) for _, event in planned if event is not None]
+        if rows:
+            self._connection.execute(_TELL_PLAN, rows)
+        if events:
+            self._connection.execute(_ADD_EVENT, events)
+
     def add_run(self, run: Run) -> None:
         self._connection.execute(insert(schema.run), _values(run))
 
@@ -91,6 +109,12 @@ class Writer(Reader):
         """Raises NotFound."""
         if self._connection.execute(update(schema.run).where(schema.run.c.id == run.id), _values(run)).rowcount != 1:
             raise NotFound("run", run.id)
+
+    def tell_steps(self, reached: Mapping[str, int]) -> None:
+        """Note the steps that runs have reached, by run id; one that is no run is passed over."""
+        rows = [{"of_run": run_id, "reached": steps} for run_id, steps in reached.items()]
+        if rows:
+            self._connection.execute(_TELL_STEPS, rows)
 
     def add_attempt(self, attempt: Attempt, event: Event | None = None) -> None:
         self._connection.execute(insert(schema.attempt), _values(attempt))
