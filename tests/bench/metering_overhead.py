@@ -1,10 +1,10 @@
 """What metering costs: `python -m tests.bench.metering_overhead [--seconds 60]`.
 
 Trains the tiny 2D UNet on one thread under a running meter at its default interval and reports the CPU time of the meter's
-and carbontracker's threads and of all `mark` calls, as a share of the run's time, and of its CPU time, which are the same on a
-machine with nothing else to do; comparing runs with and without a meter drowns 0.1 % in the noise between runs. What the run's records hold is
-set beside the power model by hand: idle watts times seconds on the clock, and watts above idle of a CPU times the process's
-CPU seconds as the kernel counts them.
+and carbontracker's threads and of all `mark` calls, as a share of the run's time and of its CPU time, which are the same on a
+machine with nothing else to do. Comparing runs with and without a meter drowns 0.1 % in the noise between runs. What the run's
+records hold is set beside the power model by hand: idle watts times seconds on the clock, and watts above idle of a CPU times
+the process's CPU seconds as the kernel counts them.
 """
 
 from __future__ import annotations
