@@ -36,7 +36,7 @@ CASES = {
 EPOCHS = 100  # over which our one encoding of each image is shared out; the paper trains 1,250
 SAMPLING_STEPS = 10  # each costs the same
 BATCH = 4
-TRAINED_IMAGES, SAMPLES = 200, 4  # that outputs are compared after
+TRAINED_IMAGES, SAMPLES = 120, 4  # that outputs are compared after
 OPTIONS = {
     "batch-1": Option("ours, batch 1"),
     "batch-4": Option("batch 4", BATCH),
