@@ -14,7 +14,7 @@ from typing import Protocol
 
 from jobs.errors import StopRequested
 from jobs.rundir import AttemptFile, Phase, ProgressRecord, RunDirectory
-from jobs.spec import RunSpec
+from jobs.spec import CHECKPOINT_EVERY_SECONDS, CHECKPOINTS_SHARE_OF_TIME, RunSpec
 
 # At most two progress lines a second however fast the steps are, and ever fewer in a long run, which may take weeks.
 PROGRESS_SECONDS = 0.5
@@ -59,6 +59,7 @@ class Session:
         self._monotonic = monotonic
         self._now = now
         self._begun_at = self._reported_at = self._checkpointed_at = monotonic()
+        self._checkpoint_pause_seconds = spec.checkpoint_every_seconds
         self._reported_step = 0
 
     @property
@@ -97,17 +98,27 @@ class Session:
     def checkpoint_if_due(self, save: Callable[[], object], *, last_step: bool = False) -> None:
         """Save if it is time, if this was the last step or if a stop was asked for; then leave if one was.
 
-        After the last step nothing is left to stop: the work goes on to write its result.
+        After the last step nothing is left to stop: the work goes on to write its result. Where saving takes long, the next
+        one waits the longer, so that all of them take a twentieth of the time at most.
         """
         stopping = self._is_stopping()  # asked once: a stop asked for while saving is served after the next step
-        if not (stopping or last_step or self._monotonic() - self._checkpointed_at >= self.spec.checkpoint_every_seconds):
+        if not (stopping or last_step or self._monotonic() - self._checkpointed_at >= self._checkpoint_pause_seconds):
             return
         self._meter.mark("checkpoint", self.step)
+        started = self._monotonic()
         save()
         self._meter.mark("work", self.step)
         self._checkpointed_at = self._monotonic()
+        self._checkpoint_pause_seconds = self._pause_after(self._checkpointed_at - started)
         if stopping and not last_step:
             raise StopRequested
+
+    def _pause_after(self, saving_seconds: float) -> float:
+        """Seconds from a checkpoint to the next; a quick one is never put off, however often the spec asks for one."""
+        pause_seconds = saving_seconds / CHECKPOINTS_SHARE_OF_TIME
+        if pause_seconds <= CHECKPOINT_EVERY_SECONDS:
+            return self.spec.checkpoint_every_seconds
+        return max(self.spec.checkpoint_every_seconds, pause_seconds)
 
     def _is_stopping(self) -> bool:
         return self._stop.requested

@@ -21,7 +21,8 @@ Size = Literal["tiny", "small", "medium", "large"]
 Sampler = Literal["ddim", "pndm", "ddpm"]
 DataClass = Literal["patient-data", "public"]
 
-CHECKPOINT_EVERY_SECONDS = 30.0  # unless a run's spec says otherwise; what a kill costs at most
+CHECKPOINT_EVERY_SECONDS = 30.0  # unless a run's spec says otherwise
+CHECKPOINTS_SHARE_OF_TIME = 0.05  # at most: gigabytes take as long to write as the pause between them, so the pause grows with them
 TRAIN_TIMESTEPS = 1000  # length of the noise schedule; DDPM is only right at its full length
 LONGEST_PATH_BYTES = 4096  # Linux's PATH_MAX; every tick reads the requests of all jobs in the queue
 FEWEST_PNDM_STEPS = 5  # four Runge-Kutta steps start its multistep method; with no step after them samples stay noisy

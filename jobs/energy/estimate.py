@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from jobs.energy.calibration import Z80
 from jobs.energy.prediction import OriginKind, StepCost
@@ -15,6 +15,7 @@ JOULES_PER_KWH = 3.6e6
 # In the order of a job's life. "work" are the steps or samples themselves; "data" is preparing the images and encoding them once;
 # "waiting" are the devices that have nothing to do while one of them encodes, validates or writes a checkpoint.
 PartName = Literal["startup", "data", "work", "validation", "checkpoints", "waiting"]
+_IN_ORDER: tuple[PartName, ...] = get_args(PartName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def add_up(parts: Mapping[PartName, StepCost], steps: int, idle_joules: float, o
         steps=steps,
         origin=origin,
         origin_kind=max(rest, key=lambda cost: cost.joules).kind,
-        parts=tuple(Part(name, cost.seconds, cost.joules) for name, cost in parts.items()),
+        parts=tuple(Part(name, parts[name].seconds, parts[name].joules) for name in _IN_ORDER if name in parts),
         idle_joules=min(idle_joules, joules),
     )
 

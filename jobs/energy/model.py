@@ -25,7 +25,7 @@ from jobs.energy.observation import RunObservation
 from jobs.energy.overheads import Overheads, checkpoints_while
 from jobs.energy.prediction import OriginKind, StepCost, StepPredictor
 from jobs.energy.size import checkpoint_gb, image_gb
-from jobs.spec import CHECKPOINT_EVERY_SECONDS, Precision, SynthesisWorkload, TrainingWorkload
+from jobs.spec import Precision, SynthesisWorkload, TrainingWorkload
 
 __all__ = ["Band", "EnergyModel", "Estimate", "OriginKind", "Part", "RunObservation"]
 
@@ -79,10 +79,9 @@ class EnergyModel:
         unet, unet_runs = self._lessons.steps(training_configuration(workload, "train", gpus))
         halves = vqgan.times(workload.autoencoder_steps), unet.times(workload.iterations)
         work = halves[0].plus(halves[1])
-        parts: _Parts = {"startup": self._startup_on(gpus), "work": replace(work, joules=work.joules * gpus)}
         counts = image_counts(workload.data) or self._lessons.images(workload.data)
-        if counts is not None:
-            parts |= self._images(workload, counts)
+        images: _Parts = {} if counts is None else self._images(workload, counts)
+        parts: _Parts = {"startup": self._startup_on(gpus), "work": replace(work, joules=work.joules * gpus), **images}
         parts["checkpoints"] = self._training_checkpoints(workload, (vqgan, unet), halves)
         alone_seconds = sum(cost.seconds for name, cost in parts.items() if name not in ("startup", "work"))
         waiting = StepCost(0.0, self._overheads.waiting_joules(alone_seconds, gpus), parts["checkpoints"].sigma, OriginKind.COEFFICIENTS)
@@ -105,8 +104,8 @@ class EnergyModel:
         """Those that fall due in either half, and the one at its end."""
         costs = []
         for is_of_autoencoder, step, half in zip((True, False), steps, halves, strict=True):
-            count = 1 + checkpoints_while(half.seconds - step.seconds, step.seconds, CHECKPOINT_EVERY_SECONDS)
-            costs.append(self._lessons.checkpoint(checkpoint_gb(workload, is_of_autoencoder)).times(count))
+            each = self._lessons.checkpoint(checkpoint_gb(workload, is_of_autoencoder))
+            costs.append(each.times(1 + checkpoints_while(half.seconds - step.seconds, step.seconds, each.seconds)))
         return costs[0].plus(costs[1])
 
     def _synthesis(self, workload: SynthesisWorkload, gpus: int) -> tuple[_Parts, int]:
@@ -116,8 +115,8 @@ class EnergyModel:
         samples_run = math.ceil(workload.samples / workload.batch_size) * workload.batch_size
         work = sample.times(samples_run)
         evaluation_seconds = sample.seconds * workload.batch_size / configuration.evaluations
-        count = checkpoints_while(work.seconds, evaluation_seconds, CHECKPOINT_EVERY_SECONDS)
-        checkpoints = self._lessons.checkpoint(checkpoint_gb(workload)).times(count)
+        each = self._lessons.checkpoint(checkpoint_gb(workload))
+        checkpoints = each.times(checkpoints_while(work.seconds, evaluation_seconds, each.seconds))
         parts: _Parts = {"startup": self._startup_on(gpus)}
         parts["work"], parts["checkpoints"] = (replace(cost, seconds=cost.seconds / gpus) for cost in (work, checkpoints))
         return parts, runs

@@ -10,6 +10,7 @@ import math
 
 from jobs.energy.hardware import HardwareProfile, Overhead
 from jobs.energy.prediction import OriginKind, StepCost
+from jobs.spec import CHECKPOINT_EVERY_SECONDS, CHECKPOINTS_SHARE_OF_TIME
 
 # Where a profile does not tell: 0.2 GB/s to write, flush and check; a CT slice of 128 x 128 took 0.03 s to read and fit, a volume
 # of 128 x 128 x 128 0.28 s.
@@ -49,7 +50,10 @@ class Overheads:
         return StepCost(seconds, joules, _ASSUMED if told is None else _MEASURED, OriginKind.COEFFICIENTS)
 
 
-def checkpoints_while(work_seconds: float, unit_seconds: float, every_seconds: float) -> int:
-    """How many fall due during the work, if one is only written between its units (steps, or evaluations of the UNet)."""
-    pause_seconds = math.ceil(every_seconds / unit_seconds) * unit_seconds
-    return int(work_seconds / pause_seconds)
+def checkpoints_while(work_seconds: float, unit_seconds: float, each_seconds: float) -> int:
+    """How many fall due during the work, if one is only written between its units (steps, or evaluations of the UNet).
+
+    As `jobs.session.Session` does it: the longer each takes, the longer the pause before the next.
+    """
+    least_seconds = max(CHECKPOINT_EVERY_SECONDS, each_seconds / CHECKPOINTS_SHARE_OF_TIME)
+    return int(work_seconds / (math.ceil(least_seconds / unit_seconds) * unit_seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,21 @@ def test_stop_signals_are_noted_inside_the_block_and_given_back_after_it(number:
         seen.append(stop.requested)
     assert seen == [False, True]
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(("every", "saving", "pause"), [(30.0, 10.0, 200.0), (3.0, 1.0, 3.0), (3.0, 10.0, 200.0), (600.0, 10.0, 600.0)])
+def test_where_saving_takes_long_the_next_checkpoint_waits_the_longer(tmp_path: Path, every: float, saving: float, pause: float) -> None:
+    scene = Scene(tmp_path / "run", checkpoint_every_seconds=every)
+    scene.session.begin(0, "begins")
+    saved_at: list[float] = []
+
+    def save() -> None:
+        scene.clock.seconds += saving
+        saved_at.append(scene.clock.seconds)
+
+    while len(saved_at) < 4:
+        scene.clock.seconds += 1.0
+        scene.session.checkpoint_if_due(save)
+
+    assert saved_at[0] == 100.0 + every + saving, "nobody knew how long it takes"
+    assert [later - earlier for earlier, later in pairwise(saved_at)] == [pause + saving] * 3

@@ -55,7 +55,7 @@ def test_estimate_prints_now_later_elsewhere_by_month_and_less(lowtide: Lowtide,
         "34 times the mean of image generation",
     ):
         assert words in result.stdout
-    spent = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
+    spent = {line.strip().split("  ")[0]: line for line in result.stdout.splitlines()}
     assert spent["start-up"].split()[-4:] == ["50.0", "Wh", "6.00", "min"]
     assert spent["checkpoints"].split()[-4:] == ["0.2500", "kWh", "18.0", "min"]
     assert spent["all of it"].split()[-4:] == ["1.00", "kWh", "3.00", "h"]

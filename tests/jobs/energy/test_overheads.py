@@ -15,7 +15,7 @@ from jobs.energy.observation import CheckpointsSeen, DataSeen, RunObservation
 from jobs.energy.overheads import Overheads, checkpoints_while
 from jobs.energy.size import checkpoint_gb, image_gb, weights_gb
 from jobs.spec import DataSpec, TrainingWorkload
-from tests.jobs.energy.builders import PAPER_3D, TINY_2D, observed, profile, synthesis, training
+from tests.jobs.energy.builders import PAPER_3D, TINY_2D, TINY_3D, observed, profile, synthesis, training
 
 DISK = Overhead(seconds_each=0.5, seconds_per_gb=4.0, watts=20.0)
 READER = Overhead(seconds_each=0.1, seconds_per_gb=10.0)
@@ -46,12 +46,14 @@ def test_a_checkpoint_of_synthesis_holds_the_latents_of_its_micro_batch() -> Non
     assert checkpoint_gb(synthesis(batch_size=8, sampler="pndm")) == pytest.approx(6 * 2 * 4 * latents / 1e9)
 
 
-@given(work=st.floats(0, 1e6), unit=st.floats(1e-3, 1e3), every=st.floats(0.1, 1e3))
-def test_checkpoints_are_at_least_as_far_apart_as_asked_for_and_as_their_units(work: float, unit: float, every: float) -> None:
-    count = checkpoints_while(work, unit, every)
+@given(work=st.floats(0, 1e6), unit=st.floats(1e-3, 1e3), each=st.floats(0, 1e3))
+def test_checkpoints_are_half_a_minute_apart_or_a_step_or_as_far_as_makes_them_a_twentieth(work: float, unit: float, each: float) -> None:
+    count = checkpoints_while(work, unit, each)
+    pause = max(30.0, 20 * each)
 
-    assert count * max(unit, every) <= work * (1 + 1e-9)
-    assert (count + 1) * (every + unit) >= work * (1 - 1e-9)
+    assert count * max(unit, pause) <= work * (1 + 1e-9)
+    assert (count + 1) * (pause + unit) >= work * (1 - 1e-9)
+    assert count * each <= work / 20 * (1 + 1e-9)
 
 
 def test_a_training_writes_a_checkpoint_at_the_end_of_each_half_and_whenever_one_is_due() -> None:
@@ -110,8 +112,8 @@ def run_that_saw(checkpoint_seconds: float = 1.0, data: DataSeen | None = None, 
 def test_finished_runs_teach_what_a_checkpoint_costs_and_one_bad_one_is_ignored() -> None:
     runs = [run_that_saw(seconds) for seconds in (3.0, 300.0, 3.1)]
     taught = EnergyModel(profile(checkpoint=DISK), runs).estimate(training())
-    bigger = EnergyModel(profile(checkpoint=DISK), runs).estimate(training(PAPER_3D))
-    untaught = EnergyModel(profile(checkpoint=DISK)).estimate(training(PAPER_3D))
+    bigger = EnergyModel(profile(checkpoint=DISK), runs).estimate(training(TINY_3D, iterations=10))
+    untaught = EnergyModel(profile(checkpoint=DISK)).estimate(training(TINY_3D, iterations=10))
 
     predicted_seconds = 0.5 + 4 * checkpoint_gb(training())
     smaller = 0.5 + 4 * checkpoint_gb(training(), is_of_autoencoder=True)
