@@ -20,7 +20,8 @@ def bound_of(draft: Draft) -> Prices:
     """Prices, and the lower bound in grams (price of waiting included) on every plan as punctual as this one that they prove.
 
     Jobs that are late in the draft may be as late in the bound; precedence is left out; work in pieces pays no second start.
-    It holds within the terrain, and for plans that begin no job a moment before a slot just to be charged its start at that rate.
+    It holds within the terrain. Where a start takes no time, what it draws is charged at the rate of its moment: plans that begin
+    a job a moment before a dearer slot for that alone are left out.
     """
     terrain, placed = draft.terrain, list(draft.offers)
     windows = {job: (draft.tasks[job].release, max(draft.tasks[job].due, draft.offers[job].end)) for job in placed}

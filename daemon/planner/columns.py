@@ -1,7 +1,8 @@
 """Every start worth considering of every unbroken job, as flat arrays: what prices and search work on.
 
-Expected emissions are piecewise linear in the start, with kinks where the start or the end meets a cell's edge. So the
-ends of a job's window and those kinks hold its optimum over all starts, on the clock and not only on the grid.
+Expected emissions are piecewise linear in the start, with kinks where the start, the end of the start-up or the end meets a
+cell's edge. So the ends of a job's window and those kinks hold its optimum over all starts, on the clock and not only on the grid.
+What is charged at one moment is the exception (a transfer where starting takes no time): no start a moment before an edge is tried.
 """
 
 from __future__ import annotations
@@ -62,12 +63,12 @@ class _Pairs:
     latest: FloatArray
     duration: FloatArray
     power: FloatArray
-    extra: FloatArray
+    fresh: FloatArray  # kWh that a start draws beyond plain work
+    once: FloatArray
     price: FloatArray
     asked: FloatArray
     startup: FloatArray
-    saved: FloatArray  # seconds and kWh that going on running saves at `release`
-    spared: FloatArray
+    saved: FloatArray  # seconds that going on running saves at `release`
 
 
 def columns_of(tasks: Sequence[Task], terrain: Terrain, windows: Sequence[tuple[float, float]]) -> Columns:
@@ -79,7 +80,9 @@ def columns_of(tasks: Sequence[Task], terrain: Terrain, windows: Sequence[tuple[
     site = pairs.site[pair]
     begin_cell, last_cell = _cell(start, terrain), _cell_after(end, terrain)
     cost = pairs.power[pair] * (_paid(terrain, site, end) - _paid(terrain, site, start))
-    cost += (pairs.extra[pair] - np.where(going_on, pairs.spared[pair], 0.0)) * terrain.rate[site, begin_cell]
+    extra = pairs.once[pair] + np.where(going_on, 0.0, pairs.fresh[pair])
+    if extra.any():
+        cost += extra * _starting(terrain, site, start, pairs.startup[pair])
     if pairs.price.any():
         startup = np.where(going_on, 0.0, pairs.startup[pair])
         cost += pairs.price[pair] * np.maximum(start + startup / 2 - pairs.asked[pair], 0.0) / HOUR_SECONDS
@@ -127,16 +130,14 @@ def _pairs(tasks: Sequence[Task], terrain: Terrain, windows: Sequence[tuple[floa
 
 def _pair(number: int, position: int, task: Task, choice: Choice, release: float, due: float) -> tuple[float, ...]:
     duration = choice.startup + choice.work
-    runs = choice.site == task.running and release <= 0.0
-    saved, spared = (choice.startup, choice.fresh_kwh) if runs else (0.0, 0.0)
+    saved = choice.startup if choice.site == task.running and release <= 0.0 else 0.0
     price = task.job.price_of_waiting_g_per_hour
-    extra = choice.fresh_kwh + choice.once_kwh
-    fixed = (number, position, choice.site, release, due - duration, duration, choice.power, extra, price, task.release)
-    return (*fixed, choice.startup, saved, spared)
+    fixed = (number, position, choice.site, release, due - duration, duration, choice.power, choice.fresh_kwh, choice.once_kwh)
+    return (*fixed, price, task.release, choice.startup, saved)
 
 
 def _starts(pairs: _Pairs, terrain: Terrain) -> tuple[IntArray, FloatArray]:
-    """Both ends of each pair's window, and the starts within it that put their start or their end on a cell's edge."""
+    """Both ends of each pair's window, and the starts within it that put their start, the end of their start-up or their end on an edge."""
     room = pairs.latest >= pairs.release - np.maximum(pairs.saved, EDGE_TOLERANCE_SECONDS)
     at_once = np.flatnonzero(room)
     loose = np.flatnonzero(pairs.latest > pairs.release + EDGE_TOLERANCE_SECONDS)
@@ -144,9 +145,11 @@ def _starts(pairs: _Pairs, terrain: Terrain) -> tuple[IntArray, FloatArray]:
     on_edge, edge_starts = _edges_between(pairs.release, pairs.latest, loose, terrain)
     uneven = loose[rest[loose]]
     to_edge, edge_ends = _edges_between(pairs.release + pairs.duration, pairs.latest + pairs.duration, uneven, terrain)
-    pair = np.concatenate([at_once, loose, on_edge, to_edge])
-    start = np.concatenate([pairs.release[at_once], pairs.latest[loose], edge_starts, edge_ends - pairs.duration[to_edge]])
-    return pair, start
+    warming = loose[(pairs.startup[loose] > 0) & (pairs.fresh[loose] + pairs.once[loose] != 0)]
+    around, edge_middles = _edges_between(pairs.release + pairs.startup, pairs.latest + pairs.startup, warming, terrain)
+    pair = np.concatenate([at_once, loose, on_edge, to_edge, around])
+    ends_and_middles = (edge_ends - pairs.duration[to_edge], edge_middles - pairs.startup[around])
+    return pair, np.concatenate([pairs.release[at_once], pairs.latest[loose], edge_starts, *ends_and_middles])
 
 
 def _edges_between(low: FloatArray, high: FloatArray, which: IntArray, terrain: Terrain) -> tuple[IntArray, FloatArray]:
@@ -173,3 +176,10 @@ def _cell_after(x: FloatArray, terrain: Terrain) -> IntArray:
 def _paid(terrain: Terrain, site: IntArray, x: FloatArray) -> FloatArray:
     cell = _cell(x, terrain)
     return terrain.paid[site, cell] + terrain.rate[site, cell] * (x - terrain.edges[cell]) / HOUR_SECONDS
+
+
+def _starting(terrain: Terrain, site: IntArray, start: FloatArray, startup: FloatArray) -> FloatArray:
+    """Grams per kWh that is spread over the start-up, or drawn at once where that takes no time."""
+    hours = startup / HOUR_SECONDS
+    spread = (_paid(terrain, site, start + startup) - _paid(terrain, site, start)) / np.where(hours > 0, hours, 1.0)
+    return np.where(hours > 0, spread, terrain.rate[site, _cell(start, terrain)])

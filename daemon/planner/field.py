@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from daemon.domain.plan import IntArray, Mode
 from daemon.planner.hours import pauses_for_free
 from daemon.planner.part import part_of
-from daemon.planner.task import Offer, Piece, Task
+from daemon.planner.task import Offer, Piece, Task, starting_g
 from daemon.planner.terrain import Terrain
 
 FEWEST_ROWS = 64
@@ -178,9 +178,8 @@ def movable(held: Iterable[Held], now: float) -> list[Held]:
 def grams_of(pieces: Sequence[Piece], terrain: Terrain) -> float:
     """What the pieces emit by the outlook, their starts and data that is moved for them included."""
     work = sum(p.choice.power * terrain.grams_per_kw(p.choice.site, p.start, p.end) for p in pieces)
-    once = [(piece, piece.choice.once_kwh) for piece in first_on_site(pieces)]
-    starts = [(piece, piece.choice.fresh_kwh) for piece in pieces if piece.fresh and piece.choice.fresh_kwh]
-    return work + sum(kwh * float(terrain.rate[p.choice.site, terrain.cell(p.start)]) for p, kwh in (*once, *starts))
+    moved = sum(starting_g(p.choice, p.choice.once_kwh, p.start, terrain) for p in first_on_site(pieces))
+    return work + moved + sum(starting_g(p.choice, p.choice.fresh_kwh, p.start, terrain) for p in pieces if p.fresh)
 
 
 def first_on_site(pieces: Sequence[Piece]) -> list[Piece]:

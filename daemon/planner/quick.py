@@ -53,10 +53,7 @@ def _flat_grams(task: Task, terrain: Terrain, release: float, due: float) -> flo
         return float("inf")
     rate = terrain.rate.take([choice.site for choice in task.choices], axis=0)[:, first:last]
     lowest: list[float] = rate.min(axis=1).tolist()
-    highest: list[float] = rate.max(axis=1).tolist() if any(choice.fresh_kwh < 0 for choice in task.choices) else lowest
-    starts = [_least_start(*one) for one in zip(task.choices, lowest, highest, strict=True)]
-    if min(starts) < 0:
-        return 0.0
+    starts = [_least_start(*one) for one in zip(task.choices, lowest, strict=True)]
     return min(low * choice.power * choice.work for choice, low in zip(task.choices, lowest, strict=True)) / HOUR_SECONDS + min(starts)
 
 
@@ -64,7 +61,7 @@ def least_grams(task: Task, terrain: Terrain, free: IntArray, release: float, du
     """A lower bound on the emissions of every placement of a job that does not run yet, in grams.
 
     All of the work in the cheapest open cells, one start and one transfer at the cheapest rate; infinite where the open
-    cells hold less than the work, 0 where nothing better can be told.
+    cells hold less than the work.
     """
     first, last = terrain.cell(release), terrain.cell_after(min(due, terrain.end))
     if last <= first or due <= release + EDGE_TOLERANCE_SECONDS:
@@ -78,19 +75,15 @@ def least_grams(task: Task, terrain: Terrain, free: IntArray, release: float, du
         lanes = np.clip(free[choice.site, first:last] // task.gpus, 0, task.width)
         costs.append(rate * (choice.power * choice.work / HOUR_SECONDS))
         shares.append(lanes * seconds / choice.work)
-        starts.append(_least_start(choice, float(rate.min()), float(rate.max())))
-    if any(start < 0 for start in starts):
-        return 0.0  # further starts could lower the cost, so nothing is known about pieces
+        starts.append(_least_start(choice, float(rate.min())))
     if task.job.mode is Mode.DIVISIBLE:
         return _cheapest_work(np.concatenate(costs), np.concatenate(shares)) + min(starts)
     return min(_cheapest_work(cost, share) + start for cost, share, start in zip(costs, shares, starts, strict=True))
 
 
-def _least_start(choice: Choice, lowest: float, highest: float) -> float:
-    """Grams that a start costs at least, transfer included: its length at the lowest rate, its odd energy at its worst."""
-    odd = choice.fresh_kwh * (lowest if choice.fresh_kwh >= 0 else highest)
-    plain = choice.power * choice.startup / HOUR_SECONDS * lowest + odd
-    return plain if plain < 0 else plain + choice.once_kwh * lowest
+def _least_start(choice: Choice, lowest: float) -> float:
+    """Grams that a start costs at least, transfer included: all it draws at the lowest rate."""
+    return (choice.power * choice.startup / HOUR_SECONDS + choice.fresh_kwh + choice.once_kwh) * lowest
 
 
 def _cheapest_work(cost: FloatArray, share: FloatArray) -> float:

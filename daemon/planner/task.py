@@ -133,7 +133,7 @@ def _choice(option: SiteOption, site: int, terrain: Terrain) -> Choice:
 
 
 def offer_of(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> Offer:
-    """The pieces with their price: every kWh at the rate of its hour, starts and transfers at the rate of theirs.
+    """The pieces with their price: every kWh at the rate of its hour, what starts and transfers draw spread over the start-up.
 
     Waiting costs the job's price per hour times the mean delay of its work.
     """
@@ -143,7 +143,7 @@ def offer_of(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> Offer:
         extra = (c.fresh_kwh if piece.fresh else 0.0) + (0.0 if c.site in arrived else c.once_kwh)
         arrived.add(c.site)
         grams += c.power * terrain.grams_per_kw(c.site, piece.start, piece.end)
-        grams += extra * float(terrain.rate[c.site, terrain.cell(piece.start)])
+        grams += starting_g(c, extra, piece.start, terrain)
         delayed += max(piece.useful, 0.0) / c.work * ((piece.start + piece.end) / 2 - task.release)
     if task.beside:
         grams += restarts_g(pieces, task, terrain)
@@ -159,7 +159,20 @@ def restarts_g(pieces: tuple[Piece, ...], task: Task, terrain: Terrain) -> float
     stopped = (task.running >= 0) + len(task.beside) - going_on
     odd = max(0, stopped - (len(pieces) - going_on))
     c = pieces[0].choice
-    return odd * (c.fresh_kwh + c.power * c.startup / HOUR_SECONDS) * float(terrain.rate[c.site, terrain.cell(pieces[0].start)])
+    start = pieces[0].start
+    return odd * (c.power * terrain.grams_per_kw(c.site, start, start + c.startup) + starting_g(c, c.fresh_kwh, start, terrain))
+
+
+def starting_g(choice: Choice, kwh: float, start: float, terrain: Terrain) -> float:
+    """Grams of what beginning at `start` draws beyond plain work, below zero where it draws less.
+
+    Spread evenly over the start-up; at the rate of the moment where that takes no time.
+    """
+    if not kwh:
+        return 0.0
+    if choice.startup > 0.0:
+        return kwh * HOUR_SECONDS / choice.startup * terrain.grams_per_kw(choice.site, start, start + choice.startup)
+    return kwh * terrain.rate.item(choice.site, terrain.cell(start))
 
 
 def given_up_g(before: Sequence[Piece], after: Sequence[Piece], terrain: Terrain) -> float:

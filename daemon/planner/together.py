@@ -18,9 +18,8 @@ def cheapest_start(task: Task, terrain: Terrain, free: IntArray | Shortage, rele
     """Index of the choice and the start of the cheapest window, or None where none is free.
 
     Of equal costs the first choice wins, then the earliest start. The starts tried are both ends of the window, and every
-    start that puts itself or the end on a cell's edge. They hold the optimum of what the work itself emits. What is paid
-    once (start-up, transfer) is charged at the rate of the first cell: a start a moment before an edge might dodge a
-    dearer cell on paper, and is not tried.
+    start that puts itself, the end of the start-up or the end on a cell's edge. They hold the optimum, but for what is drawn
+    at once where starting takes no time: a start a moment before an edge would dodge a dearer cell, and is not tried.
     """
     fares, fitting = _fares(task, terrain, free, release, min(due, terrain.end))
     return None if fares is None else _cheapest(*fares.all(), fitting)

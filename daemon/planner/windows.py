@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray
 from daemon.planner.fares import Shortage
-from daemon.planner.task import Choice, Offer, Piece, Task, restarts_g
+from daemon.planner.task import Choice, Offer, Piece, Task, restarts_g, starting_g
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
 from daemon.planner.together import TIE_SHARE, cheapest_at, cheapest_start
 
@@ -103,8 +103,7 @@ def run_now_g(task: Task, choice: Choice, terrain: Terrain) -> float:
 
 def _window_grams(choice: Choice, start: float, end: float, fresh: bool, terrain: Terrain) -> float:
     grams = choice.power * terrain.grams_per_kw(choice.site, start, end)
-    extra = choice.once_kwh + (choice.fresh_kwh if fresh else 0.0)
-    return grams + extra * terrain.rate.item(choice.site, terrain.cell(start)) if extra else grams
+    return grams + starting_g(choice, choice.once_kwh + (choice.fresh_kwh if fresh else 0.0), start, terrain)
 
 
 def _cells_of(duration: float, step: float) -> tuple[int, float]:

@@ -24,9 +24,10 @@ def plan_jobs(draw: st.DrawFn, number: int, modes: tuple[Mode, ...] = tuple(Mode
     release = timedelta(minutes=draw(st.integers(0, 600)))
     slack = timedelta(minutes=draw(st.integers(0, 900)))
     accepted = MONDAY - timedelta(minutes=draw(st.integers(0, 600)))
+    drawn = power * startup / 3600 * draw(st.sampled_from([1.0, 1.0, 0.0, 4.0]))  # as work does, nothing, or more
     speeds = [draw(st.sampled_from([1.0, 1.5])) for _ in sites]
     options = tuple(
-        SiteOption(site, work * speed, power / speed, startup, power * startup / 3600, draw(st.sampled_from([0.0, 0.5])))
+        SiteOption(site, work * speed, power / speed, startup, drawn, draw(st.sampled_from([0.0, 0.5])))
         for site, speed in zip(sites, speeds, strict=True)
     )
     deadline = MONDAY + release + slack + timedelta(seconds=work * max(speeds) + startup)

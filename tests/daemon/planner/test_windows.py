@@ -50,34 +50,36 @@ def is_edge(terrain: Terrain, x: float) -> bool:
     st.integers(5, 400),
     st.integers(0, 119),
     st.integers(0, 300),
-    st.booleans(),
+    st.sampled_from([0.0, 120.0, 5400.0]),
     st.sampled_from([0.0, 3.0]),
-    st.booleans(),
+    st.sampled_from([None, 0.0, 0.1]),
     st.booleans(),
 )
-@example(seed=255, minutes=171, now=0, slack=0, same_speed=False, price=0.0, once=True, mixed=False)
-@example(seed=7, minutes=120, now=0, slack=60, same_speed=True, price=0.0, once=False, mixed=True)
+@example(seed=255, minutes=171, now=0, slack=0, startup_seconds=120.0, price=0.0, startup_kwh=0.1, mixed=False)
+@example(seed=7, minutes=120, now=0, slack=60, startup_seconds=0.0, price=0.0, startup_kwh=None, mixed=True)
+@example(seed=7, minutes=120, now=0, slack=300, startup_seconds=5400.0, price=0.0, startup_kwh=0.0, mixed=True)
 def test_no_minute_beats_the_window_found(
-    seed: int, minutes: int, now: int, slack: int, same_speed: bool, price: float, once: bool, mixed: bool
+    seed: int, minutes: int, now: int, slack: int, startup_seconds: float, price: float, startup_kwh: float | None, mixed: bool
 ) -> None:
-    """Paid once is charged at the rate of the first cell: a start a moment before an edge would only dodge that, and is not tried."""
-    random, startup_seconds = np.random.default_rng(seed), 0.0 if same_speed else 120.0
+    """What is drawn at once is charged at the rate of the first cell: a start a moment before an edge would only dodge that."""
+    random = np.random.default_rng(seed)
     zones = {site.upper(): random.uniform(20, 800, 14).tolist() for site in SITES}
     earliest = MONDAY + timedelta(minutes=now)
+    plain_kwh = startup_seconds / 3600  # as much as work draws: nothing to pay apart
     waiting = job(
         hours=minutes / 60,
-        deadline_hours=(now + 2 * minutes + slack) / 60,
+        deadline_hours=(now + 2 * minutes + slack + startup_seconds / 60) / 60,
         sites=SITES,
         earliest=earliest,
         startup_seconds=startup_seconds,
-        startup_kwh=0.1 if once else startup_seconds / 3600,  # else the start-up draws what the work does: nothing to pay apart
-        transfer_kwh={"se": 0.3 if once else 0.0},
+        startup_kwh=plain_kwh if startup_kwh is None else startup_kwh,
+        transfer_kwh={"se": 0.0 if startup_kwh is None else 0.3},
         price_of_waiting_g_per_hour=price,
     )
     if mixed:  # each site has its own hardware
         options = zip(waiting.options, random.integers(5, 2 * minutes, len(SITES)), random.uniform(0.2, 2, len(SITES)), strict=True)
         own = tuple(
-            replace(option, work_seconds=60.0 * int(length), power_kw=float(kw), startup_kwh=0.1 if once else kw * startup_seconds / 3600)
+            replace(option, work_seconds=60.0 * int(length), power_kw=float(kw), startup_kwh=kw * plain_kwh if startup_kwh is None else 0.1)
             for option, length, kw in options
         )
         waiting = replace(waiting, options=own)
@@ -90,19 +92,36 @@ def test_no_minute_beats_the_window_found(
         return
     found = best_window(task, terrain, terrain.free, task.release, task.due)
     assert best_window(task, terrain, Shortage(terrain.free), task.release, task.due) == found
-    every_minute = by_minutes(task, terrain, only_natural=once)
+    every_minute = by_minutes(task, terrain, only_natural=startup_seconds == 0 and startup_kwh is not None)
     assert (found is None) <= (every_minute == np.inf)
     if found is not None:
         assert found.score <= every_minute * (1 + 1e-9)
 
 
 @QUICK
-@given(st.integers(0, 2**32 - 1), st.integers(5, 400), st.integers(0, 119), st.integers(0, 300))
-def test_the_cheapest_column_is_the_best_window(seed: int, minutes: int, now: int, slack: int) -> None:
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(5, 400),
+    st.integers(0, 119),
+    st.integers(0, 300),
+    st.sampled_from([0.0, 120.0, 5400.0]),
+    st.sampled_from([0.0, 0.2, 5.0]),
+)
+def test_the_cheapest_column_is_the_best_window(
+    seed: int, minutes: int, now: int, slack: int, startup_seconds: float, startup_kwh: float
+) -> None:
     random = np.random.default_rng(seed)
     zones = {site.upper(): random.uniform(20, 800, 24).tolist() for site in SITES}
     earliest = MONDAY + timedelta(minutes=now)
-    waiting = job(hours=minutes / 60, deadline_hours=(now + minutes + slack) / 60, sites=SITES, earliest=earliest, startup_kwh=0.2)
+    waiting = job(
+        hours=minutes / 60,
+        deadline_hours=(now + minutes + slack + startup_seconds / 60) / 60,
+        sites=SITES,
+        earliest=earliest,
+        startup_seconds=startup_seconds,
+        startup_kwh=startup_kwh,
+        transfer_kwh={"se": 0.3},
+    )
     terrain = terrain_of(snapshot([waiting], zones, now=earliest))
     task = task_of(waiting, terrain)
     assert task is not None
@@ -111,3 +130,15 @@ def test_the_cheapest_column_is_the_best_window(seed: int, minutes: int, now: in
     assert best is not None
     assert columns.cost[0] == pytest.approx(best.score, rel=1e-9)
     assert columns.offer(0, terrain).score == pytest.approx(best.score, rel=1e-9)
+
+
+def test_a_start_is_charged_in_the_hours_in_which_it_happens() -> None:
+    """Half an hour at 2 kW, of which half lies in the dirty hour; a start-up that draws nothing takes nothing off other hours."""
+    rates, start = [100.0, 500.0, 100.0], 2700.0
+    hungry, idle = (job(hours=1, deadline_hours=3, startup_seconds=1800, startup_kwh=kwh) for kwh in (1.0, 0.0))
+    for one, least in ((hungry, 1.0), (idle, 0.0)):
+        terrain = terrain_of(snapshot([one], {"DE": rates}))
+        task = task_of(one, terrain)
+        assert task is not None
+        offer = window_offer(task, task.choices[0], start, terrain)
+        assert offer.grams == pytest.approx(least * (0.5 * 100 + 0.5 * 500) + 0.75 * 500 + 0.25 * 100)
