@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from time import perf_counter
@@ -99,13 +100,19 @@ def _without_rings(jobs: dict[str, PlanJob], tasks: dict[str, Task]) -> list[Unp
 
 
 def _without_held(jobs: dict[str, PlanJob], tasks: dict[str, Task]) -> list[Unplaced]:
-    """Take out of `tasks` every job that waits for one without a place."""
+    """Take out of `tasks` every job that waits for one without a place, directly or through others."""
+    blockers = deque(name for name in jobs if name not in tasks)
+    if not blockers:
+        return []
+    links = Links({name: job.after for name, job in jobs.items()})
     unplaced: list[Unplaced] = []
-    while held := [name for name in tasks if any(p in jobs and p not in tasks for p in jobs[name].after)]:
-        for name in held:
-            blocker = next(p for p in jobs[name].after if p in jobs and p not in tasks)
-            unplaced.append(Unplaced(name, f"waits for job {blocker}, which has no place"))
-            del tasks[name]
+    while blockers:
+        blocker = blockers.popleft()
+        for name in links.then[blocker]:
+            if name in tasks:
+                unplaced.append(Unplaced(name, f"waits for job {blocker}, which has no place"))
+                del tasks[name]
+                blockers.append(name)
     return unplaced
 
 

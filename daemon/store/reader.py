@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
 
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import NotFound
@@ -15,7 +15,7 @@ from daemon.domain.ledger import LedgerEntry, LedgerTotals
 from daemon.domain.plan import Plan
 from daemon.domain.shares import Held
 from daemon.domain.states import FINAL_JOB_STATES, AttemptState, JobState
-from daemon.store import schema
+from daemon.store import schema, statements
 from daemon.store.documents import decode_plan
 from daemon.store.totals import entries_that_count, ledger_totals
 from jobs.energy.observation import RunObservation
@@ -23,7 +23,7 @@ from jobs.energy.observation import RunObservation
 _LARGEST_SET = 500  # ids asked for in one statement; databases limit the number of parameters
 _LIVE_ATTEMPT_STATES = [state for state in AttemptState if not state.is_final]
 
-_JOB_FIELDS = [column for column in schema.job.c if column.name not in ("project", "kind")]
+_JOB_FIELDS = statements.columns_of(schema.job, Job)
 
 
 class Reader:
@@ -36,7 +36,7 @@ class Reader:
         """Raises NotFound."""
         if not job_id.isprintable():  # half a surrogate cannot be encoded, and PostgreSQL refuses NUL: no id holds them
             raise NotFound("job", job_id)
-        found = self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id == job_id))
+        found = self._jobs(statements.ONE_JOB, {"id": job_id})
         if not found:
             raise NotFound("job", job_id)
         return found[0]
@@ -69,13 +69,12 @@ class Reader:
     def jobs_among(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Those of the ids that are jobs, by id."""
         possible = [job_id for job_id in job_ids if job_id.isprintable()]  # as in `job`
-        pieces = (self._jobs(select(*_JOB_FIELDS).where(schema.job.c.id.in_(piece))) for piece in _pieces(possible))
+        pieces = (self._jobs(statements.JOBS_AMONG, {"ids": piece}) for piece in _pieces(possible))
         return {job.id: job for piece in pieces for job in piece}
 
     def live_jobs(self) -> list[Job]:
         """Jobs that are not final, the oldest first."""
-        live = [state for state in JobState if not state.is_final]
-        return self._jobs(select(*_JOB_FIELDS).where(schema.job.c.state.in_(live)).order_by(schema.job.c.id))
+        return self._jobs(statements.LIVE_JOBS)
 
     def live_ids(self, caller: Caller) -> set[str]:
         """The ids of jobs that are not final, as far as the caller sees them."""
@@ -84,9 +83,7 @@ class Reader:
 
     def live_versions(self, job_ids: Sequence[str]) -> dict[str, int]:
         """The version of each of the jobs that is not final, by id."""
-        live = [state for state in JobState if not state.is_final]
-        query = select(schema.job.c.id, schema.job.c.version).where(schema.job.c.state.in_(live))
-        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(schema.job.c.id.in_(piece))))
+        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(statements.LIVE_VERSIONS, {"ids": piece}))
         return {row.id: row.version for row in rows}
 
     def job_states(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -127,16 +124,15 @@ class Reader:
 
     def run(self, run_id: str) -> Run:
         """Raises NotFound."""
-        row = self._connection.execute(select(schema.run).where(schema.run.c.id == run_id)).one_or_none()
+        row = self._connection.execute(statements.ONE_RUN, {"id": run_id}).one_or_none()
         if row is None:
             raise NotFound("run", run_id)
-        return Run(**row._mapping)
+        return Run(*row)
 
     def runs_among(self, run_ids: Collection[str]) -> dict[str, Run]:
         """Those of the ids that are runs, by id."""
-        query = select(schema.run)
-        rows = (row for piece in _pieces(sorted(run_ids)) for row in self._connection.execute(query.where(schema.run.c.id.in_(piece))))
-        return {row.id: Run(**row._mapping) for row in rows}
+        rows = (row for piece in _pieces(sorted(run_ids)) for row in self._connection.execute(statements.RUNS_AMONG, {"ids": piece}))
+        return {row.id: Run(*row) for row in rows}
 
     def runs(self, job_id: str) -> list[Run]:
         """The oldest first."""
@@ -144,14 +140,14 @@ class Reader:
 
     def runs_of(self, job_ids: Sequence[str]) -> dict[str, list[Run]]:
         """By job id, each list the oldest first; a job without runs has no key."""
-        return self._by_job(schema.run, Run, job_ids)
+        return self._by_job(statements.RUNS_OF, Run, job_ids)
 
     def attempt(self, attempt_id: str) -> Attempt:
         """Raises NotFound."""
-        row = self._connection.execute(select(schema.attempt).where(schema.attempt.c.id == attempt_id)).one_or_none()
+        row = self._connection.execute(statements.ONE_ATTEMPT, {"id": attempt_id}).one_or_none()
         if row is None:
             raise NotFound("attempt", attempt_id)
-        return Attempt(**row._mapping)
+        return Attempt(*row)
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """The oldest first."""
@@ -159,13 +155,11 @@ class Reader:
 
     def attempts_of(self, job_ids: Sequence[str]) -> dict[str, list[Attempt]]:
         """By job id, each list the oldest first; a job without attempts has no key."""
-        return self._by_job(schema.attempt, Attempt, job_ids)
+        return self._by_job(statements.ATTEMPTS_OF, Attempt, job_ids)
 
-    def live_attempts(self) -> list[Attempt]:
-        """Attempts that are not final, the oldest first."""
-        table = schema.attempt
-        query = select(table).where(table.c.state.in_(_LIVE_ATTEMPT_STATES)).order_by(table.c.created_at, table.c.id)
-        return [Attempt(**row._mapping) for row in self._connection.execute(query)]
+    def live_attempts(self, states: Collection[AttemptState] = _LIVE_ATTEMPT_STATES) -> list[Attempt]:
+        """Attempts that are not final, the oldest first; those in `states` only."""
+        return [Attempt(*row) for row in self._connection.execute(statements.ATTEMPTS_IN, {"states": list(states)})]
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[Event]:
         """In order; `after` is the sequence of the last event already known."""
@@ -225,11 +219,12 @@ class Reader:
         newest = select(func.max(other.c.sequence)).where(other.c.job_id == job.c.id).correlate(job).scalar_subquery()
         is_newest = and_(entry.c.job_id == job.c.id, entry.c.sequence == newest)
         ended = (job.c.project == project, job.c.ended_at >= start, job.c.started_at.is_not(None))
-        known = select(func.sum(entry.c.actual_g)).join_from(job, entry, is_newest).where(*ended)
-        unknown = (
-            select(job.c.id).join_from(job, entry, is_newest, isouter=True).where(*ended, entry.c.actual_g.is_(None)).order_by(job.c.id)
-        )
-        return self._connection.scalar(known) or 0.0, list(self._connection.scalars(unknown))
+        sums = select(func.sum(entry.c.actual_g), func.count() - func.count(entry.c.actual_g))
+        grams, unknown = self._connection.execute(sums.join_from(job, entry, is_newest, isouter=True).where(*ended)).one()
+        if not unknown:
+            return grams or 0.0, []
+        query = select(job.c.id).join_from(job, entry, is_newest, isouter=True).where(*ended, entry.c.actual_g.is_(None))
+        return grams or 0.0, list(self._connection.scalars(query.order_by(job.c.id)))
 
     def last_plan(self) -> Plan | None:
         data = self._connection.scalar(select(schema.plan.c.document).order_by(schema.plan.c.id.desc()).limit(1))
@@ -255,15 +250,14 @@ class Reader:
         rows = self._connection.execute(select(table.c.state, table.c.kind, func.count()).group_by(table.c.state, table.c.kind))
         return {(state, kind): number for state, kind, number in rows}
 
-    def _jobs(self, query: Select[Any]) -> list[Job]:
-        return [Job(**row._mapping) for row in self._connection.execute(query)]
+    def _jobs(self, query: Select[Any], values: Mapping[str, object] | None = None) -> list[Job]:
+        return [Job(*row) for row in self._connection.execute(query, values)]
 
-    def _by_job(self, table: Table, kind: Any, job_ids: Sequence[str]) -> dict[str, list[Any]]:
+    def _by_job(self, query: Select[Any], kind: Any, job_ids: Sequence[str]) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
         for piece in _pieces(job_ids):
-            query = select(table).where(table.c.job_id.in_(piece)).order_by(table.c.created_at, table.c.id)
-            for row in self._connection.execute(query):
-                found.setdefault(row.job_id, []).append(kind(**row._mapping))
+            for row in self._connection.execute(query, {"ids": piece}):
+                found.setdefault(row.job_id, []).append(kind(*row))
         return found
 
 

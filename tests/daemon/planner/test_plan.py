@@ -74,6 +74,16 @@ def test_jobs_that_wait_for_each_other_are_named() -> None:
     assert placed(answer, "d")
 
 
+def test_each_job_of_a_long_chain_behind_one_without_a_place_names_the_one_before_it() -> None:
+    wide = job("link-0", gpus=8)
+    chain = [job(f"link-{n}", after=(f"link-{n - 1}", "done before")) for n in range(1, 2000)]
+    answer = plan(snapshot([*reversed(chain), wide, job("other")], {"DE": FLAT}, gpus=4), BARE)
+    reasons = {unplaced.job_id: unplaced.reason for unplaced in answer.unplaced}
+    assert len(reasons) == 2000
+    assert all(reasons[f"link-{n}"] == f"waits for job link-{n - 1}, which has no place" for n in range(1, 2000))
+    assert [placement.job_id for placement in answer.placements] == ["other"]
+
+
 def test_a_job_wider_than_any_site_has_no_place_and_says_how_many_there_are() -> None:
     answer = plan(snapshot([job(gpus=8)], {"DE": FLAT}, gpus=4), BARE)
     assert answer.unplaced == (
