@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from daemon.domain.plan import Plan, PlanJob, Snapshot
@@ -31,6 +31,18 @@ def with_turns(snapshot: Snapshot) -> Snapshot:
         return snapshot
     turn = {user: standings.index(snapshot.standings.get(user, 0.0)) for user in users}
     return replace(snapshot, jobs=tuple(_in_turn(job, turn[job.user], len(standings)) for job in snapshot.jobs))
+
+
+def has_same_turns(before: Snapshot, now: Snapshot) -> bool:
+    """Whether users who have jobs in both snapshots choose in the same order in both."""
+    users = sorted({job.user for job in before.jobs} & {job.user for job in now.jobs})
+    return _places(before, users) == _places(now, users)
+
+
+def _places(snapshot: Snapshot, users: Sequence[str]) -> list[int]:
+    standings = [snapshot.standings.get(user, 0.0) for user in users]
+    ranks = {standing: place for place, standing in enumerate(sorted(set(standings)))}
+    return [ranks[standing] for standing in standings]
 
 
 def _in_turn(job: PlanJob, turn: int, turns: int) -> PlanJob:

@@ -1,7 +1,8 @@
 """One job more in a standing plan: at its best in what is free, after trading places with a few where that saves or a deadline asks it.
 
 These are the moves of `arrival`, as a replay makes them, but for what people have seen: who was planned before moves for a clear
-saving only, and never because a newcomer found no room unless a few moves make some.
+saving only, never for a newcomer whom a whole plan would have place after it, and never because a newcomer found no room unless a
+few moves make some.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from daemon.planner.arrival import settle_in
 from daemon.planner.exchange import room_by_swaps
 from daemon.planner.field import Field, Held
 from daemon.planner.options import PlannerOptions
+from daemon.planner.previous import pieces_of_placement
 from daemon.planner.residual import Residual, preview
 from daemon.planner.task import Piece, Task, offer_of, task_of
 from daemon.planner.terrain import Terrain
@@ -31,7 +33,7 @@ Moved = dict[str, Placement]
 def joined(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Moved | None:
     """The placement of the new job and new ones of those that moved for it; None where somebody would be late.
 
-    `job` may begin at its `earliest`: jobs it waits for have ended by then.
+    `job` may begin at its `earliest`: jobs it waits for have ended by then. The snapshot's priorities hold its users' turns, too.
     """
     residual = Residual.of(snapshot, plan, options)
     alone, task = preview(job, residual), task_of(job, residual.terrain)
@@ -41,7 +43,10 @@ def joined(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions
     if is_prompt and not alone.is_late:
         return {job.id: alone}
     field = Field(residual.terrain, residual.free.copy())
-    before = _those_in_reach(field, task, plan, snapshot, options.deadline_margin)
+    # Hours that somebody of higher priority chose first are given up for a deadline only.
+    first = frozenset() if alone.is_late else frozenset(one.id for one in snapshot.jobs if one.priority > job.priority)
+    others = [placement for placement in plan.placements if placement.job_id not in first]
+    before = _those_in_reach(field, task, others, snapshot, options.deadline_margin)
     held = Held(replace(task, due=task.due - options.deadline_margin * task.shortest))
     field.add(held)
     if alone.is_late:
@@ -76,8 +81,10 @@ def _finds_room(field: Field, held: Held, task: Task) -> bool:
     return False
 
 
-def _those_in_reach(field: Field, newcomer: Task, plan: Plan, snapshot: Snapshot, margin: float) -> Mapping[str, list[Piece]]:
-    """Let onto the field those in the newcomer's way that have the most time to spare; what they hold, by job.
+def _those_in_reach(
+    field: Field, newcomer: Task, others: Iterable[Placement], snapshot: Snapshot, margin: float
+) -> Mapping[str, list[Piece]]:
+    """Let onto the field those of the others in the newcomer's way that have the most time to spare; what they hold, by job.
 
     They may move within the snapshot's grid: beyond it nobody knows the hours.
     """
@@ -86,21 +93,21 @@ def _those_in_reach(field: Field, newcomer: Task, plan: Plan, snapshot: Snapshot
     waited_for = {name for job in snapshot.jobs for name in job.after}
     full = _full_before(newcomer, field)
     those = [
-        (jobs[placement.job_id], placement)
-        for placement in plan.placements
+        (task, placement)
+        for placement in others
         if placement.job_id not in waited_for
         and _may_move(jobs[placement.job_id], placement, snapshot)
         and _is_in(placement, full, terrain)
+        and (task := task_of(jobs[placement.job_id], terrain)) is not None
     ]
     before: dict[str, list[Piece]] = {}
-    for job, placement in nsmallest(MOST_IN_REACH, those, key=lambda one: (_hurry(one[0], terrain), one[0].id)):
-        task = task_of(job, terrain)
-        end = terrain.seconds(max(segment.end for segment in placement.segments))
-        if task is None or end > min(task.due, terrain.end):
+    for task, placement in nsmallest(MOST_IN_REACH, those, key=lambda one: (-one[0].latest_start, one[0].job.id)):
+        end = terrain.seconds(placement.end)
+        if end > min(task.due, terrain.end):
             continue
         pieces = pieces_of_placement(placement, task, terrain)
         if not _hands_over(pieces, field):
-            before[job.id] = pieces
+            before[task.job.id] = pieces
             field.adopt(Held(replace(task, due=max(end, min(task.due - margin * task.shortest, horizon)))), pieces)
     return before
 
@@ -133,28 +140,12 @@ def _is_in(placement: Placement, full: Mapping[str, IntArray], terrain: Terrain)
     return False
 
 
-def _hurry(job: PlanJob, terrain: Terrain) -> float:
-    """Minus the seconds the job has to spare."""
-    return min(option.work_seconds for option in job.options) - terrain.seconds(job.deadline)
-
-
 def _may_move(job: PlanJob, placement: Placement, snapshot: Snapshot) -> bool:
     """It waits, for no other job, and neither a budget nor a price of waiting speaks against another time."""
     is_under_way = job.running_at is not None or bool(job.beside) or placement.segments[0].start <= snapshot.now
     return not (
         is_under_way or job.after or placement.is_late or job.price_of_waiting_g_per_hour or job.project in snapshot.spending.budgets
     )
-
-
-def pieces_of_placement(placement: Placement, task: Task, terrain: Terrain) -> list[Piece]:
-    """The placement in the planner's numbers, in order of time."""
-    choices = {terrain.sites[choice.site].name: choice for choice in task.choices}
-    pieces = [
-        Piece(choices[segment.site], terrain.seconds(segment.start), terrain.seconds(segment.end))
-        for segment in placement.segments
-        for _ in range(max(1, segment.gpus // task.gpus))
-    ]
-    return sorted(pieces, key=lambda piece: (piece.start, piece.choice.site, piece.end))
 
 
 def _placement(held: Held, terrain: Terrain) -> Placement:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import numpy as np
 
-from daemon.domain.plan import IntArray
+from daemon.domain.plan import IntArray, Placement
 from daemon.planner.task import Offer, Piece, Task
 from daemon.planner.terrain import Terrain
+
+ROUNDING_SECONDS = 1e-5  # a placement read from a plan has been through datetimes, which resolve microseconds
 
 
 class Occupancy:
@@ -39,3 +41,25 @@ class Occupancy:
 
     def _cells(self, piece: Piece) -> slice:
         return slice(self.terrain.cell(piece.start), self.terrain.cell_after(piece.end))
+
+
+def fits_by_clock(placements: Iterable[Placement], terrain: Terrain, unmovable: Container[str] = ()) -> bool:
+    """Whether all the placements find their GPUs free at every moment: jobs may follow each other within a cell.
+
+    Free GPUs are without those of the `unmovable` jobs.
+    """
+    held: list[tuple[list[float], list[float], list[int]]] = [([], [], []) for _ in terrain.sites]
+    for segment in (segment for placement in placements if placement.job_id not in unmovable for segment in placement.segments):
+        starts, ends, gpus = held[terrain.index[segment.site]]
+        starts.append(terrain.seconds(segment.start))
+        ends.append(terrain.seconds(segment.end))
+        gpus.append(segment.gpus)
+    for free, (starts, ends, gpus) in zip(terrain.free, held, strict=True):
+        # A little short of both ends: datetimes resolve microseconds.
+        times = np.concatenate((np.add(starts, ROUNDING_SECONDS), np.subtract(ends, ROUNDING_SECONDS), terrain.edges[:-1]))
+        order = np.argsort(times, kind="stable")
+        used = np.cumsum(np.concatenate((gpus, np.negative(gpus), np.zeros(terrain.count, dtype=np.int64)))[order])
+        cells = np.clip(np.searchsorted(terrain.edges, times[order], side="right") - 1, 0, terrain.count - 1)
+        if np.any(used > free[cells]):
+            return False
+    return True

@@ -9,11 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from daemon.domain.plan import IntArray
+from daemon.planner.occupancy import ROUNDING_SECONDS
 from daemon.planner.precedence import Links
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
-
-ROUNDING_SECONDS = 1e-5  # a placement read from a plan has been through datetimes, which resolve microseconds
 
 
 class Timeline:

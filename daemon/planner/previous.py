@@ -1,10 +1,11 @@
-"""The last plan's answer for a job, carried over to now: what is past is cut off, what is left is fitted to the work left."""
+"""The last plan's answer for a job in the planner's numbers; carried over to now, it is cut off at now and fitted to the work left."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
 
+from daemon.domain.plan import Placement
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 
@@ -49,3 +50,17 @@ def _fitted(pieces: list[Piece], share: float) -> list[Piece]:
     if any(piece.useful <= 0 for piece in moved.values()):
         return []
     return [moved.get(id(piece), piece) for piece in pieces]
+
+
+def pieces_of_placement(placement: Placement, task: Task, terrain: Terrain) -> list[Piece]:
+    """A placement in the planner's numbers, in order of time; a piece that has begun goes on where the job runs."""
+    choices = {terrain.sites[choice.site].name: choice for choice in task.choices}
+    going_on = Counter(task.beside) + Counter([task.running])
+    pieces: list[Piece] = []
+    for segment in placement.segments:
+        choice, start = choices[segment.site], terrain.seconds(segment.start)
+        for _ in range(max(1, segment.gpus // task.gpus)):
+            fresh = start > 0.0 or going_on[choice.site] <= 0
+            going_on[choice.site] -= not fresh
+            pieces.append(Piece(choice, start, terrain.seconds(segment.end), fresh))
+    return sorted(pieces, key=lambda piece: (piece.start, piece.choice.site, piece.end))

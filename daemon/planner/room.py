@@ -25,7 +25,7 @@ def make_room(field: Field, held: Held, now: float) -> bool:
     others = movable((other for other in field.live.values() if other is not held), now)
     before = {other.id: other.rest(now) for other in others}
     tasks = {other.id: field.take_ahead(other, now) for other in others} | {held.id: held.task}
-    urgent = sorted([*others, held], key=lambda one: (tasks[one.id].due - tasks[one.id].shortest, one.id))
+    urgent = sorted([*others, held], key=lambda one: (tasks[one.id].latest_start, one.id))
     if placed_all(field, urgent, tasks, now, best_offer) or _squeezed(field, urgent, tasks, now):
         for one in reversed(urgent):
             _move(field, one, now)

@@ -73,7 +73,7 @@ def _rivals(field: Field, held: Held, now: float) -> list[Held]:
     if not by_site:
         return []
     rivals = [other for other in field.live.values() if other is not held and other.is_movable(now) and _is_in(terrain, other, by_site)]
-    return sorted(rivals, key=lambda other: (other.task.shortest - other.task.due, other.id))
+    return sorted(rivals, key=lambda other: (-other.task.latest_start, other.id))
 
 
 def _is_in(terrain: Terrain, held: Held, cells: Mapping[int, IntArray]) -> bool:

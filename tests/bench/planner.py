@@ -14,8 +14,9 @@ from time import perf_counter, process_time
 
 from daemon.domain.plan import Mode, PlanJob
 from daemon.planner import PlannerOptions, Residual, plan, preview
-from daemon.planner.again import Standing, with_new_jobs
+from daemon.planner.again import with_new_jobs
 from daemon.planner.quick import quick_offer
+from daemon.planner.standing import Standing
 from daemon.planner.task import task_of
 from tests.bench.cats_peer import cats_microseconds
 from tests.bench.planner_instances import HOUR, MONDAY, Instance
@@ -81,7 +82,7 @@ def one_more(jobs: int, load: float) -> None:
     spent, again = float("inf"), None
     for _ in range(5):
         began = process_time()
-        again = with_new_jobs(Standing(before, standing), after, chosen)
+        again = with_new_jobs(Standing.of(before, standing, chosen), after, chosen)
         spent = min(spent, process_time() - began)
     assert again is not None
     cold = plan(snapshot, chosen)

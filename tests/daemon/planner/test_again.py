@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
 from daemon.planner import Planner, PlannerOptions, plan
-from daemon.planner.again import Standing, with_new_jobs
+from daemon.planner.again import with_new_jobs
+from daemon.planner.standing import Standing
 from tests.bench.planner_instances import Instance
 from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot, start_hour
 from tests.daemon.planner.strategies import snapshots
@@ -32,7 +33,7 @@ def test_a_new_job_leaves_all_others_where_they_are_and_costs_no_more_than_in_a_
     before = replace(snap, jobs=snap.jobs[:-1])
     standing = plan(before, OPTIONS)
     after = grown(snap, standing)
-    quick = with_new_jobs(Standing(before, standing), after, OPTIONS)
+    quick = with_new_jobs(Standing.of(before, standing, OPTIONS), after, OPTIONS)
     assert quick is not None
     assert quick.plan.placements[:-1] == standing.placements
     assert quick.plan.placements[-1].job_id == snap.jobs[-1].id
@@ -43,7 +44,7 @@ def test_a_new_job_sees_what_the_others_hold() -> None:
     first, second = job("first", hours=4, sites=("de",)), job("second", hours=4, sites=("de",))
     alone = snapshot([first], {"DE": HILLS}, gpus=1)
     standing = plan(alone, BARE)
-    both = with_new_jobs(Standing(alone, standing), grown(replace(alone, jobs=(first, second)), standing), BARE)
+    both = with_new_jobs(Standing.of(alone, standing, BARE), grown(replace(alone, jobs=(first, second)), standing), BARE)
     assert both is not None
     assert placed(both.plan, "first").segments[0].start == MONDAY + 6 * HOUR
     assert peak_use(both.plan, "de", MONDAY, MONDAY + 30 * HOUR) == 1
@@ -54,7 +55,7 @@ def test_a_new_job_sees_what_the_others_hold() -> None:
 def test_the_bound_of_a_plan_that_has_grown_is_below_every_plan(snap: Snapshot) -> None:
     before = replace(snap, jobs=snap.jobs[:-1])
     standing = plan(before, BARE)
-    quick = with_new_jobs(Standing(before, standing), grown(snap, standing), BARE)
+    quick = with_new_jobs(Standing.of(before, standing, BARE), grown(snap, standing), BARE)
     if quick is None:
         return
     whole = plan(snap, BARE)
@@ -71,7 +72,7 @@ def joined_by(newcomer: PlanJob, *old: PlanJob, hours: Sequence[float], options:
     """The plan of the old jobs on one GPU, and the plan that the newcomer has joined."""
     before = snapshot(old, {"DE": hours}, gpus=1)
     standing = plan(before, options)
-    quick = with_new_jobs(Standing(before, standing), grown(replace(before, jobs=(*old, newcomer)), standing), options)
+    quick = with_new_jobs(Standing.of(before, standing, options), grown(replace(before, jobs=(*old, newcomer)), standing), options)
     assert quick is not None
     return standing, quick.plan
 
@@ -132,7 +133,7 @@ def test_a_job_that_runs_or_waits_for_another_does_not_move_for_a_newcomer() -> 
     before = snapshot([first, job("then", hours=1, deadline_hours=12, after=("first",))], {"DE": hours}, gpus=1)
     standing = plan(before, BARE)
     new = grown(replace(before, jobs=(*before.jobs, job("tight", hours=3, deadline_hours=4))), standing)
-    assert with_new_jobs(Standing(before, standing), new, BARE) is None
+    assert with_new_jobs(Standing.of(before, standing, BARE), new, BARE) is None
 
 
 def a_standing_plan() -> tuple[Standing, Snapshot]:
@@ -141,7 +142,7 @@ def a_standing_plan() -> tuple[Standing, Snapshot]:
     snap = snapshot(jobs, {"DE": HILLS}, gpus=4)
     before = replace(snap, jobs=snap.jobs[:-1])
     standing = plan(before, BARE)
-    return Standing(before, standing), grown(snap, standing)
+    return Standing.of(before, standing, BARE), grown(snap, standing)
 
 
 def test_the_clock_may_have_moved_within_the_slot() -> None:
@@ -152,10 +153,10 @@ def test_the_clock_may_have_moved_within_the_slot() -> None:
 def test_a_whole_plan_is_made_where_the_clock_was_set_back() -> None:
     standing, after = a_standing_plan()
     later = replace(standing.snapshot, now=after.now + timedelta(minutes=7))
-    assert with_new_jobs(Standing(later, plan(later, BARE)), after, BARE) is None
+    assert with_new_jobs(Standing.of(later, plan(later, BARE), BARE), after, BARE) is None
 
 
-@pytest.mark.parametrize("change", ["outlook", "capacity", "gone", "changed", "about to start", "late", "slot"])
+@pytest.mark.parametrize("change", ["outlook", "capacity", "gone", "changed", "about to start", "late", "new day"])
 def test_a_whole_plan_is_made_where_anything_else_has_changed(change: str) -> None:
     standing, after = a_standing_plan()
     site, outlook, jobs = after.sites[0], after.outlooks["DE"], after.jobs
@@ -166,7 +167,7 @@ def test_a_whole_plan_is_made_where_anything_else_has_changed(change: str) -> No
         "changed": replace(after, jobs=(replace(jobs[0], priority=1), *jobs[1:])),
         "about to start": replace(after, now=after.now + 7 * HOUR, grid=replace(after.grid, start=after.now)),
         "late": replace(after, jobs=(*jobs[:-1], replace(jobs[-1], deadline=MONDAY + HOUR))),
-        "slot": replace(after, now=after.now + HOUR),
+        "new day": replace(after, now=after.now + 24 * HOUR),
     }[change]
     assert with_new_jobs(standing, changed, BARE) is None
 
