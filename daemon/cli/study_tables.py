@@ -51,10 +51,17 @@ def _show_sizes(study: Study) -> None:
         )
         for row in study.image_sizes
     ]
-    columns = ("phase", "image", "kWh at machine", "kg CO2e", "paper, kg", "off by", "g per sample = kg per 1,000", "hours")
-    say(table("Fig. 1: image sizes (- : not printed by the paper, ours is model output)", columns, rows, right=columns[2:]))
+    columns = ("phase", "image", "kWh", "kg CO2e", "paper, kg", "off by", "g/sample", "hours")
+    title = "Fig. 1: image sizes (kWh at the machine; g per sample = kg per 1,000; - : not printed by the paper, ours is model output)"
+    say(table(title, columns, rows, right=columns[2:]))
     growth = [
-        (row.phase, row.image, *map(_plus_minus, row.kg, row.sd_kg), f"{row.growth:+.0%}", "+{:.0%} to +{:.0%}".format(*row.paper_growth))
+        (
+            row.phase,
+            row.image,
+            *map(_plus_minus, row.kg, row.sd_kg),
+            f"{row.growth:+.0%}",
+            "{:.0f} to {:.0f}%".format(*(100 * each for each in row.paper_growth)),
+        )
         for row in study.model_sizes
     ]
     by_size = ("phase", "image", "small, kg", "medium, kg", "large, kg", "growth", "paper")
@@ -105,9 +112,11 @@ def _show_savings(study: Study) -> None:
 
 
 def _show_proportions(study: Study) -> None:
-    rows = [(each.run, each.name, number(each.ours), number(each.paper), each.unit, each.source) for each in study.equivalents]
-    columns = ("run", "as much as", "ours", "paper's kg", "unit", "factor")
-    say(table("Equivalents", columns, rows, right=("ours", "paper's kg")), f"Largest volumes: {study.power_hungry}", "")
+    rows = [(each.run, each.name, number(each.ours), number(each.paper), each.unit) for each in study.equivalents]
+    columns = ("run", "as much as", "ours", "paper", "unit")
+    say(table("Equivalents (of ours, and of the kg the paper prints)", columns, rows, right=("ours", "paper")))
+    factors = {each.name: each.source for each in study.equivalents}
+    say(*(f"  {name}: {source}" for name, source in factors.items()), f"Largest volumes: {study.power_hungry}", "")
 
 
 def _show_calibration(study: Study) -> None:
@@ -116,7 +125,7 @@ def _show_calibration(study: Study) -> None:
         (each.phase, each.image, number(each.published_joules), _percent(each.in_sample), _percent(each.left_out), _percent(each.profile))
         for each in made.residuals
     ]
-    columns = ("phase", "image", "J per UNet pass, published", "in sample", "left out", "this profile")
+    columns = ("phase", "image", "J per UNet pass, printed", "in sample", "left out", "this profile")
     say(table("Calibration (not validation): a line through the paper's eight energies, network 'large'", columns, rows, right=columns[2:]))
     for phase, line in (("training", made.training), ("synthesis", made.synthesis)):
         say(f"  {phase}: {line.overhead_joules:.2f} J + FLOPs / {line.gflop_per_joule:.0f} GFLOP per J")
@@ -160,7 +169,12 @@ def _printed_kg(run: ShortRun) -> str | None:
 def _plus_minus(mean: float | None, deviation: float | None) -> str | None:
     if mean is None:
         return None
-    return f"{number(mean)} +- {number(deviation)}"
+    return f"{_figure(mean)} +- {_figure(deviation)}"
+
+
+def _figure(value: float | None) -> str | None:
+    """Three significant digits, so that the tables fit a terminal."""
+    return number(value) if value is None or value == 0 or abs(value) >= 1 else f"{value:#.3g}"
 
 
 def _percent(share: float | None) -> str | None:
