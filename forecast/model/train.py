@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         records = [read_record(path, options.since, options.until) for path in options.files]
-        network = train_network(records, warm_members=options.members, seed=options.seed)
+        network = train_network(records, members_each=options.members, seed=options.seed)
     except (CsvProblem, ValueError, OSError) as problem:
         print(f"cannot train: {problem}", file=sys.stderr)
         return 2
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="+", type=Path, help="hourly intensity CSVs, one zone each")
     parser.add_argument("--since", type=_day, default=_day("2021-01-01"), help="first UTC day learnt from")
     parser.add_argument("--until", type=_day, default=_day("2023-01-01"), help="UTC day before which learning ends")
-    parser.add_argument("--members", type=int, default=2, help="networks averaged where four weeks of record are known")
+    parser.add_argument("--members", type=int, default=2, help="networks averaged, for long records and for short ones")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True)
     return parser
@@ -66,11 +66,13 @@ def read_record(path: Path, since: datetime, until: datetime) -> Series:
     return Series(whole.zone, whole.kind, grid.start, regrid(whole.values, whole.start, whole.step, grid))
 
 
-def train_network(records: Sequence[Series], warm_members: int, seed: int) -> Network:
-    """A network of `warm_members` and a second opinion for zones with weeks of record, and one member for zones with less."""
+def train_network(records: Sequence[Series], members_each: int, seed: int) -> Network:
+    """A network of `members_each` for zones with weeks of record, as many for zones with less, and a second opinion."""
     zones = tuple(sorted(record.zone for record in records))
-    members = tuple(train_member(records, zones, cold=False, seed=seed + index) for index in range(warm_members))
-    return Network(members, train_member(records, zones, cold=True, seed=seed), train_second(records, zones, seed), zones)
+    warm, cold = (
+        tuple(train_member(records, zones, cold=cold, seed=seed + index) for index in range(members_each)) for cold in (False, True)
+    )
+    return Network(warm, cold, train_second(records, zones, seed), zones)
 
 
 def train_second(records: Sequence[Series], zones: tuple[str, ...], seed: int) -> SecondOpinion:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.intensity import FloatArray
-from forecast.model.calibration import UNCORRECTED, USUAL_SHARE, WIDTH_LIMITS, learn, past_origins
+from forecast.model.calibration import ISSUES, LIGHT_STRIDE_HOURS, STRIDE_HOURS, UNCORRECTED, USUAL_SHARE, WIDTH_LIMITS, learn, past_origins
 from forecast.model.features import HORIZON_HOURS
 from forecast.scoring import interval_scores
 
-SHAPE = (56, HORIZON_HOURS)
+SHAPE = (ISSUES, HORIZON_HOURS)
 
 
 def opinions(half_width: float, move: float = 0.0, middle: float = 300.0) -> FloatArray:
@@ -92,8 +92,13 @@ def test_corrected_bounds_stand_in_order_and_never_below_zero(half_width: float,
     assert (correction.upper <= WIDTH_LIMITS[1]).all()
 
 
-def test_past_issues_take_every_hour_of_day_in_turn_and_stay_within_the_record() -> None:
-    origins = past_origins(5000, first_possible=3500)
-    assert (origins < 5000).all()
-    assert (origins >= 3500).all()
-    assert len(set(origins % 24)) == pytest.approx(24)
+@pytest.mark.parametrize("stride_hours", [STRIDE_HOURS, LIGHT_STRIDE_HOURS])
+def test_past_issues_take_every_hour_of_day_in_turn_and_stay_within_the_record(stride_hours: int) -> None:
+    origins = past_origins(9000, 9000 - 24 * stride_hours, stride_hours)
+    assert (origins < 9000).all()
+    assert (origins >= 9000 - 24 * stride_hours).all()
+    assert len(set((origins % 24).tolist())) == 24
+
+
+def test_no_more_past_issues_are_looked_at_than_say_something_of_the_season() -> None:
+    assert len(past_origins(50_000, first_possible=0)) == ISSUES

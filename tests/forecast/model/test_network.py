@@ -7,24 +7,26 @@ import io
 import numpy as np
 import pytest
 
-from forecast.model.features import HORIZON_HOURS, INPUT_COLUMNS, SingleArray, by_lead
-from forecast.model.network import Member, Network, load, save
+from forecast.model.features import DAY_HOURS, HORIZON_HOURS, INPUT_COLUMNS, WEEK_HOURS, WINDOW_HOURS, SingleArray, by_lead
+from forecast.model.network import NEWEST_DAY_SHARES, Member, Network, load, save
+
+LEADS = np.arange(HORIZON_HOURS)
 
 
 def inputs(rows: int = 6) -> SingleArray:
     return np.random.default_rng(0).normal(0, 1, (rows, INPUT_COLUMNS)).astype(np.float32)
 
 
-def short(rows: int = 6, *, every: bool = False) -> np.ndarray:
-    return np.full(rows, every)
+def known(rows: int = 6, hours: int = WINDOW_HOURS) -> np.ndarray:
+    return np.full(rows, hours)
 
 
 def nothing(rows: int = 6) -> SingleArray:
     return np.zeros((rows, HORIZON_HOURS), dtype=np.float32)
 
 
-def said(network: Network, zone: str = "DE", *, every_short: bool = False) -> SingleArray:
-    return network.opinions(inputs(), short(every=every_short), zone, nothing())
+def said(network: Network, zone: str = "DE", hours: int = WINDOW_HOURS) -> SingleArray:
+    return network.opinions(inputs(), known(hours=hours), zone, nothing())
 
 
 def test_a_network_reads_what_it_wrote() -> None:
@@ -45,18 +47,29 @@ def test_a_file_that_holds_no_model_is_refused() -> None:
 
 
 def test_quantiles_stand_in_order() -> None:
-    opinions = Network.bundled().opinions(inputs(40) * 3, short(40), "FR", nothing(40))
+    opinions = Network.bundled().opinions(inputs(40) * 3, known(40), "FR", nothing(40))
     assert opinions.shape == (40, 4, HORIZON_HOURS)
     assert (np.diff(opinions[:, :3], axis=1) >= 0).all()
 
 
 def test_each_window_is_forecast_alone_and_by_the_member_for_its_record() -> None:
     network = Network.bundled()
-    mixed = np.array([False, True] * 3)
+    mixed = np.array([WINDOW_HOURS, 24] * 3)
+    short = mixed == 24
     both = network.opinions(inputs(), mixed, "PL", nothing())
-    np.testing.assert_allclose(both[~mixed], said(network, "PL")[~mixed], atol=1e-4)
-    np.testing.assert_allclose(both[mixed], said(network, "PL", every_short=True)[mixed], atol=1e-4)
-    assert not both[mixed, 3].any(), "of short records there is no second opinion"
+    np.testing.assert_allclose(both[~short], said(network, "PL")[~short], atol=1e-4)
+    np.testing.assert_allclose(both[short], said(network, "PL", 24)[short], atol=1e-4)
+    assert not both[short, 3].any(), "of short records there is no second opinion"
+
+
+@pytest.mark.parametrize("hours", [24, 120])
+def test_from_one_day_of_record_that_day_is_expected_again_more_than_from_five(hours: int) -> None:
+    network, rows = Network.bundled(), inputs()
+    members = [member.quantiles(rows, by_lead(rows, LEADS), network.row("DE")) for member in network.cold]
+    alone = np.sort(np.mean(members, axis=0), axis=2)[:, :, 1]
+    newest_day = rows[:, WEEK_HOURS - DAY_HOURS : WEEK_HOURS][:, LEADS % DAY_HOURS]
+    drawn = said(network, "DE", hours)[:, 1] - alone
+    np.testing.assert_allclose(drawn, NEWEST_DAY_SHARES * 24 / hours * (newest_day - alone), atol=1e-4)
 
 
 def test_known_zones_have_corrections_and_unknown_ones_share_none() -> None:
@@ -68,14 +81,14 @@ def test_known_zones_have_corrections_and_unknown_ones_share_none() -> None:
 
 def test_what_the_zones_record_adds_moves_the_second_opinion_alone() -> None:
     network = Network.bundled()
-    plain, moved = (network.opinions(inputs(), short(), "DE", nothing() + np.float32(each)) for each in (0.0, 0.5))
+    plain, moved = (network.opinions(inputs(), known(), "DE", nothing() + np.float32(each)) for each in (0.0, 0.5))
     np.testing.assert_array_equal(plain[:, :3], moved[:, :3])
     assert 0.4 < (moved - plain)[:, 3].mean() < 0.6
 
 
 def test_the_bundled_model_is_small() -> None:
     network = Network.bundled()
-    weights = sum(weight.size for member in (*network.members, network.cold) for weight in member.weights.values())
+    weights = sum(weight.size for member in (*network.members, *network.cold) for weight in member.weights.values())
     assert weights * 2 < 2_000_000, "bytes in half precision"
 
 
