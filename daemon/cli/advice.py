@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from daemon.cli.output import band, duration, energy, facts, instant, number, say, table
@@ -74,13 +75,29 @@ def _show_levers(advice: Answer) -> None:
     later = advice["spend_later"]
     shown = [("later", later)] if later else []
     shown += [("less", item) for item in advice["spend_less"]]
-    rows = [(kind, item["change"], band(item["saved_g"]) or "unknown", _sooner(item["saved_hours"])) for kind, item in shown]
-    say(table("Spend later, or spend less (in the best window)", ("spend", "change", "saves", "done"), rows, right=("saves", "done")))
+    rows = [(kind, item["change"], _savings(item)) for kind, item in shown]
+    say(table("Spend later, or spend less (in the best window)", ("spend", "change", "saves (80 % interval)"), rows))
     for _, item in shown:
         say(f"{item['change']}: {item['caveat']}")
 
 
-def _sooner(hours: float | None) -> str:
-    if hours is None:
-        return "unknown"
-    return f"{duration(abs(hours))} {'later' if hours < 0 else 'sooner'}"
+def _savings(item: Answer) -> str:
+    """Grams, energy and time, one a line; a negative bound is a loss."""
+    return "\n".join(
+        [
+            band(item["saved_g"]) or "grams unknown",
+            _spread(item["saved_kwh"], energy) or "energy unknown",
+            _spread(item["saved_hours"], duration, " sooner") or "time unknown",
+        ]
+    )
+
+
+def _spread(value: Answer | None, show: Callable[[float | None], str | None], direction: str = "") -> str | None:
+    """A quantity with its interval, where it has one; the direction is that of the middle, against which bounds may be negative."""
+    if value is None:
+        return None
+    low, mid, high = value["low"], value["mid"], value["high"]
+    if direction and mid < 0:
+        low, mid, high, direction = -high, -mid, -low, " later"
+    between = f" ({show(low)} to {show(high)})" if low < high else ""
+    return f"{show(mid)}{direction}{between}"

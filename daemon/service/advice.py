@@ -13,7 +13,7 @@ from daemon.domain.plan import Placement, PlanJob, SiteOption, Unplaced
 from daemon.domain.power_hungry import comparison_line
 from daemon.domain.site import Site
 from daemon.service.almanac import AlmanacOf, almanac_view
-from daemon.service.bands import difference, product, relative, scaled, spared, stretched
+from daemon.service.bands import centred, difference, product, relative, saved, scaled, stretched, times
 from daemon.service.board import Board
 from daemon.service.costs import Costs
 from daemon.service.job_views import AdviceView, LeverView, MonthView, SiteEstimateView
@@ -25,7 +25,7 @@ from daemon.service.views import AlmanacView, BandView
 from forecast.clock import Clock
 from forecast.intensity import PeriodMean, Rung
 from forecast.timeline import HOUR, Interval, floor_to
-from jobs.energy.model import Band
+from jobs.energy.model import Band, Estimate
 from jobs.spec import SynthesisWorkload
 
 MeansOf = Callable[[str], Sequence[PeriodMean]]  # zone -> its recorded monthly and yearly means
@@ -55,6 +55,7 @@ class Adviser:
         at_once = self._at_once(job, home, planned.earliest, 0.0)[0]
         now = self._blurred(job, home, at_once)
         best = self._best(job, preview)
+        grams = _placed(preview) if isinstance(preview, Placement) else at_once
         return AdviceView(
             now_g=_view(now),
             best_g=_view(best),
@@ -62,7 +63,7 @@ class Adviser:
             by_month=self._months(job, home),
             almanac=self._almanac(job, home),
             spend_later=self._later(job, at_once, planned, preview),
-            spend_less=[self._less(job, lever, best or now, preview) for lever in levers(job.workload)],
+            spend_less=[self._less(job, lever, grams, preview) for lever in levers(job.workload)],
             comparison=self._comparison(job, best),
         )
 
@@ -122,10 +123,9 @@ class Adviser:
             return None
         return self._blurred(job, self._sites[window.segments[0].site], _placed(window))
 
-    def _energy(self, job: Job, window: Placement | Unplaced) -> Band:
-        """Component energy on the hardware where the window begins, at home without one."""
-        site = window.segments[0].site if isinstance(window, Placement) else job.home
-        return self._costs.estimate(job.request, self._sites[site].hardware).energy_kwh
+    def _estimate_at(self, job: Job, window: Placement) -> Estimate:
+        """On the hardware where the window begins."""
+        return self._costs.estimate(job.request, self._sites[window.segments[0].site].hardware)
 
     def _months(self, job: Job, home: Site) -> list[MonthView]:
         """At the newest known mean of each calendar month, at home. The interval is that of the energy alone."""
@@ -156,17 +156,24 @@ class Adviser:
         if at_once is None or isinstance(window, Unplaced) or _is_at_once(window, job.home, planned.earliest):
             return None
         home = self._costs.estimate(job.request, self._sites[job.home].hardware)
+        there = self._estimate_at(job, window)
         end = planned.earliest + timedelta(seconds=self._clock.grid_seconds(home.duration_seconds.mid))
+        wait_hours = (end - window.end).total_seconds() / 3600
+        if there == home:
+            kwh, hours = Band(0.0, 0.0, 0.0), Band(wait_hours, wait_hours, wait_hours)
+        else:
+            kwh = difference(home.energy_kwh, there.energy_kwh)
+            hours = centred(scaled(difference(home.duration_seconds, there.duration_seconds), self._clock.rate / 3600), wait_hours)
         return LeverView(
             change=f"the best window, from {window.segments[0].start:%Y-%m-%d %H:%M} UTC at {window.segments[0].site}",
             saved_g=band_view(stretched(difference(at_once, _placed(window)), relative(home.energy_kwh))),
-            saved_kwh=home.energy_kwh.mid - self._energy(job, window).mid,
-            saved_hours=(end - window.end).total_seconds() / 3600,
+            saved_kwh=band_view(kwh),
+            saved_hours=band_view(hours),
             caveat="Quality stays as it is; the result only comes later.",
         )
 
     def _less(self, job: Job, lever: Lever, grams: Band | None, window: Placement | Unplaced) -> LeverView:
-        """The lever on the hardware of the window, at the intensity of the window."""
+        """The lever on the hardware of the window, at the intensity of the window, whose interval `grams` has."""
         hardware = self._sites[window.segments[0].site if isinstance(window, Placement) else job.home].hardware
         precision = lever.workload.precision
         if precision != job.workload.precision and not self._costs.knows(hardware, precision):
@@ -174,12 +181,13 @@ class Adviser:
             return LeverView(change=lever.change, saved_g=None, saved_kwh=None, saved_hours=None, caveat=f"{lever.caveat} {unknown}")
         before = self._costs.estimate(job.request, hardware)
         after = self._costs.estimate(job.request.model_copy(update={"workload": lever.workload}), hardware)
-        saved_seconds = before.duration_seconds.mid - after.duration_seconds.mid
+        kwh = saved(before, after, lambda estimate: estimate.energy_kwh)
+        hours = scaled(saved(before, after, lambda estimate: estimate.duration_seconds), self._clock.rate / 3600)
         return LeverView(
             change=lever.change,
-            saved_g=None if grams is None else band_view(spared(grams, before.energy_kwh, after.energy_kwh)),
-            saved_kwh=before.energy_kwh.mid - after.energy_kwh.mid,
-            saved_hours=self._clock.grid_seconds(saved_seconds) / 3600,
+            saved_g=None if grams is None else band_view(times(kwh, scaled(grams, 1 / before.energy_kwh.mid))),
+            saved_kwh=band_view(kwh),
+            saved_hours=band_view(hours),
             caveat=lever.caveat,
         )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from jobs.energy.model import Band
+from jobs.energy.calibration import Z80
+from jobs.energy.model import Band, Estimate
 
 
 def product(first: Band, second: Band) -> Band:
@@ -42,18 +44,48 @@ def difference(first: Band, second: Band) -> Band:
     return Band(mid - down, mid, mid + up)
 
 
-def spared(grams: Band, before: Band, after: Band) -> Band:
-    """What of `grams` goes away where the energy behind them falls from `before` to `after`.
+def centred(band: Band, mid: float) -> Band:
+    """As wide, around another middle."""
+    return Band(band.low - band.mid + mid, mid, band.high - band.mid + mid)
 
-    Both energies come from one model of one machine: what it errs by in common cancels in their ratio, and only what
-    `after` is less sure of than `before` remains.
+
+def saved(before: Estimate, after: Estimate, quantity: Callable[[Estimate], Band]) -> Band:
+    """What goes away where one estimate is put in the place of another on the same hardware.
+
+    What both err by alike stretches the saving, what each errs by alone comes on top: independent errors, whose swings add
+    in quadrature. Estimates that stand on the same configurations err alike by all but what one is less sure of.
     """
-    ratio = after.mid / before.mid
-    up = math.sqrt(max(0.0, _width(after.mid, after.high) ** 2 - _width(before.mid, before.high) ** 2))
-    shares = (1 - ratio * math.exp(up), 1 - ratio * math.exp(-up))
-    corners = [share * bound for share in shares for bound in (grams.low, grams.high)]
-    mid = grams.mid * (1 - ratio)
-    return Band(min(mid, *corners), mid, max(mid, *corners))
+    first, second = quantity(before), quantity(after)
+    alike, own_before, own_after = _shared(before, after, _width(first.mid, first.high), _width(second.mid, second.high))
+    mid = first.mid - second.mid
+    ups, downs = [], []
+    for amount, width in ((mid, alike), (first.mid, own_before), (-second.mid, own_after)):
+        swings = (amount * math.expm1(width), amount * math.expm1(-width))
+        ups.append(max(swings))
+        downs.append(-min(swings))
+    return Band(mid - math.hypot(*downs), mid, mid + math.hypot(*ups))
+
+
+def _shared(before: Estimate, after: Estimate, width_before: float, width_after: float) -> tuple[float, float, float]:
+    """Of the widths of two estimates: what is common, and what each has alone."""
+    common = min(width_before, width_after)
+    if before.bases != after.bases:
+        common = min(common, Z80 * before.common_sigma, Z80 * after.common_sigma)
+    return common, _without(width_before, common), _without(width_after, common)
+
+
+def _without(width: float, part: float) -> float:
+    """What is left in quadrature."""
+    return math.sqrt(max(0.0, width**2 - part**2))
+
+
+def times(saving: Band, rate: Band) -> Band:
+    """A saving, which may be below zero, times an uncertain positive rate that errs independently."""
+    above, below = (rate.high - rate.mid, rate.mid - rate.low) if saving.mid >= 0 else (rate.mid - rate.low, rate.high - rate.mid)
+    mid, size = saving.mid * rate.mid, abs(saving.mid)
+    up = math.hypot((saving.high - saving.mid) * rate.mid, size * above)
+    down = math.hypot((saving.mid - saving.low) * rate.mid, size * below)
+    return Band(mid - down, mid, mid + up)
 
 
 def _width(below: float, above: float) -> float:

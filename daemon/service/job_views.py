@@ -126,12 +126,12 @@ class MonthView(View):
 
 
 class LeverView(View):
-    """What one change saves against the job as asked; negative is more. None is unknown, not zero."""
+    """What one change saves against the job as asked, with 80 % intervals; negative is more. None is unknown, not zero."""
 
     change: str
     saved_g: BandView | None
-    saved_kwh: float | None = Field(description="component energy")
-    saved_hours: float | None = Field(description="until it is done; negative is later")
+    saved_kwh: BandView | None = Field(description="component energy")
+    saved_hours: BandView | None = Field(description="until it is done; negative is later")
     caveat: str = Field(description="what it may cost in quality")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from jobs.energy.calibration import Z80
+from jobs.energy.configuration import Configuration
 from jobs.energy.prediction import OriginKind, StepCost
 
 JOULES_PER_KWH = 3.6e6
@@ -47,7 +48,8 @@ class Estimate:
     A step is what the workload's `total_steps` counts: an optimiser step of training (VQ-GAN and UNet steps, and everything
     else but start-up averaged), a sample of synthesis. `energy_kwh.mid` = (startup_joules + steps x step_joules) / 3.6e6,
     and likewise the seconds; the parts add up to the same. `idle_joules`, of all that, is what the devices and their host
-    would have drawn meanwhile without any work; None where nobody knows.
+    would have drawn meanwhile without any work; None where nobody knows. `common_sigma` and `bases` as in `StepCost`: what two
+    estimates on one hardware err by alike.
     """
 
     energy_kwh: Band
@@ -62,6 +64,8 @@ class Estimate:
     origin_kind: OriginKind
     parts: tuple[Part, ...] = ()
     idle_joules: float | None = None
+    common_sigma: float = 0.0
+    bases: tuple[Configuration, ...] = ()
 
 
 def add_up(parts: Mapping[PartName, StepCost], steps: int, idle_joules: float, origin: str) -> Estimate:
@@ -86,6 +90,8 @@ def add_up(parts: Mapping[PartName, StepCost], steps: int, idle_joules: float, o
         origin_kind=max(rest, key=lambda cost: cost.joules).kind,
         parts=tuple(Part(name, parts[name].seconds, parts[name].joules) for name in _IN_ORDER if name in parts),
         idle_joules=min(idle_joules, joules),
+        common_sigma=work.common_sigma,
+        bases=parts["work"].bases,
     )
 
 

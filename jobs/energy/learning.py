@@ -52,7 +52,10 @@ class Lessons:
         predicted = self._predictor.cost(configuration)
         exact = self._by_configuration.get(configuration)
         if exact is not None:
-            return replace(exact.of(predicted), kind=OriginKind.MEASURED, unmeasured=()), exact.seconds.runs
+            learned = exact.of(predicted)
+            common_sigma = min(learned.sigma, predicted.common_sigma)
+            seen = replace(learned, kind=OriginKind.MEASURED, unmeasured=(), common_sigma=common_sigma, bases=(configuration,))
+            return seen, exact.seconds.runs
         general = self._by_work.get(configuration.work)
         if general is None:
             return predicted, 0
@@ -60,7 +63,7 @@ class Lessons:
         sigma = predicted.sigma
         if predicted.kind is OriginKind.SIMILAR:
             sigma = min(sigma, max(corrected.sigma, sigma / (1 + general.seconds.runs)))
-        return replace(corrected, sigma=sigma), 0
+        return replace(corrected, sigma=sigma, common_sigma=min(sigma, predicted.common_sigma)), 0
 
     def checkpoint(self, gigabytes: float) -> StepCost:
         """Writing one of that size: what disks do is alike for all sizes, so every run teaches it."""

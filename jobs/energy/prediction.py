@@ -48,6 +48,9 @@ class StepCost:
     """One step (or one sample) on a whole batch. `sigma`: standard deviation of log(real / predicted).
 
     `unmeasured`: settings whose effect on the cost nothing has told; they are counted as having none, and `sigma` is wider.
+    `common_sigma` is what of `sigma` any two costs on this hardware err by alike: the machine's pace, being another device.
+    `bases`: the configurations whose measurement or prediction this stands on; with equal bases all but what was added errs
+    alike, with other bases the rest does not (48 configurations left out of the fit: correlation 0 between sizes).
     """
 
     seconds: float
@@ -55,6 +58,8 @@ class StepCost:
     sigma: float
     kind: OriginKind
     unmeasured: tuple[str, ...] = ()
+    common_sigma: float = 0.0
+    bases: tuple[Configuration, ...] = ()
 
     def times(self, count: float) -> StepCost:
         return replace(self, seconds=self.seconds * count, joules=self.joules * count)
@@ -64,9 +69,11 @@ class StepCost:
         joules = self.joules + other.joules
         share = self.joules / joules if joules > 0 else 0.5
         sigma = share * self.sigma + (1 - share) * other.sigma
+        common_sigma = share * self.common_sigma + (1 - share) * other.common_sigma
         kind = self.kind if share >= 0.5 else other.kind
         unmeasured = tuple(dict.fromkeys(self.unmeasured + other.unmeasured))
-        return StepCost(self.seconds + other.seconds, joules, sigma, kind, unmeasured)
+        bases = tuple(dict.fromkeys(self.bases + other.bases))
+        return StepCost(self.seconds + other.seconds, joules, sigma, kind, unmeasured, common_sigma, bases)
 
 
 class StepPredictor:
@@ -107,8 +114,9 @@ class StepPredictor:
         if joules is None:
             joules = measured.seconds * self._profile.busy_watts(measured.configuration.threads)
         kind = OriginKind.MEASURED if self._same_device else OriginKind.SIMILAR
-        sigma = math.hypot(max(_LEAST_SPREAD, measured.widest_spread), self._pace_sigma())
-        return StepCost(measured.seconds, joules, self._widened(sigma), kind)
+        common = self._widened(self._pace_sigma())
+        sigma = math.hypot(max(_LEAST_SPREAD, measured.widest_spread), common)
+        return StepCost(measured.seconds, joules, sigma, kind, common_sigma=common, bases=(measured.configuration,))
 
     def _pace_sigma(self) -> float:
         """How far the machine's pace in a run may be from that of the profiling.
@@ -129,9 +137,10 @@ class StepPredictor:
             unmeasured, sigma = (f"{configuration.threads} threads",), math.hypot(sigma, _UNLIKE_SETTING)
         joules = seconds * self._profile.busy_watts(configuration.threads) if chosen.joules is None else _dot(chosen.joules, features)
         pace = 0.0 if self._profile.pace_spread is None else self._pace_sigma()  # where nobody timed it, it is in the fit's spread
-        sigma = math.hypot(chosen.spread, sigma, pace, _PER_E_OUTSIDE * chosen.distance(features["flops"]))
+        common = self._widened(pace)
+        sigma = math.hypot(chosen.spread, sigma, common, _PER_E_OUTSIDE * chosen.distance(features["flops"]))
         kind = OriginKind.COEFFICIENTS if self._same_device else OriginKind.SIMILAR
-        cost = StepCost(seconds, joules, self._widened(sigma), kind, unmeasured)
+        cost = StepCost(seconds, joules, sigma, kind, unmeasured, common, bases=(like,))
         return self._in_other_ways(cost, like, configuration)
 
     def _choose(self, configuration: Configuration, operation: Operation) -> tuple[Coefficients, float]:
