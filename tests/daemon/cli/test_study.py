@@ -102,7 +102,7 @@ def test_a_short_run_stands_beside_the_papers_only_where_image_and_model_are_the
     shown = capsys.readouterr().out
     assert "paper, kg" in shown
     large, unprinted, tiny = (line for line in shown.splitlines() if "training, " in line)
-    assert "0.7900 +- 0.2000" in large
+    assert "0.790 +- 0.200" in large
     assert large.count("+-") == 3
     assert unprinted.count("+-") == tiny.count("+-") == 2
     assert "Figs. 2 to 4 above come from the hardware profile" in shown
