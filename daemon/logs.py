@@ -33,6 +33,8 @@ EVENTS: dict[str, str] = {
     "serve-stopped": "the daemon has ended; running work goes on and is adopted at the next start",
     "settlement-postponed": "the account of an ended job cannot be settled yet; it is tried again",
     "site-unknown": "attempts run at a site that the settings no longer name; they are left alone until it is back",
+    "sole-lock-lost": "another daemon works on the database, or nobody can say: tick and chores rest until this one has the lock again",
+    "sole-lock-renewed": "PostgreSQL ended the session that keeps a second daemon away, as by a restart; the lock was taken again",
     "stop-postponed": "an executor could not ask an attempt to stop; the next tick asks again",
     "world-zone": "no site is configured: intensity is the world's yearly mean, so no window is cleaner than another",
 }

@@ -41,6 +41,7 @@ class Ticker:
         self._metrics = metrics
         self._done_at: dict[str, datetime] = {}
         self._failures: dict[str, str] = {}
+        self._hindrance: Callable[[], str | None] = lambda: None
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
             executors={"default": ThreadPoolExecutor(len(self.chores))},
@@ -48,7 +49,9 @@ class Ticker:
             timezone="UTC",
         )
 
-    def start(self) -> None:
+    def start(self, hindrance: Callable[[], str | None]) -> None:
+        """`hindrance` is asked before each run why it must not be now; what it says counts as the chore's failure."""
+        self._hindrance = hindrance
         now = real_now()
         for chore in self.chores:
             self._scheduler.add_job(
@@ -74,14 +77,20 @@ class Ticker:
 
     def _run(self, chore: Chore) -> None:
         started = perf_counter()
-        try:
-            chore.run()
-        except Exception as error:  # the daemon outlives whatever a chore meets; it is logged and counted
-            self._failures[chore.name] = f"{type(error).__name__}: {error}"
-            log.exception("chore-failed", extra={"chore": chore.name})
-            ok = False
-        else:
+        failure = self._hindrance() or self._attempted(chore)
+        if failure is None:
             self._failures.pop(chore.name, None)
             self._done_at[chore.name] = real_now()
-            ok = True
-        self._metrics.chore_ran(chore.name, perf_counter() - started, ok=ok, at_seconds=real_now().timestamp())
+        else:
+            self._failures[chore.name] = failure
+        self._metrics.chore_ran(chore.name, perf_counter() - started, ok=failure is None, at_seconds=real_now().timestamp())
+
+    @staticmethod
+    def _attempted(chore: Chore) -> str | None:
+        """What went wrong; the daemon outlives whatever a chore meets."""
+        try:
+            chore.run()
+        except Exception as error:  # logged and counted
+            log.exception("chore-failed", extra={"chore": chore.name})
+            return f"{type(error).__name__}: {error}"
+        return None

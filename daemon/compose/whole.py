@@ -57,9 +57,9 @@ class Daemon:
 @contextmanager
 def open_daemon(settings: Settings) -> Iterator[Daemon]:
     """The whole daemon with its ticker running. Raises AlreadyRunning, ClockTurnedBack, StoreUnavailable, UnreadableProfile."""
-    with sole_daemon(settings.database), build_daemon(settings) as daemon:
+    with sole_daemon(settings.database) as hindrance, build_daemon(settings) as daemon:
         refuse_a_clock_turned_back(daemon.store, daemon.clock)
-        daemon.ticker.start()
+        daemon.ticker.start(hindrance)
         try:
             yield daemon
         finally:

@@ -7,12 +7,12 @@ those of several programs, so that what a transaction has read still holds when 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 
 from daemon.store.errors import DiskFull, StoreUnavailable
 from daemon.store.group_commit import GroupCommit
@@ -102,22 +102,38 @@ def _server_engines(url: URL) -> tuple[Engine, Engine]:
     return writing, reading.execution_options(postgresql_readonly=True)
 
 
-@contextmanager
-def advisory_lock(url: str, key: int) -> Iterator[bool]:
-    """Hold a lock of PostgreSQL's, by a session of its own that ends with this block or with the process; gives whether it was free.
+class AdvisoryLock:
+    """A lock of PostgreSQL's, held by a session of its own: it ends with the process, and wherever the server ends the session."""
 
-    Raises StoreUnavailable.
-    """
-    parsed = _parse(url)
-    engine = create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with _plain_errors(parsed):
-        session = engine.connect()
-        is_ours = bool(session.scalar(select(func.pg_try_advisory_lock(key))))
-    try:
-        yield is_ours
-    finally:
-        session.invalidate()  # the server frees the lock with the session, also where it is out of reach and cannot be told
-        session.close()
+    def __init__(self, url: str, key: int) -> None:
+        self._url, self._key = _parse(url), key
+        self._engine = create_engine(self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._session: Connection | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours now. Raises StoreUnavailable."""
+        with _plain_errors(self._url), ExitStack() as unless_ours:
+            session = unless_ours.enter_context(self._engine.connect())
+            if not session.scalar(select(func.pg_try_advisory_lock(self._key))):
+                return False
+            unless_ours.pop_all()
+        self._session = session
+        return True
+
+    def is_held(self) -> bool:
+        """Whether the session that took it still answers."""
+        try:
+            return self._session is not None and self._session.scalar(select(1)) == 1
+        except DBAPIError:
+            self.release()
+            return False
+
+    def release(self) -> None:
+        """The server frees the lock with the session, also where it is out of reach and cannot be told."""
+        if self._session is not None:
+            self._session.invalidate()
+            self._session.close()
+            self._session = None
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from daemon.sole import AlreadyRunning, sole_daemon
 from daemon.store import StoreUnavailable
@@ -47,3 +49,51 @@ def test_a_server_that_is_out_of_reach_is_one_sentence() -> None:
         pass
     assert "secret" not in str(problem.value)
     assert "\n" not in str(problem.value)
+
+
+@pytest.fixture
+def server_url(backend: str, store_url: str) -> str:
+    if backend == "sqlite":
+        pytest.skip("a file's lock is never lost; set LOWTIDE_TEST_POSTGRES to a PostgreSQL database to use up")
+    return store_url
+
+
+def end_sessions_with_locks(url: str) -> None:
+    """As a restart of the server does, which ends every session."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        assert connection.execute(text(ended)).all() == [(True,)]
+    engine.dispose()
+
+
+def test_a_lock_that_the_server_lost_is_taken_again_and_keeps_others_out(server_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with sole_daemon(server_url) as hindrance:
+        assert hindrance() is None
+        assert not caplog.messages
+        end_sessions_with_locks(server_url)
+        assert hindrance() is None
+        assert caplog.messages == ["sole-lock-renewed"]
+        with pytest.raises(AlreadyRunning), sole_daemon(server_url):
+            pass
+        assert hindrance() is None
+        assert caplog.messages == ["sole-lock-renewed"]
+
+
+def test_a_daemon_whose_lock_another_took_meanwhile_rests_until_that_one_has_ended(
+    server_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with sole_daemon(server_url) as first:
+        end_sessions_with_locks(server_url)
+        with sole_daemon(server_url) as second:
+            for _ in range(2):
+                assert "another daemon works on" in (first() or "")
+            assert second() is None
+        assert caplog.record_tuples == [("daemon.sole", logging.ERROR, "sole-lock-lost")], "once, not at every turn"
+        assert any(first() is None for _ in range(200)), "the server notices the end of a session a moment after"
+        assert caplog.messages == ["sole-lock-lost", "sole-lock-renewed"]
+
+
+def test_a_file_s_lock_is_never_lost(tmp_path: Path) -> None:
+    with sole_daemon(f"sqlite:///{tmp_path / 'lowtide.db'}") as hindrance:
+        assert hindrance() is None

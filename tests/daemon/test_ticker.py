@@ -1,0 +1,82 @@
+"""The ticker: chores run, fail and come again; what hinders the daemon keeps all of them from running."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from daemon.ticker import Chore, Ticker
+
+PATIENCE_SECONDS = 30.0
+OFTEN = timedelta(milliseconds=5)
+
+
+class Told:
+    """Hears how chores went, and lets a test wait for the next."""
+
+    def __init__(self) -> None:
+        self.went: list[bool] = []
+        self._news = threading.Condition()
+
+    def chore_ran(self, chore: str, seconds: float, *, ok: bool, at_seconds: float) -> None:
+        with self._news:
+            self.went.append(ok)
+            self._news.notify_all()
+
+    def wait_for(self, ok: bool) -> None:
+        """Until a run that began after this call went so."""
+        with self._news:
+            known = len(self.went) + 1  # the one under way may have begun before
+            assert self._news.wait_for(lambda: ok in self.went[known:], PATIENCE_SECONDS)
+
+
+class Affairs:
+    """What a chore counts, and what hinders it."""
+
+    def __init__(self) -> None:
+        self.runs, self.hindrance, self.trouble = 0, "", ""
+
+    def run(self) -> None:
+        self.runs += 1
+        if self.trouble:
+            raise ArithmeticError(self.trouble)
+
+
+@contextmanager
+def ticking(affairs: Affairs, told: Told) -> Iterator[Ticker]:
+    ticker = Ticker([Chore("tick", affairs.run, OFTEN)], told)
+    ticker.start(lambda: affairs.hindrance or None)
+    try:
+        yield ticker
+    finally:
+        ticker.stop()
+
+
+def test_nothing_runs_while_the_daemon_is_hindered_and_readiness_says_why() -> None:
+    affairs, told = Affairs(), Told()
+    affairs.hindrance = "another daemon works on this database"
+    with ticking(affairs, told) as ticker:
+        told.wait_for(ok=False)
+        assert affairs.runs == 0
+        assert ticker.problems() == ["tick failed: another daemon works on this database"]
+        affairs.hindrance = ""
+        told.wait_for(ok=True)
+        assert affairs.runs > 0
+        assert ticker.problems() == []
+
+
+def test_a_chore_that_fails_comes_again_and_is_a_problem_until_it_does_not() -> None:
+    affairs, told = Affairs(), Told()
+    affairs.trouble = "no such number"
+    with ticking(affairs, told) as ticker:
+        told.wait_for(ok=False)
+        assert ticker.problems() == ["tick failed: ArithmeticError: no such number"]
+        affairs.trouble = ""
+        told.wait_for(ok=True)
+        assert ticker.problems() == []
+
+
+def test_before_the_first_tick_the_daemon_is_not_ready() -> None:
+    assert Ticker([Chore("tick", Affairs().run, OFTEN)], Told()).problems() == ["the first tick is under way"]
