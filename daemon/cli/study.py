@@ -53,7 +53,12 @@ def study(
         from daemon.study.document import document
 
         print_json(document(made, runs))
-        return
+    else:
+        _show(made, runs, drawn)
+
+
+def _show(made: Study, runs: list[ShortRun | Skipped], drawn: list[Path]) -> None:
+    """For people."""
     from daemon.cli.study_tables import show_short_runs, show_study
 
     show_study(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.compose.parts import Parts
@@ -18,42 +19,58 @@ VINTAGES_KEPT = timedelta(days=400)
 
 def chores_of(parts: Parts, tick: Tick, settler: Settler, zones: Zones) -> list[Chore]:
     """All chores of a daemon; none has started."""
-    ticker, feed, names = parts.settings.ticker, parts.feed, zones.names
-    teller = Teller(parts.metrics, parts.store, zones, parts.clock)
-
-    def beat() -> None:
-        report = tick.run()
-        renew_board(parts.board, report, parts.options)
-        if settler.settle_new(attempt.job_id for attempt in report.ended):
-            teller.tell_ledger()
-        teller.tell_tick(report)
-
-    def settle() -> None:
-        settler.settle()
-        teller.tell_ledger()
-
-    def retain() -> None:
-        settler.adjust()
-        parts.recorded.forget_vintages(parts.clock.now() - VINTAGES_KEPT)
-
-    def score() -> None:
-        parts.skills.renew(names, parts.clock.now())
-        for zone in names:
-            parts.metrics.show_skill(zone, parts.skills.of(zone))
-
-    def latest() -> None:
-        feed.poll_latest(names)
-        feed.poll_history(names)
-
+    every = parts.settings.ticker
+    work = _Work(parts, tick, settler, zones.names, Teller(parts.metrics, parts.store, zones, parts.clock))
     return [
-        Chore("tick", beat, timedelta(seconds=ticker.tick_seconds)),
-        Chore("latest", latest, timedelta(minutes=ticker.latest_minutes)),
-        Chore("forecast", lambda: feed.poll_forecast(names), timedelta(minutes=ticker.forecast_minutes)),
-        Chore("score", score, timedelta(minutes=ticker.forecast_minutes)),
-        Chore("monthly", lambda: feed.poll_monthly(names), timedelta(hours=ticker.monthly_hours)),
-        Chore("settle", settle, timedelta(minutes=ticker.settle_minutes)),
-        Chore("retention", retain, timedelta(hours=ticker.retention_hours)),
+        Chore("tick", work.beat, timedelta(seconds=every.tick_seconds)),
+        Chore("latest", work.fetch_latest, timedelta(minutes=every.latest_minutes)),
+        Chore("forecast", work.fetch_forecast, timedelta(minutes=every.forecast_minutes)),
+        Chore("score", work.score, timedelta(minutes=every.forecast_minutes)),
+        Chore("monthly", work.fetch_monthly, timedelta(hours=every.monthly_hours)),
+        Chore("settle", work.settle, timedelta(minutes=every.settle_minutes)),
+        Chore("retention", work.retain, timedelta(hours=every.retention_hours)),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the chores do, each told to the metrics."""
+
+    parts: Parts
+    tick: Tick
+    settler: Settler
+    zones: tuple[str, ...]
+    teller: Teller
+
+    def beat(self) -> None:
+        report = self.tick.run()
+        renew_board(self.parts.board, report, self.parts.options)
+        if self.settler.settle_new(attempt.job_id for attempt in report.ended):
+            self.teller.tell_ledger()
+        self.teller.tell_tick(report)
+
+    def fetch_latest(self) -> None:
+        self.parts.feed.poll_latest(self.zones)
+        self.parts.feed.poll_history(self.zones)
+
+    def fetch_forecast(self) -> None:
+        self.parts.feed.poll_forecast(self.zones)
+
+    def fetch_monthly(self) -> None:
+        self.parts.feed.poll_monthly(self.zones)
+
+    def score(self) -> None:
+        self.parts.skills.renew(self.zones, self.parts.clock.now())
+        for zone in self.zones:
+            self.parts.metrics.show_skill(zone, self.parts.skills.of(zone))
+
+    def settle(self) -> None:
+        self.settler.settle()
+        self.teller.tell_ledger()
+
+    def retain(self) -> None:
+        self.settler.adjust()
+        self.parts.recorded.forget_vintages(self.parts.clock.now() - VINTAGES_KEPT)
 
 
 def renew_board(board: Board, report: TickReport, options: PlannerOptions) -> None:

@@ -91,11 +91,7 @@ def terrain_of(snapshot: Snapshot, reach: float = 0.0) -> Terrain:
 
     Raises ValueError if a site's outlook or free GPUs do not fit the grid: the snapshot is then not one.
     """
-    grid = snapshot.grid
-    past = int((snapshot.now - grid.start) // grid.step)
-    if not 0 <= past < grid.count:
-        span = f"{grid.start.isoformat()}..{grid.end.isoformat()}"
-        raise ValueError(f"the grid must contain now: {snapshot.now.isoformat()} is outside {span}")
+    grid, past = snapshot.grid, _slots_gone(snapshot)
     step = grid.step_seconds
     first_edge = (grid.edge(past + 1) - snapshot.now).total_seconds()
     known = grid.count - past
@@ -124,6 +120,16 @@ def terrain_of(snapshot: Snapshot, reach: float = 0.0) -> Terrain:
         unknown=unknown,
         shares_kept=snapshot.shares_kept,
     )
+
+
+def _slots_gone(snapshot: Snapshot) -> int:
+    """How many slots of the grid are over. Raises ValueError where all of them are, or none has begun."""
+    grid = snapshot.grid
+    gone = int((snapshot.now - grid.start) // grid.step)
+    if not 0 <= gone < grid.count:
+        span = f"{grid.start.isoformat()}..{grid.end.isoformat()}"
+        raise ValueError(f"the grid must contain now: {snapshot.now.isoformat()} is outside {span}")
+    return gone
 
 
 def _layers(snapshot: Snapshot, past: int) -> tuple[Sequence[FloatArray], frozenset[str]]:

@@ -102,14 +102,17 @@ class Account:
         span = self.span()
         zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(candidate.place.zone for candidate in self.candidates)}
         records = {zone: grid.record(zone, span) for zone in sorted(zones)}
-        sums = self._sums(records)
-        used = self._hours_used()
-        closed = all(record.is_closed(span) for record in records.values())
+        is_closed = all(record.is_closed(span) for record in records.values())
+        return self._entry(records, sequence, EntryKind.FINAL if is_closed else EntryKind.PROVISIONAL, grid.now)
+
+    def _entry(self, records: Mapping[str, GridRecord], sequence: int, kind: EntryKind, settled_at: datetime) -> LedgerEntry:
+        """What `records`, by zone, make of it."""
+        sums, used = self._sums(records), self._hours_used()
         return LedgerEntry(
             job_id=self.job.id,
             sequence=sequence,
-            kind=EntryKind.FINAL if closed else EntryKind.PROVISIONAL,
-            settled_at=grid.now,
+            kind=kind,
+            settled_at=settled_at,
             intensity_kind=records[self.home.zone].filled.kind.label,
             energy_kwh=_kwh(self.slices),
             facility_energy_kwh=sum(piece.kwh * piece.place.pue for piece in self.slices) + sum(item.kwh for item in self.transfers),

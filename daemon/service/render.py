@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
 
 from daemon.domain.accounting import JOULES_PER_KWH
 from daemon.domain.job import Attempt, Job, PlannedSegment
@@ -12,14 +12,12 @@ from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
 from daemon.service.job_views import AttemptView, EstimateView, JobView, PartView, PreviewView, ProgressView
 from daemon.service.ledger_views import LedgerEntryView, ReportLine
-from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, View, WindowView
+from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, WindowView
 from daemon.service.work import JobWork
 from forecast.clock import Clock
 from forecast.intensity import Rung
 from jobs.energy.model import Band, Estimate
 from jobs.spec import SynthesisWorkload
-
-V = TypeVar("V", bound=View)
 
 
 def windows(segments: tuple[PlannedSegment, ...]) -> list[WindowView]:
@@ -96,27 +94,86 @@ def job_view(work: JobWork, energy_kwh: float | None) -> JobView:
 
 
 def attempt_view(attempt: Attempt) -> AttemptView:
-    return _viewed(AttemptView, attempt)
+    return AttemptView(
+        id=attempt.id,
+        number=attempt.number,
+        run_id=attempt.run_id,
+        site=attempt.site,
+        state=attempt.state,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        reason=attempt.reason,
+    )
 
 
 def entry_view(entry: LedgerEntry) -> LedgerEntryView:
-    per_thousand = per_1000(entry.actual_g, entry.samples)
-    return _viewed(LedgerEntryView, entry, g_per_1000_samples=per_thousand, worst_rung=Rung(entry.worst_rung).label)
+    return LedgerEntryView(
+        sequence=entry.sequence,
+        kind=entry.kind,
+        settled_at=entry.settled_at,
+        intensity_kind=entry.intensity_kind,
+        energy_kwh=entry.energy_kwh,
+        facility_energy_kwh=entry.facility_energy_kwh,
+        useful_kwh=entry.useful_kwh,
+        waste_kwh=entry.waste_kwh,
+        overhead_kwh=entry.overhead_kwh,
+        measured_kwh=entry.measured_kwh,
+        estimated_kwh=entry.estimated_kwh,
+        simulated_kwh=entry.simulated_kwh,
+        actual_g=entry.actual_g,
+        overhead_g=entry.overhead_g,
+        baseline_site=entry.baseline_site,
+        baseline_start=entry.baseline_start,
+        baseline_g=entry.baseline_g,
+        baseline_is_estimated=entry.baseline_is_estimated,
+        hindsight_g=entry.hindsight_g,
+        hindsight_share=entry.hindsight_share,
+        saving_g=entry.saving_g,
+        saving_by_time_g=entry.saving_by_time_g,
+        saving_by_place_g=entry.saving_by_place_g,
+        samples=entry.samples,
+        unsettled_hours=entry.unsettled_hours,
+        worst_rung=Rung(entry.worst_rung).label,
+        is_claimed=entry.is_claimed,
+        unmetered_seconds=entry.unmetered_seconds,
+        g_per_1000_samples=per_1000(entry.actual_g, entry.samples),
+    )
 
 
-def plan_view(plan: Plan | None, names: dict[str, str]) -> PlanView:
+def plan_view(plan: Plan | None, names: Mapping[str, str]) -> PlanView:
     if plan is None:
         return PlanView(made_at=None, placements=[], unplaced=[], cost_g=0.0, bound_g=0.0, gap=0.0, planner_seconds=0.0)
     return PlanView(
         made_at=plan.made_at,
-        placements=[
-            _viewed(PlacementView, item, name=names.get(item.job_id, ""), segments=windows(item.segments)) for item in plan.placements
-        ],
-        unplaced=[_viewed(UnplacedView, item, name=names.get(item.job_id, "")) for item in plan.unplaced],
+        placements=[_placement_view(item, names) for item in plan.placements],
+        unplaced=[_unplaced_view(item, names) for item in plan.unplaced],
         cost_g=plan.cost_g,
         bound_g=plan.bound_g,
         gap=plan.gap,
         planner_seconds=plan.planner_seconds,
+    )
+
+
+def _placement_view(placement: Placement, names: Mapping[str, str]) -> PlacementView:
+    return PlacementView(
+        job_id=placement.job_id,
+        name=names.get(placement.job_id, ""),
+        segments=windows(placement.segments),
+        expected_g=placement.expected_g,
+        run_now_g=placement.run_now_g,
+        low_g=placement.low_g,
+        high_g=placement.high_g,
+        reason=placement.reason,
+        is_late=placement.is_late,
+    )
+
+
+def _unplaced_view(unplaced: Unplaced, names: Mapping[str, str]) -> UnplacedView:
+    return UnplacedView(
+        job_id=unplaced.job_id,
+        name=names.get(unplaced.job_id, ""),
+        reason=unplaced.reason,
+        nearest_deadline=unplaced.nearest_deadline,
     )
 
 
@@ -139,9 +196,3 @@ def report_line(job: Job, entry: LedgerEntry | None) -> ReportLine:
         g_per_1000_samples=per_1000(entry.actual_g, entry.samples) if entry else None,
         settlement=entry.kind if entry else None,
     )
-
-
-def _viewed(view: type[V], thing: object, **made: object) -> V:
-    """The fields that view and thing call alike, and those `made` for the view; one that neither gives is an AttributeError."""
-    alike = {name: getattr(thing, name) for name in view.model_fields if name not in made}
-    return view(**alike, **made)
