@@ -49,6 +49,7 @@ class Workbench:
             gradient_checkpointing="gradient-checkpointing" in configuration.options,
             channels_last="channels-last" in configuration.options,
             compile="compile" in configuration.options,
+            tf32="tf32" in configuration.options,
             flash_attention="flash-attention" in configuration.options,
         )
         self._runtime: Runtime = prepare_runtime(self._workload)
@@ -86,7 +87,7 @@ class Workbench:
         return lambda: training.train_step(0)
 
     def _denoising(self) -> Step:
-        unet = self._as_synthesised(self._unet())
+        unet = self._evaluated(self._unet(), packs=not self._workload.compile)
         noise = self._latents()
         indices = list(range(len(noise)))
 
@@ -109,11 +110,11 @@ class Workbench:
         return step
 
     def _encoding(self) -> Step:
-        autoencoder, images = self._runtime.place(self._autoencoder()).eval(), self._images()
+        autoencoder, images = self._evaluated(self._autoencoder()), self._images()
         return lambda: [encode(autoencoder, image, self._runtime) for image in images]
 
     def _decoding(self) -> Step:
-        autoencoder: Any = self._as_synthesised(self._autoencoder())
+        autoencoder: Any = self._evaluated(self._autoencoder())
         latents = self._latents()
 
         def step() -> Tensor:
@@ -123,9 +124,9 @@ class Workbench:
 
         return step
 
-    def _as_synthesised(self, network: nn.Module) -> nn.Module:
+    def _evaluated(self, network: nn.Module, packs: bool = True) -> nn.Module:
         network = self._runtime.place(network).eval()
-        if packs_convolutions(self._workload, self._runtime.device):
+        if packs and packs_convolutions(self._workload.precision, self._runtime.device):
             pack_convolutions(network)
         return network
 

@@ -1,4 +1,4 @@
-"""Weights of a network that will not change any more, laid out once as oneDNN computes with them, for synthesis on a CPU.
+"""Weights of a network that will not change any more, laid out once as oneDNN computes with them: on a CPU, to make samples and to encode.
 
 torch lays a convolution's weights out anew at every evaluation, which training needs, and does not ask oneDNN at all where the
 batch is a single small 3D latent. Measured on one AVX2 thread: a denoise step of a `tiny` 3D network at batch 1 takes half the
@@ -11,24 +11,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from jobs.spec import SynthesisWorkload, TrainingWorkload
+from jobs.spec import Precision
 
 _LEAST_FLAT_WEIGHTS = 2**15  # 64 x 64 channels, 3 x 3
 
 
-def packs_convolutions(workload: TrainingWorkload | SynthesisWorkload, device: torch.device) -> bool:
-    """Whether networks of this workload are packed where they are only evaluated.
-
-    Not in bfloat16, which autocast cannot give these operators, and not compiled, where the compiler chooses its kernels.
-    """
+def packs_convolutions(precision: Precision, device: torch.device) -> bool:
+    """Whether networks that are only evaluated there are packed. Not in bfloat16, which autocast cannot give these operators."""
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return device.type == "cpu" and available and workload.precision == "float32" and not workload.compile
+    return device.type == "cpu" and available and precision == "float32"
 
 
 def pack_convolutions(network: nn.Module) -> None:
     """Replace the convolutions that gain by it in place: the network can then be evaluated, no longer trained or saved.
 
-    Results agree to float32 rounding: one convolution's to 1e-6, a UNet's to some 1e-6 on latents of 8 x 8 x 8.
+    Not for compiled networks, where the compiler chooses. Results agree to float32 rounding: one convolution's to 1e-6, a UNet's
+    to some 1e-6 on latents of 8 x 8 x 8.
     """
     for name, child in network.named_children():
         if isinstance(child, nn.Conv2d | nn.Conv3d) and _gains(child):

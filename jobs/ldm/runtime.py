@@ -11,6 +11,7 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
+from jobs.errors import BadInput
 from jobs.ldm.allocator import keep_freed_memory
 from jobs.ldm.packing import packs_convolutions
 from jobs.ldm.ranks import Ranks
@@ -47,11 +48,16 @@ class Runtime:
 
 
 def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload, ranks: Ranks = Ranks()) -> Runtime:  # noqa: B008  it never changes
-    """Make this process compute the same bits every time: fixed threads, no TF32, no autotuning, deterministic kernels."""
+    """Make this process compute the same bits every time: fixed threads, TF32 only where asked for, deterministic kernels.
+
+    Raises BadInput where the device has no TF32.
+    """
+    if workload.tf32:
+        _require_tf32()
     torch.set_num_threads(workload.threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = workload.tf32
+    torch.backends.cudnn.allow_tf32 = workload.tf32
+    torch.backends.cudnn.benchmark = False  # whichever kernel is quicker today: no fingerprint could promise equal bytes
     # A few CUDA kernels have no deterministic twin; there torch warns instead of refusing to run. The same as
     # use_deterministic_algorithms, without its import of the compiler, which takes seconds.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
@@ -66,6 +72,12 @@ def prepare_runtime(workload: TrainingWorkload | SynthesisWorkload, ranks: Ranks
     return runtime
 
 
+def _require_tf32() -> None:
+    if not torch.cuda.is_available() or not torch.cuda.is_tf32_supported():
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "this CPU"
+        raise BadInput(f"tf32: {device} has no TF32, only NVIDIA GPUs since Ampere do: leave it out of the job")
+
+
 def library_versions() -> dict[str, str]:
     """Of everything whose arithmetic ends up in weights and samples."""
     with warnings.catch_warnings():
@@ -77,8 +89,9 @@ def _fingerprint(workload: TrainingWorkload | SynthesisWorkload, device: torch.d
     """Equal fingerprints promise equal bytes; the text is for people and for equality, never parsed."""
     libraries = " ".join(f"{name}={number}" for name, number in library_versions().items())
     settings = f"threads={workload.threads} precision={workload.precision} compile={'inductor' if workload.compile else 'no'}"
+    settings += " arithmetic=tf32" * workload.tf32
     settings += " layout=channels-last" * workload.channels_last + " attention=flash" * workload.flash_attention
-    settings += " convolutions=packed" * (isinstance(workload, SynthesisWorkload) and packs_convolutions(workload, device))
+    settings += " convolutions=packed" * packs_convolutions(workload.precision, device)
     return f"{libraries} backend={workload.backend} {_arithmetic(device)} {settings}"
 
 

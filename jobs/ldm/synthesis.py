@@ -72,9 +72,10 @@ class _SynthesisRun:
         if workload.compile:
             compile_network(self._unet, runtime.device, session.directory.cache)
         self._autoencoder = runtime.place(autoencoder)
-        if packs_convolutions(workload, runtime.device):
-            pack_convolutions(self._unet)
+        if packs_convolutions(workload.precision, runtime.device):
             pack_convolutions(self._autoencoder)
+            if not workload.compile:
+                pack_convolutions(self._unet)
         self._checkpoints = Checkpoints(session.directory.checkpoints)
         # a half-made micro-batch may only be continued where it would have come out the same
         self._configuration = {"workload": workload.model_dump(mode="json"), "weights": weights_digest, "fingerprint": runtime.fingerprint}

@@ -6,6 +6,7 @@ on the state before it and its own number. That is why a run stopped anywhere en
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from jobs.ldm.checkpoint import Checkpoints, State
 from jobs.ldm.compiling import as_if_not_compiled, compile_network, require_compiler
 from jobs.ldm.diffusion import DiffusionTraining, LatentScaling, scaling_of
 from jobs.ldm.networks import build_all
+from jobs.ldm.packing import pack_convolutions, packs_convolutions
 from jobs.ldm.ranks import Ranks
 from jobs.ldm.runtime import Runtime, prepare_runtime
 from jobs.ldm.validation import validation_loss
@@ -144,10 +146,11 @@ class _TrainingRun:
         item_shape = (self._workload.model.latent_channels, *self._workload.model.latent_shape)
         key = f"{self._data.key} {_digest(autoencoder)} {self._workload.precision}"
         cache = ArrayCache(self._session.directory.cache, "latents", item_shape, key)
+        encoder = self._packed(autoencoder)
         while cache.sources < len(self._data.images):
             self._session.leave_if_asked()
             self._session.book("encoding", self._session.step)
-            cache.add_source([encode(autoencoder, image, self._runtime) for image in self._data.images[cache.sources : cache.sources + 1]])
+            cache.add_source([encode(encoder, image, self._runtime) for image in self._data.images[cache.sources : cache.sources + 1]])
         array = cache.array()
         return _Latents(array, scaling_of(array))
 
@@ -179,10 +182,18 @@ class _TrainingRun:
             self._session.book("validation", self._session.step)
         leave = self._session.leave_if_asked  # the last step has its checkpoint
         with as_if_not_compiled(self._workload.compile):
-            loss = validation_loss(unet.eval(), autoencoder, unseen, latents.scaling, self._workload, self._runtime, leave)
+            loss = validation_loss(unet.eval(), self._packed(autoencoder), unseen, latents.scaling, self._workload, self._runtime, leave)
         if loss is not None:
             log.info("loss on %d images of patients never seen: %.4f", len(unseen), loss)
         return loss
+
+    def _packed(self, autoencoder: nn.Module) -> nn.Module:
+        """The finished autoencoder as it encodes best; what is saved of it stays as it was trained."""
+        if not packs_convolutions(self._workload.precision, self._runtime.device):
+            return autoencoder
+        copied = copy.deepcopy(autoencoder)
+        pack_convolutions(copied)
+        return copied
 
     def write_weights(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents, loss: float | None) -> None:
         patients_data = self._workload.data.effective_class == "patient-data"

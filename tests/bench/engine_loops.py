@@ -172,9 +172,10 @@ class OurSynthesis:
         self._unet, self._autoencoder = self._runtime.place(unet.eval()), self._runtime.place(autoencoder)
         if self._workload.compile:
             compile_network(self._unet, self._runtime.device)
-        if packs_convolutions(self._workload, self._runtime.device):
-            pack_convolutions(self._unet)
+        if packs_convolutions(self._workload.precision, self._runtime.device):
             pack_convolutions(self._autoencoder)
+            if not self._workload.compile:
+                pack_convolutions(self._unet)
 
     @torch.inference_mode()
     def sample(self, first: int, steps: int) -> Tensor:

@@ -12,7 +12,7 @@ from jobs.architecture import architecture_of
 from jobs.ldm.networks import Backend, build_all
 from jobs.ldm.packing import pack_convolutions, packs_convolutions
 from jobs.ldm.runtime import prepare_runtime
-from jobs.spec import ModelSpec, SynthesisWorkload, TrainingWorkload
+from jobs.spec import ModelSpec, Precision, SynthesisWorkload, TrainingWorkload
 from tests.jobs.processes import TINY_2D, TINY_3D, synthesis, training
 
 CPU = torch.device("cpu")
@@ -76,13 +76,11 @@ def test_all_solid_and_large_flat_convolutions_are_packed() -> None:
     assert not any(isinstance(module, nn.Conv2d | nn.Conv3d) for module in network.modules())
 
 
-@pytest.mark.parametrize(("changes", "packed"), [({}, True), ({"precision": "bfloat16"}, False), ({"compile": True}, False)], ids=str)
-def test_only_plain_float32_is_packed_and_the_fingerprint_says_so(changes: dict[str, Any], packed: bool) -> None:
-    workload = SynthesisWorkload.model_validate(synthesis(**changes))
-    assert packs_convolutions(workload, CPU) is packed
-    assert ("convolutions=packed" in prepare_runtime(workload).fingerprint) is (packed and not torch.cuda.is_available())
-    assert not packs_convolutions(workload, torch.device("cuda"))
-
-
-def test_training_computes_with_weights_that_change() -> None:
-    assert "packed" not in prepare_runtime(TrainingWorkload.model_validate(training())).fingerprint
+@pytest.mark.parametrize("workload", [training(), synthesis()], ids=["training", "synthesis"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_only_float32_on_a_cpu_is_packed_and_the_fingerprint_says_so(workload: dict[str, Any], precision: Precision) -> None:
+    kind = TrainingWorkload if workload["kind"] == "training" else SynthesisWorkload
+    fingerprint = prepare_runtime(kind.model_validate({**workload, "precision": precision})).fingerprint
+    assert packs_convolutions(precision, CPU) is (precision == "float32")
+    assert ("convolutions=packed" in fingerprint) is (precision == "float32" and not torch.cuda.is_available())
+    assert not packs_convolutions(precision, torch.device("cuda"))
