@@ -73,7 +73,16 @@ class EngineOptions(StrictModel):
     backend: Backend = "monai-generative"
     channels_last: bool = Field(default=False, description="channels innermost in memory: what some convolution kernels like best")
     compile: bool = Field(default=False, description="compile the UNet with torch.compile; the node needs a C++ compiler, on GPUs Triton")
+    tf32: bool = Field(
+        default=False, description="NVIDIA GPUs since Ampere round float32 factors to ten bits: faster, and other last bits; not on CPUs"
+    )
     flash_attention: bool = Field(default=False, description="attention without its N x N matrix in memory; backend 'monai' only")
+
+    @model_validator(mode="after")
+    def _tf32_has_something_to_round(self) -> Self:
+        if self.tf32 and self.precision != "float32":
+            raise ValueError(f"tf32: precision {self.precision!r} has fewer bits already: ask for one of the two")
+        return self
 
     @model_validator(mode="after")
     def _flash_attention_exists(self) -> Self:

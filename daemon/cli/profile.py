@@ -72,12 +72,12 @@ def profile(
 def _grid(bfloat16: bool, compiled: bool, threads: int) -> list[Configuration]:
     """The standard grid, and in float32 what other ways to compute cost or save beside it, where they pay."""
     from jobs.energy.grids import comparison_grid, standard_grid
-    from jobs.energy.profiling import has_bfloat16, on_gpu
+    from jobs.energy.profiling import has_bfloat16, has_tf32, on_gpu
 
     kind: Literal["cpu", "gpu"] = "gpu" if on_gpu() else "cpu"
     if bfloat16:
         return standard_grid(kind, "bfloat16", threads)
-    return standard_grid(kind, "float32", threads) + comparison_grid(kind, threads, has_bfloat16(), compiled)
+    return standard_grid(kind, "float32", threads) + comparison_grid(kind, threads, has_bfloat16(), compiled, has_tf32())
 
 
 def _measure(key: str, grid: Sequence[Configuration], output: Path, metering: MeteringSpec, minutes: float, quiet: bool) -> HardwareProfile:

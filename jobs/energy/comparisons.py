@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from jobs.energy.configuration import Configuration, Work
 from jobs.energy.hardware import MeasuredStep
 
-Way = Literal["bfloat16", "gradient-checkpointing", "channels-last", "compile", "flash-attention"]
+Way = Literal["bfloat16", "gradient-checkpointing", "channels-last", "compile", "tf32", "flash-attention"]
 
 # Standard deviation of log(effect elsewhere / effect measured): it differs between sizes. A judgement, from the table of what
 # the engine saves: the same way saved 0 to 12 % of four operations in 2D and 3D.

@@ -15,7 +15,7 @@ from jobs.spec import ModelSpec, Precision, Sampler, SynthesisWorkload, Training
 Work = Operation | Literal["synthesis"]
 
 # What changes a step's cost beside its size. The order is fixed, so that equal sets are equal tuples.
-Option = Literal["gradient-checkpointing", "channels-last", "compile", "flash-attention"]
+Option = Literal["gradient-checkpointing", "channels-last", "compile", "tf32", "flash-attention"]
 
 _PNDM_EXTRA_EVALUATIONS = 9  # its first steps are Runge-Kutta steps of four evaluations (Liu et al. 2022, arXiv 2202.09778)
 
@@ -54,13 +54,13 @@ def training_configuration(workload: TrainingWorkload, work: Literal["train", "v
 
 def encoding_configuration(workload: TrainingWorkload) -> Configuration:
     """What one device does with each image, one at a time."""
-    options = _kept(_options(workload, gradient_checkpointing=False), ("channels-last",))
+    options = _kept(_options(workload, gradient_checkpointing=False), ("channels-last", "tf32"))
     return Configuration("encode", workload.model, 1, workload.precision, workload.threads, options=options)
 
 
 def validation_configuration(workload: TrainingWorkload) -> Configuration:
     """What one device does with each image held out, and each level of noise."""
-    options = _kept(_options(workload, gradient_checkpointing=False), ("channels-last", "flash-attention"))
+    options = _kept(_options(workload, gradient_checkpointing=False), ("channels-last", "tf32", "flash-attention"))
     return Configuration("denoise", workload.model, 1, workload.precision, workload.threads, options=options)
 
 
@@ -80,6 +80,7 @@ def _options(workload: EngineOptions, gradient_checkpointing: bool) -> tuple[Opt
         "gradient-checkpointing": gradient_checkpointing,
         "channels-last": workload.channels_last,
         "compile": workload.compile,
+        "tf32": workload.tf32,
         "flash-attention": workload.flash_attention,
     }
     return tuple(option for option, on in switches.items() if on)

@@ -63,19 +63,24 @@ _CHANGED: dict[Option | Literal["bfloat16"], tuple[Operation, ...]] = {
     "gradient-checkpointing": ("train", "vqgan"),
     "channels-last": ("train", "denoise", "decode", "vqgan"),
     "flash-attention": ("train", "denoise"),
+    "tf32": ("train", "denoise", "decode", "vqgan"),
     "bfloat16": ("train", "denoise", "decode", "vqgan"),
     "compile": ("train", "denoise"),
 }
 
 
-def comparison_grid(kind: Literal["cpu", "gpu"], threads: int = 1, bfloat16: bool = False, compiled: bool = False) -> list[Configuration]:
+def comparison_grid(
+    kind: Literal["cpu", "gpu"], threads: int = 1, bfloat16: bool = False, compiled: bool = False, tf32: bool = False
+) -> list[Configuration]:
     """Other ways to compute what the standard grid in float32 has: what do they cost or save?
 
-    bfloat16 only pays where the device has it (elsewhere a step takes many times longer); compiling takes a minute a step.
+    bfloat16 only pays where the device has it (elsewhere a step takes many times longer), TF32 is refused without; compiling
+    takes a minute a step.
     """
     grid: list[Configuration] = []
+    left_out = {"bfloat16": not bfloat16, "compile": not compiled, "tf32": not tf32}
     for change, operations in _CHANGED.items():
-        if (change == "bfloat16" and not bfloat16) or (change == "compile" and not compiled):
+        if left_out.get(change, False):
             continue
         twins = (each for model in _COMPARED[kind] for each in operations_of(model, threads=threads) if each.work in operations)
         grid += [replace(each, precision="bfloat16") if change == "bfloat16" else replace(each, options=(change,)) for each in twins]

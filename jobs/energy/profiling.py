@@ -110,6 +110,11 @@ def has_bfloat16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu() else torch.cpu._is_avx512_bf16_supported()
 
 
+def has_tf32() -> bool:
+    """Whether this device is a GPU with TF32 arithmetic."""
+    return on_gpu() and torch.cuda.is_tf32_supported()
+
+
 def at_usual_pace(measured: Sequence[MeasuredStep]) -> list[MeasuredStep]:
     """All steps as at the mean pace of the whole profiling, which is the best guess for runs to come."""
     references = [step.reference_seconds for step in measured if step.reference_seconds is not None]

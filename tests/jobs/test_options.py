@@ -64,6 +64,7 @@ def losses(steps: int = 3, **changes: Any) -> tuple[list[float], list[float]]:
         ({"noise_schedule": {"kind": "linear", "beta_end": 0.2}}, "leave no signal at the last level"),
         ({"noise_schedule": {"beta_start": 0.01, "beta_end": 0.03}}, "leave no signal at the last level"),
         ({"flash_attention": True}, "ask for backend 'monai' or leave it out"),
+        ({"tf32": True, "precision": "bfloat16"}, "tf32: precision 'bfloat16' has fewer bits already: ask for one of the two"),
         ({"ema_decay": 1.0}, "less than 1"),
         ({"prediction": "x0"}, "'epsilon' or 'v'"),
     ],
@@ -266,6 +267,33 @@ def test_weights_trained_in_an_unknown_way_are_refused(tmp_path: Path, change: d
     torch.save({**torch.load(directory.weights_file, weights_only=True), **change}, tmp_path / "odd.pt")
     with pytest.raises(BadInput, match=r"odd\.pt were trained in a way that this version does not know"):
         load_weights(tmp_path / "odd.pt", ModelSpec.model_validate(TINY_2D))
+
+
+# --- TF32: no GPU here, so the switches and the refusal, not its arithmetic
+
+
+def test_tf32_is_refused_by_a_device_without_it() -> None:
+    with pytest.raises(BadInput, match=r"tf32: this CPU has no TF32, only NVIDIA GPUs since Ampere do: leave it out"):
+        prepare_runtime(workload(tf32=True))
+
+
+def test_tf32_is_off_unless_asked_for_and_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def switches() -> tuple[bool, bool, bool]:
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+
+    plain = prepare_runtime(workload()).fingerprint
+    assert switches() == (False, False, False)
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: True)
+        patch.setattr("torch.cuda.is_tf32_supported", lambda: True)
+        patch.setattr("torch.cuda.get_device_name", lambda *_: "NVIDIA A100")
+        fingerprint = prepare_runtime(workload(tf32=True)).fingerprint
+        assert switches() == (True, True, False), "autotuning stays off: it would choose other kernels another day"
+    prepare_runtime(workload())
+
+    assert switches() == (False, False, False)
+    assert "arithmetic=tf32" in fingerprint
+    assert "tf32" not in plain
 
 
 # --- slow

@@ -71,9 +71,7 @@ def test_a_profile_with_measured_steps_gives_their_own_spread() -> None:
     measured = emission_of(case, EnergyModel(bundled.model_copy(update={"measured": (step,)})))
     assert measured.is_measured
     assert measured.machine_kwh == pytest.approx(30.0 * 150_000 / 3.6e6)
-    assert measured.machine_sd_kwh == pytest.approx(measured.machine_kwh * math.hypot(0.25, 0.06)), (
-        "the pace on top"
-    )
+    assert measured.machine_sd_kwh == pytest.approx(measured.machine_kwh * math.hypot(0.25, 0.06)), "the pace on top"
     assert measured.hours == pytest.approx(0.1 * 150_000 / 3600)
     assert not emission_of(case, EnergyModel(bundled)).is_measured
 
@@ -130,3 +128,17 @@ def test_equivalents_cover_the_largest_images_with_factor_and_source(study: Stud
     assert all(each.source and each.ours > 0 and each.paper is not None for each in study.equivalents)
     km = next(each for each in study.equivalents if each.run == "synthesis, 256 x 256 x 192" and each.unit == "km")
     assert km.paper == pytest.approx(3348, abs=0.5)
+
+
+def test_four_bundled_a100s_need_no_significantly_other_energy_than_one_as_the_paper_finds(a100_study: Study) -> None:
+    changes = [each.change for each in a100_study.distribution if each.gpus == 4]
+    assert len(changes) == 2
+    assert all(abs(change) < 0.1 for change in changes)
+
+
+def test_the_bundled_a100_says_that_each_gpu_is_counted_with_a_host_and_what_a_shared_one_would_change() -> None:
+    bundled = bundled_profiles()["a100-sxm4-40gb"]
+    words = bundled.provenance["several GPUs"]
+    shared = 4 * (bundled.tdp_watts - bundled.idle_watts) + bundled.idle_watts
+    assert f"{shared:,.0f} W instead of {4 * bundled.tdp_watts:,.0f} W" in words
+    assert 1 - shared / (4 * bundled.tdp_watts) == pytest.approx(1 / 5, abs=0.01), "a fifth less"

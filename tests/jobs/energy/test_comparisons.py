@@ -127,7 +127,7 @@ def test_a_measured_gradient_checkpointing_is_believed_rather_than_counted() -> 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
 def test_every_compared_configuration_has_its_plain_twin_in_the_grid(kind: Literal["cpu", "gpu"]) -> None:
-    standard, compared = standard_grid(kind), comparison_grid(kind, bfloat16=True, compiled=True)
+    standard, compared = standard_grid(kind), comparison_grid(kind, bfloat16=True, compiled=True, tf32=True)
 
     assert {replace(plain(each), options=()) for each in compared} <= set(standard)
     assert {way for each in compared for way in (*each.options, each.precision)} == {
@@ -135,13 +135,14 @@ def test_every_compared_configuration_has_its_plain_twin_in_the_grid(kind: Liter
         "channels-last",
         "flash-attention",
         "compile",
+        "tf32",
         "bfloat16",
         "float32",
     }
 
 
 def test_what_does_not_pay_is_left_out_of_the_grid() -> None:
-    assert not any(each.precision == "bfloat16" or "compile" in each.options for each in comparison_grid("cpu"))
+    assert not any(each.precision == "bfloat16" or {"compile", "tf32"} & set(each.options) for each in comparison_grid("cpu"))
 
 
 @pytest.mark.parametrize("option", ["gradient-checkpointing", "channels-last", "flash-attention"])

@@ -163,7 +163,9 @@ def test_gradient_checkpointing_costs_its_recomputation_and_the_moving_average_n
     assert recomputing.unmeasured == ("gradient-checkpointing",)
 
 
-@pytest.mark.parametrize("setting", [{"compile": True}, {"channels_last": True}, {"flash_attention": True, "backend": "monai"}], ids=str)
+@pytest.mark.parametrize(
+    "setting", [{"compile": True}, {"channels_last": True}, {"tf32": True}, {"flash_attention": True, "backend": "monai"}], ids=str
+)
 def test_ways_to_compute_that_were_not_measured_widen_the_interval(setting: dict[str, Any]) -> None:
     model = EnergyModel(profile())
     for plain, changed in [
@@ -392,3 +394,13 @@ def test_errors_of_one_machine_do_not_cancel() -> None:
     assert both.sigma == pytest.approx(0.1)
     assert both.joules == first.joules + second.joules
     assert math.isclose(both.seconds, first.seconds + second.seconds)
+
+
+def test_what_bfloat16_would_save_on_the_papers_a100_is_unknown_and_said_so() -> None:
+    bundled = bundled_profiles()["a100-sxm4-40gb"]
+    model = EnergyModel(bundled)
+
+    assert (model.knows("float32"), model.knows("bfloat16")) == (True, False)
+    assert "bfloat16 would change was not measured" in model.estimate(training(PAPER_3D, precision="bfloat16")).origin
+    assert "bfloat16" in bundled.provenance["precision"]
+    assert "unknown" in bundled.provenance["precision"]
