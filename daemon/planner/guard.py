@@ -14,9 +14,11 @@ import numpy as np
 from daemon.planner.field import Field, Held, movable
 from daemon.planner.forward import bring_forward
 from daemon.planner.reserve import Demand
+from daemon.planner.terrain import HOUR_SECONDS
 from forecast.intensity import FloatArray
 
 PACKING_LOSS = 0.1  # share of the GPUs' time that work leaves unused where none of it may be cut
+PACKING_LOSS_PER_HOUR = 0.15  # of a cell's length, if that is more: what ends within a cell leaves the rest of it unused
 MOST_TURNS = 4  # shortages that are looked after at once
 
 
@@ -53,6 +55,7 @@ def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Lack 
     last = terrain.cell_after(live[-1].task.due)
     starts, width = terrain.edges[first:last].copy(), np.full(last - first, terrain.step)
     starts[0], width[0] = now, terrain.edges[first + 1] - now
+    loss = max(PACKING_LOSS, PACKING_LOSS_PER_HOUR * terrain.step / HOUR_SECONDS)
     everybody = (gpus - field.free[:, first:last].sum(axis=0)) * width
     worst: Lack | None = None
     for number in _last_of_each_deadline(live, now):
@@ -60,7 +63,7 @@ def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Lack 
         count = int(np.searchsorted(starts, due))
         to_come = demand.to_come(starts[:count], due, now)
         count = int(np.count_nonzero(to_come))  # behind the last that may come, those that are known have their places
-        bar = to_come[:count] - gpus * (1 - PACKING_LOSS * _uncut_share(sofar)) * (due - starts[:count])
+        bar = to_come[:count] - gpus * (1 - loss * _uncut_share(sofar)) * (due - starts[:count])
         # All jobs together hold at least as much as those due by then, and are sooner counted.
         if not count or (bar + _from_each_on(everybody[: terrain.cell_after(due) - first], count)).max() <= 0:
             continue

@@ -23,6 +23,6 @@ class PlannerOptions:
     keep_threshold: float = 0.03
     deadline_margin: float = 0.1
     price_rounds: int = 80
-    search_steps: int = 2000
+    search_steps: int = 4000
     moves: int = 200
     seed: int = 0

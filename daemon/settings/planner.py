@@ -16,7 +16,9 @@ class PlannerSettings(Section):
     step_minutes: Literal[5, 10, 15, 20, 30, 60] = Field(default=30, description="length of a slot")
     horizon_hours: int = Field(default=96, ge=1, le=744, description="how far ahead plans reach")
     maximum_delay_hours: float = Field(default=72.0, gt=0, le=720, description="deadline of a job that names none, after its acceptance")
-    search_steps: int = Field(default=400, ge=0, le=1_000_000, description="how long a plan is improved: steps, so that plans repeat")
+    search_steps: int = Field(
+        default=4000, ge=0, le=1_000_000, description="how long a plan is improved: in steps, so that plans repeat; about 10,000 a second"
+    )
     wait_confidence: float = Field(
         default=WAIT_CONFIDENCE, ge=0, le=5, description="standard deviations of forecast error that a wait must save"
     )
