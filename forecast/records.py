@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +16,27 @@ class ContradictoryFiles(ValueError):
     """Two files give one hour of one zone different values, as two releases of an archive do."""
 
 
-def read_records(paths: Iterable[Path], zones: Collection[str] | None = None, kind: IntensityKind = LIFECYCLE_AVERAGE) -> dict[str, Series]:
+def read_records(
+    paths: Iterable[Path],
+    zones: Collection[str] | None = None,
+    kind: IntensityKind = LIFECYCLE_AVERAGE,
+    warn: Callable[[str], object] = lambda _: None,
+) -> dict[str, Series]:
     """Hourly records by zone, those of `zones` only where they are named. Folders stand for their CSV files.
 
-    The zone is the one written in the file: its name may carry another. Raises CsvProblem (a ValueError) for a file that
-    cannot be used, ContradictoryFiles where two disagree, OSError where one cannot be read.
+    The zone is the one written in the file: its name may carry another. `warn` is told what speaks against times in UTC.
+
+    Raises CsvProblem (a ValueError) for a file that cannot be used, ContradictoryFiles where two disagree, OSError where one
+    cannot be read.
     """
     parts: dict[str, list[Series]] = {}
     for path in _files(paths):
         if zones is not None and next((row.zone for row in iterate_rows(path, kind)), None) not in zones:
             continue
-        record = read_intensity_file(path, kind).hourly()
+        file = read_intensity_file(path, kind)
+        if file.doubt is not None:
+            warn(f"{path}: {file.doubt}")
+        record = file.hourly()
         parts.setdefault(record.zone, []).append(record)
     return {zone: _joined(series) for zone, series in parts.items()}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.moments import moment_or_fail
-from daemon.cli.output import USAGE, JsonFlag, fail, print_json, say, table
+from daemon.cli.output import USAGE, JsonFlag, fail, print_json, say, table, warn
 from daemon.cli.settings import ConfigOption, load_or_fail
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _files(
 
     trace = read_jobs(jobs)
     places = read_sites(sites) if sites is not None else [TraceSite(str(zone), str(zone), capacity)]
-    return _Input(trace, places, read_records(intensity, [place.zone for place in places]))
+    return _Input(trace, places, read_records(intensity, [place.zone for place in places], warn=warn))
 
 
 def _own_past(url: str, start: str | None, end: str | None, config: Path | None) -> _Input:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli.moments import moment_or_fail
-from daemon.cli.output import USAGE, JsonFlag, fail, print_json
+from daemon.cli.output import USAGE, JsonFlag, fail, print_json, warn
 from forecast.timeline import HOUR, floor_to
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _records(files: list[Path], zones: str | None, kind: str) -> dict[str, Serie
 
     wanted = None if zones is None else [zone.strip() for zone in zones.split(",")]
     try:
-        records = read_records(files, wanted, IntensityKind.from_label(kind))
+        records = read_records(files, wanted, IntensityKind.from_label(kind), warn)
     except OSError as error:
         fail(f"{error.filename}: cannot be read ({error.strerror}): check the path")
     except ValueError as problem:

@@ -23,8 +23,13 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Say what is wrong on standard error and end: 1 for a failure, 2 for a mistake in the command itself."""
-    typer.echo(f"lowtide: {visible(message)}", err=True)
+    warn(message)
     raise typer.Exit(code)
+
+
+def warn(message: str) -> None:
+    """Say on standard error what may be wrong with what was given; the command goes on."""
+    typer.echo(f"lowtide: {visible(message)}", err=True)
 
 
 def print_json(document: Any) -> None:

@@ -71,5 +71,20 @@ def test_a_mistake_is_one_sentence(files: tuple[Path, Path], more: list[str], se
     assert sentence in answer.stderr
 
 
+def test_a_record_that_may_be_in_local_time_is_replayed_and_the_doubt_told_beside_the_figures(files: tuple[Path, Path]) -> None:
+    """As somebody leaves it who drops the hour that comes twice in autumn; the one that clocks skip in spring is missing."""
+    folder, jobs = files
+    hours = [datetime(2022, 10, 29, tzinfo=UTC) + timedelta(hours=hour) for hour in range(24 * 150)]
+    lines = [f"{hour:%Y-%m-%d %H:%M:%S},{400 - hour.hour}" for hour in hours if hour != datetime(2023, 3, 26, 2, tzinfo=UTC)]
+    (folder / "DE_local.csv").write_text("\n".join(["datetime_utc,carbon_intensity", *lines]) + "\n", encoding="utf-8")
+    common = ["backtest", "--jobs", str(jobs), "--zone", "DE", "--forecast", "oracle", "--json"]
+    answer = CliRunner().invoke(build_app(), [*common, "--intensity", str(folder / "DE_local.csv")])
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["late_jobs"] == 0
+    assert "DE_local.csv: the hour from 2023-03-26 02:00 is missing" in answer.stderr
+    assert "taken as UTC" in answer.stderr
+    assert CliRunner().invoke(build_app(), [*common, *_parts(folder)]).stderr == ""
+
+
 def _parts(folder: Path) -> list[str]:
     return [word for part in (0, 1) for word in ("--intensity", str(folder / f"DE_part{part}.csv"))]
