@@ -65,11 +65,15 @@ class WholeQueue:
         self._demand.note(held.task, field.terrain.step)
         if not arrive(field, held, now, self._confidence):
             field.take(held, at_once(field, held.task, now))
-        if self._gpus is not None:
-            keep_room(field, self._demand, self._gpus, now)
+        self._keep_room(field, now)
 
     def renew(self, field: Field, now: float) -> None:
         look_again(field, now, self._confidence, self._keep)
+        self._keep_room(field, now)
+
+    def _keep_room(self, field: Field, now: float) -> None:
+        if self._gpus is not None:
+            keep_room(field, self._demand, self._gpus, now)
 
 
 def at_once(field: Field, task: Task, now: float) -> Offer:
