@@ -38,7 +38,7 @@ class Actor:
     def act(self) -> list[Attempt]:
         """Do it; the attempts that ended without ever working."""
         with self._store.read() as reader:
-            attempts = [attempt for attempt in reader.live_attempts() if attempt.state in _TO_MOVE and attempt.site in self._workplaces]
+            attempts = [attempt for attempt in reader.live_attempts(_TO_MOVE) if attempt.site in self._workplaces]
             runs = reader.runs_among({attempt.run_id for attempt in attempts})
             jobs = reader.jobs_among([attempt.job_id for attempt in attempts])
         ended: list[Attempt] = []

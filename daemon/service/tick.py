@@ -66,7 +66,6 @@ class Tick:
     def run(self) -> TickReport:
         ended = self._observer.observe()
         self._after_step("observe")
-        self._close_the_hopeless()
         now = self._clock.now()
         try:
             snapshot, plan, committed, works = self._decide(now)
@@ -78,9 +77,14 @@ class Tick:
 
     def _decide(self, now: datetime) -> tuple[Snapshot, Plan, Committed, dict[str, JobWork]]:
         with self._store.read() as reader:
-            works = works_of(reader, reader.live_jobs())
+            live = works_of(reader, reader.live_jobs())
+            hopeless = _fates(reader, live)
+            works = {job_id: work for job_id, work in live.items() if job_id not in hopeless}
             weights = weights_of(reader, works)
             claims = self._claims(reader, works, now)
+        for job_id, (state, reason) in hopeless.items():
+            with poisoned_alone("close", job=job_id):
+                self._close(live[job_id], state, reason)
         snapshot = self._photographer.take(now, works, weights, claims)
         self._after_step("snapshot")
         plan = self._planner(snapshot)
@@ -93,18 +97,8 @@ class Tick:
         standings = self._use.rule.standings(self._use.renew(reader, works, now)) if self._use is not None else {}
         return Claims(self._budgets.spending(reader, works, now), standings)
 
-    def _close_the_hopeless(self) -> None:
-        """End jobs that can never start: cancelled before they ran, or waiting for a job that did not succeed."""
-        with self._store.read() as reader:
-            live = {job.id: job for job in reader.live_jobs()}
-            works = works_of(reader, [job for job in live.values() if job.cancel_requested or job.predecessors])
-            ended = reader.job_states({name for work in works.values() for name in work.job.predecessors if name not in live})
-        fates = {job_id: fate for job_id, work in works.items() if (fate := _fate(work, ended)) is not None}
-        for job_id, (state, reason) in fates.items():
-            with poisoned_alone("close", job=job_id):
-                self._close(works[job_id], state, reason)
-
     def _close(self, work: JobWork, state: JobState, reason: str) -> None:
+        """End a job that can never start."""
         now = self._clock.now()
         with self._store.write() as writer:
             current = writer.job(work.job.id)
@@ -114,6 +108,12 @@ class Tick:
             writer.change_job(ended, Event(current.id, now, f"job-{state}", reason))
             for run in work.open_runs:
                 writer.change_run(replace(run, closed_at=now))
+
+
+def _fates(reader: Reader, live: Mapping[str, JobWork]) -> dict[str, tuple[JobState, str]]:
+    """How those of the live jobs end that can never start: cancelled before they ran, or waiting for a job that did not succeed."""
+    ended = reader.job_states({name for work in live.values() for name in work.job.predecessors if name not in live})
+    return {job_id: fate for job_id, work in live.items() if (fate := _fate(work, ended)) is not None}
 
 
 def _fate(work: JobWork, ended: Mapping[str, JobState]) -> tuple[JobState, str] | None:

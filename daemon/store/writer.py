@@ -9,7 +9,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from daemon.domain.errors import NotFound
@@ -17,22 +17,11 @@ from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
 from daemon.domain.states import check_job_transition
-from daemon.store import schema
+from daemon.store import schema, statements
 from daemon.store.documents import encode_plan
 from daemon.store.errors import BackwardsState, StaleWrite
 from daemon.store.reader import Reader
 from jobs.energy.observation import RunObservation
-
-_KEPT_PLANS = 50
-
-# Made once: what a statement compiles to is remembered with it.
-_TELL_STEPS = update(schema.run).where(schema.run.c.id == bindparam("of_run")).values(steps_done=bindparam("reached"))
-_TELL_PLAN = (
-    update(schema.job)
-    .where(schema.job.c.id == bindparam("of_job"), schema.job.c.version == bindparam("seen"))
-    .values(planned=bindparam("segments"), reason=bindparam("why"), version=schema.job.c.version + 1)
-)
-_ADD_JOB, _ADD_EVENT, _ADD_KEY = insert(schema.job), insert(schema.event), insert(schema.submission_key)
 
 
 class Writer(Reader):
@@ -62,10 +51,10 @@ class Writer(Reader):
             if known is not None
         ]
         try:
-            self._connection.execute(_ADD_JOB, [_job_values(job) for job, _, _ in accepted])
-            self._connection.execute(_ADD_EVENT, [_event_values(event) for _, event, _ in accepted])
+            self._connection.execute(statements.ADD_JOB, [_job_values(job) for job, _, _ in accepted])
+            self._connection.execute(statements.ADD_EVENT, [_event_values(event) for _, event, _ in accepted])
             if keys:
-                self._connection.execute(_ADD_KEY, keys)
+                self._connection.execute(statements.ADD_KEY, keys)
         except IntegrityError as error:
             names = ", ".join(job.id for job, _, _ in accepted)
             raise StaleWrite(f"job {names} or its idempotency key is already recorded") from error
@@ -76,15 +65,14 @@ class Writer(Reader):
         Raises StaleWrite if the row has another version, NotFound without a row, IllegalTransition for a state that
         cannot follow the stored one.
         """
-        table = schema.job
-        current = self._connection.execute(select(table.c.state, table.c.version).where(table.c.id == job.id)).one_or_none()
+        current = self._connection.execute(statements.STATE_AND_VERSION, {"id": job.id}).one_or_none()
         if current is None:
             raise NotFound("job", job.id)
         if current.version == job.version and current.state is not job.state:
             check_job_transition(job.id, current.state, job.state)
         stored = dataclasses.replace(job, version=job.version + 1)
-        unchanged = (table.c.id == job.id) & (table.c.version == job.version)
-        if self._connection.execute(update(table).where(unchanged), _job_values(stored)).rowcount != 1:
+        seen = {"of_job": job.id, "seen": job.version}
+        if self._connection.execute(statements.CHANGE_JOB, _job_values(stored) | seen).rowcount != 1:
             raise StaleWrite(f"job {job.id} changed meanwhile: version {job.version} was seen, {current.version} is stored")
         if event is not None:
             self.add_event(event)
@@ -98,26 +86,26 @@ class Writer(Reader):
         rows = [{"of_job": job.id, "seen": job.version, "segments": job.planned, "why": job.reason} for job, _ in planned]
         events = [_event_values(event) for _, event in planned if event is not None]
         if rows:
-            self._connection.execute(_TELL_PLAN, rows)
+            self._connection.execute(statements.TELL_PLAN, rows)
         if events:
-            self._connection.execute(_ADD_EVENT, events)
+            self._connection.execute(statements.ADD_EVENT, events)
 
     def add_run(self, run: Run) -> None:
-        self._connection.execute(insert(schema.run), _values(run))
+        self._connection.execute(statements.ADD_RUN, _values(run))
 
     def change_run(self, run: Run) -> None:
         """Raises NotFound."""
-        if self._connection.execute(update(schema.run).where(schema.run.c.id == run.id), _values(run)).rowcount != 1:
+        if self._connection.execute(statements.CHANGE_RUN, _values(run) | {"of_run": run.id}).rowcount != 1:
             raise NotFound("run", run.id)
 
     def tell_steps(self, reached: Mapping[str, int]) -> None:
         """Note the steps that runs have reached, by run id; one that is no run is passed over."""
         rows = [{"of_run": run_id, "reached": steps} for run_id, steps in reached.items()]
         if rows:
-            self._connection.execute(_TELL_STEPS, rows)
+            self._connection.execute(statements.TELL_STEPS, rows)
 
     def add_attempt(self, attempt: Attempt, event: Event | None = None) -> None:
-        self._connection.execute(insert(schema.attempt), _values(attempt))
+        self._connection.execute(statements.ADD_ATTEMPT, _values(attempt))
         if event is not None:
             self.add_event(event)
 
@@ -135,14 +123,14 @@ class Writer(Reader):
             stop_wish=_stronger(current.stop_wish, attempt.stop_wish),
             stop_wished_at=current.stop_wished_at or attempt.stop_wished_at,
         )
-        self._connection.execute(update(schema.attempt).where(schema.attempt.c.id == attempt.id), _values(stored))
+        self._connection.execute(statements.CHANGE_ATTEMPT, _values(stored) | {"of_attempt": attempt.id})
         if event is not None:
             self.add_event(event)
         return stored
 
     def add_event(self, event: Event) -> None:
         """Append; the store numbers it, a number given by the caller is ignored."""
-        self._connection.execute(_ADD_EVENT, _event_values(event))
+        self._connection.execute(statements.ADD_EVENT, _event_values(event))
 
     def add_ledger_entry(self, entry: LedgerEntry) -> None:
         """Append. Raises StaleWrite if the job already has an entry of that sequence."""
@@ -153,9 +141,8 @@ class Writer(Reader):
 
     def save_plan(self, plan: Plan) -> None:
         """Keep the plan as the last one, and the few dozen before it."""
-        self._connection.execute(insert(schema.plan), {"made_at": plan.made_at, "document": encode_plan(plan)})
-        kept = select(schema.plan.c.id).order_by(schema.plan.c.id.desc()).limit(_KEPT_PLANS)
-        self._connection.execute(delete(schema.plan).where(schema.plan.c.id.not_in(kept.scalar_subquery())))
+        self._connection.execute(statements.ADD_PLAN, {"made_at": plan.made_at, "document": encode_plan(plan)})
+        self._connection.execute(statements.FORGET_PLANS)
 
     def add_observations(self, observations: Iterable[RunObservation]) -> None:
         rows = [{"hardware": one.hardware, "document": one} for one in observations]
