@@ -62,14 +62,40 @@ def test_each_window_is_forecast_alone_and_by_the_member_for_its_record() -> Non
     assert not both[short, 3].any(), "of short records there is no second opinion"
 
 
-@pytest.mark.parametrize("hours", [24, 120])
-def test_from_one_day_of_record_that_day_is_expected_again_more_than_from_five(hours: int) -> None:
-    network, rows = Network.bundled(), inputs()
+def drawn_to_newest_day(rows: SingleArray, hours: int) -> SingleArray:
+    """The share of the way from what the networks say to the newest day again, by window and hour ahead."""
+    network = Network.bundled()
     members = [member.quantiles(rows, by_lead(rows, LEADS), network.row("DE")) for member in network.cold]
     alone = np.sort(np.mean(members, axis=0), axis=2)[:, :, 1]
     newest_day = rows[:, WEEK_HOURS - DAY_HOURS : WEEK_HOURS][:, LEADS % DAY_HOURS]
-    drawn = said(network, "DE", hours)[:, 1] - alone
-    np.testing.assert_allclose(drawn, NEWEST_DAY_SHARES * 24 / hours * (newest_day - alone), atol=1e-4)
+    middle = network.opinions(rows, known(len(rows), hours), "DE", nothing(len(rows)))[:, 1]
+    share: SingleArray = ((middle - alone) * (newest_day - alone)).sum(axis=0) / np.square(newest_day - alone).sum(axis=0)
+    return share
+
+
+def ending(distance: float) -> SingleArray:
+    """Windows whose newest hour lies `distance` spreads of their newest day from its first."""
+    rows = inputs()
+    wave = np.sin(2 * np.pi * np.arange(DAY_HOURS) / DAY_HOURS)
+    for _ in range(50):  # the last hour is part of the day whose spread it is measured by
+        wave[-1] = wave[0] + distance * wave.std()
+    rows[:, WEEK_HOURS - DAY_HOURS : WEEK_HOURS] = wave
+    return rows
+
+
+def test_a_day_that_ends_as_it_began_is_expected_again_more_than_one_that_does_not() -> None:
+    np.testing.assert_allclose(drawn_to_newest_day(ending(0.0), hours=24), NEWEST_DAY_SHARES, atol=1e-3)
+    np.testing.assert_allclose(drawn_to_newest_day(ending(1.0), hours=24), NEWEST_DAY_SHARES / np.e, atol=1e-3)
+
+
+def test_the_more_days_are_known_the_less_the_newest_is_expected_again() -> None:
+    np.testing.assert_allclose(drawn_to_newest_day(ending(0.0), hours=120), NEWEST_DAY_SHARES / 5, atol=1e-3)
+
+
+def test_a_day_without_any_change_is_no_obstacle() -> None:
+    rows = inputs()
+    rows[:, WEEK_HOURS - DAY_HOURS : WEEK_HOURS] = 0.5
+    assert np.isfinite(Network.bundled().opinions(rows, known(hours=24), "DE", nothing())).all()
 
 
 def test_known_zones_have_corrections_and_unknown_ones_share_none() -> None:
