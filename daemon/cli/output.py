@@ -59,7 +59,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         is_last = index == len(columns) - 1
-        needed = max((row[0].cell_len for row in cells), default=0) if index == 0 else None
+        needed = max((line.cell_len for row in cells for line in row[0].split()), default=0) if index == 0 else None
         made.add_column(column, justify="right" if column in right else "left", no_wrap=not is_last, overflow="ellipsis", min_width=needed)
     for row in cells:
         made.add_row(*row)

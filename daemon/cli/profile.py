@@ -113,19 +113,33 @@ def _reporter(bar: Bar, task: TaskID) -> Callable[[Progress], None]:
 
 
 def _show(made: HardwareProfile, output: Path) -> None:
+    from jobs.energy.counter_check import in_words
+
     rows = [
         (
-            str(step.configuration),
+            _step(step.configuration),
             number(step.seconds * 1000),
             number(step.joules),
-            f"{step.spread:.0%}",
+            f"{step.spread:.0%}" if step.joules_spread is None else f"{step.spread:.0%}, J {step.joules_spread:.0%}",
         )
         for step in made.measured
     ]
-    say(table(f"{made.key}: {', '.join(made.devices)}", ("step", "ms", "J", "spread"), rows, right=("ms", "J", "spread")))
+    columns = ("step", "ms", "J", "spread")
+    say(table(f"{made.key}: {', '.join(made.devices)}", columns, rows, right=("ms", "J", "spread")))
     for what, words in made.provenance.items():
         say(f"{what}: {words}")
+    say(*map(in_words, made.counter_checks))
     say(f'Written to {output}. A site on this hardware says: hardware = "{output}"')
+
+
+def _step(configuration: Configuration) -> str:
+    """Such as "train 3D large 256x256x192 f4 x1", the last being the batch; below it what sets it apart from a plain step."""
+    model = configuration.model
+    shape = "x".join(map(str, model.image_shape))
+    step = f"{configuration.work} {model.dimensions}D {model.size} {shape} f{model.latent_downsampling} x{configuration.batch_size}"
+    precision = [configuration.precision] if configuration.precision != "float32" else []
+    threads = [f"{configuration.threads} threads"] if configuration.threads > 1 else []
+    return "\n  ".join([step, *precision, *threads, *configuration.options])
 
 
 def _in_sum(made: HardwareProfile, asked: int, minutes: float) -> str:

@@ -137,19 +137,17 @@ def show_short_runs(runs: Sequence[ShortRun | Skipped]) -> None:
     measured = [run for run in runs if isinstance(run, ShortRun)]
     rows = [
         (
-            f"{run.phase}, {run.image}, {run.size}",
-            f"{run.blocks} x {run.steps_per_block}",
+            f"{run.phase}, {run.image}, {run.size}\n{run.blocks} x {run.steps_per_block} steps",
             _plus_minus(run.watts, run.watts_sd),
             number(run.seconds_per_step * 1000),
-            _plus_minus(run.kg, run.sd_kg),
-            _printed_kg(run),
+            f"{_plus_minus(run.kg, run.sd_kg)}\n{_printed_kg(run) or '-'}",
             number(run.hours),
         )
         for run in measured
     ]
-    columns = ("run", "blocks x steps", "W", "ms per step", "kg CO2e at EU27", "paper, kg", "hours")
+    columns = ("run\nblocks x steps", "W", "ms", "kg at EU27\npaper", "hours")
     if runs:
-        say(table("Short runs on this machine, extrapolated to the paper's runs", columns, rows, right=columns[1:]))
+        say(table("Short runs on this machine, extrapolated to the paper's runs, kg CO2e", columns, rows, right=columns[1:]))
         say("The paper's kg are of size large; Figs. 2 to 4 above come from the hardware profile, not from these runs.")
     for provenance in sorted({run.provenance for run in measured}):
         say(f"joules: {provenance}")

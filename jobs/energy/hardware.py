@@ -80,6 +80,20 @@ class MeasuredStep(StrictModel):
         return self.model_copy(update={"seconds": self.seconds * factor, "reference_seconds": reference_seconds})
 
 
+class CounterCheck(StrictModel):
+    """What one GPU's energy counter told over some seconds of work, and what its power readings integrate to."""
+
+    component: str
+    seconds: Positive
+    counted_joules: NotNegative
+    integrated_joules: NotNegative
+
+    @property
+    def deviation(self) -> float | None:
+        """Counted over integrated, less one; None where nothing was drawn."""
+        return self.counted_joules / self.integrated_joules - 1 if self.integrated_joules > 0 else None
+
+
 class Overhead(StrictModel):
     """What a job spends on something beside its steps: seconds for each, and for each gigabyte (1e9 bytes) in it.
 
@@ -113,6 +127,7 @@ class HardwareProfile(StrictModel):
     others_share: Annotated[float, Field(ge=0, le=1)] | None = None
     checkpoint: Overhead | None = None
     preparation: Overhead | None = None
+    counter_checks: tuple[CounterCheck, ...] = ()
     coefficients: tuple[Coefficients, ...]
     measured: tuple[MeasuredStep, ...] = ()
     provenance: dict[str, str] = Field(description="number or group of numbers -> how it came about, in words")

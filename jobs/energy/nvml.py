@@ -57,7 +57,7 @@ def visible_handles(nvml: Nvml, cuda_visible_devices: str | None) -> list[Any]:
     return chosen
 
 
-class _Counter:
+class EnergyCounter:
     """Energy of one GPU from its total-energy counter."""
 
     def __init__(self, nvml: Nvml, handle: Any) -> None:
@@ -75,7 +75,7 @@ class _Counter:
         return self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)
 
 
-class _Trapezoid:
+class PowerIntegral:
     """Energy of one GPU from power samples; a sample that fails is bridged by the next one."""
 
     def __init__(self, nvml: Nvml, handle: Any, monotonic_seconds: Callable[[], float]) -> None:
@@ -105,7 +105,7 @@ class NvmlSource:
     ) -> None:
         """Takes over an initialised NVML and shuts it down in `close`."""
         self._nvml = nvml
-        self._meters: dict[str, _Counter | _Trapezoid] = {}
+        self._meters: dict[str, EnergyCounter | PowerIntegral] = {}
         self._failing: set[str] = set()
         for index, handle in enumerate(visible_handles(nvml, cuda_visible_devices)):
             meter = self._meter(handle, monotonic_seconds)
@@ -133,13 +133,13 @@ class NvmlSource:
             self._meters = {}
             self._nvml.nvmlShutdown()
 
-    def _meter(self, handle: Any, monotonic_seconds: Callable[[], float]) -> _Counter | _Trapezoid | None:
+    def _meter(self, handle: Any, monotonic_seconds: Callable[[], float]) -> EnergyCounter | PowerIntegral | None:
         try:
-            return _Counter(self._nvml, handle)
+            return EnergyCounter(self._nvml, handle)
         except self._nvml.NVMLError:
             pass  # older than Volta, or virtualised: fall back to power
         try:
-            return _Trapezoid(self._nvml, handle, monotonic_seconds)
+            return PowerIntegral(self._nvml, handle, monotonic_seconds)
         except self._nvml.NVMLError as error:
             log.warning("NVML gives neither energy nor power of a GPU, its energy is unknown: %s", error)
             return None
@@ -147,7 +147,7 @@ class NvmlSource:
 
 def driver_version() -> str | None:
     """Of NVIDIA's driver, such as "550.54.15"; None where there is none or it does not tell."""
-    nvml = _initialised()
+    nvml = initialised_nvml()
     if nvml is None:
         return None
     try:
@@ -161,7 +161,7 @@ def driver_version() -> str | None:
 
 def open_nvml() -> NvmlSource | None:
     """A source over this host's GPUs, or None where there is no driver or no GPU is visible to this process."""
-    nvml = _initialised()
+    nvml = initialised_nvml()
     if nvml is None:
         return None
     try:
@@ -176,7 +176,7 @@ def open_nvml() -> NvmlSource | None:
     return None
 
 
-def _initialised() -> Nvml | None:
+def initialised_nvml() -> Nvml | None:
     """NVML, to be shut down as often as it was asked for; None where there is no driver."""
     try:
         import pynvml  # imported late: the daemon and CPU-only nodes do without it

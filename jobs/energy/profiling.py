@@ -25,8 +25,9 @@ from pydantic import ValidationError
 
 from jobs.energy.carbontracker_bridge import device_names
 from jobs.energy.configuration import Configuration
+from jobs.energy.counter_check import check_counters
 from jobs.energy.fitting import fit_coefficients
-from jobs.energy.hardware import HardwareProfile, MeasuredStep, Overhead
+from jobs.energy.hardware import CounterCheck, HardwareProfile, MeasuredStep, Overhead
 from jobs.energy.measuring import TIMED_STEPS, measure, read_counters, sources_in_words
 from jobs.energy.nvml import driver_version
 from jobs.energy.overhead_measuring import measure_checkpoint, measure_preparation
@@ -38,6 +39,7 @@ from jobs.ldm.runtime import library_versions
 from jobs.rundir import append_line, write_aside
 from jobs.spec import MeteringSpec
 
+_MATRIX_SIDE, _PRODUCTS = 4096, 4  # half a teraflop
 _BUSY_SHARE = 0.1  # of the host's CPUs used by others while we measure
 
 
@@ -60,6 +62,7 @@ class _BesideSteps:
     startup_joules: float | None
     checkpoint: Overhead
     preparation: Overhead
+    counter_checks: tuple[CounterCheck, ...]
 
 
 def profile_machine(
@@ -149,7 +152,20 @@ def _try(configuration: Configuration, sources: Sequence[PowerSource], pace: Pac
 
 def _measure_beside_steps(folder: Path, sources: Sequence[PowerSource]) -> _BesideSteps:
     """`folder` is on the disk that is written to."""
-    return _BesideSteps(*_startup(sources), measure_checkpoint(folder, sources), measure_preparation(folder, sources))
+    checks = check_counters(_matrix_products()) if on_gpu() else ()
+    return _BesideSteps(*_startup(sources), measure_checkpoint(folder, sources), measure_preparation(folder, sources), checks)
+
+
+def _matrix_products() -> Callable[[], None]:
+    """Steady work for the GPU, some hundredths of a second at a time."""
+    factor = torch.ones((_MATRIX_SIDE, _MATRIX_SIDE), device="cuda")
+
+    def work() -> None:
+        for _ in range(_PRODUCTS):
+            torch.mm(factor, factor)
+        torch.cuda.synchronize()
+
+    return work
 
 
 def _startup(sources: Sequence[PowerSource]) -> tuple[float, float | None]:
@@ -184,6 +200,7 @@ def _profile(
         startup_joules=beside.startup_joules,
         checkpoint=beside.checkpoint,
         preparation=beside.preparation,
+        counter_checks=beside.counter_checks,
         pace_spread=pace_spread(measured),
         others_share=others.share(),
         coefficients=fit_coefficients(told, "gpu" if on_gpu() else "cpu"),

@@ -10,11 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from daemon.cli import build_app
+from daemon.cli.profile import _show as show
 from jobs.energy import carbontracker_bridge, grids, measuring, profiling
 from jobs.energy.configuration import Configuration
-from jobs.energy.hardware import MeasuredStep, profile_for
+from jobs.energy.flops import OPERATIONS
+from jobs.energy.hardware import CounterCheck, HardwareProfile, MeasuredStep, profile_for
 from jobs.spec import ModelSpec
 from tests.jobs.energy.builders import FREE
+from tests.jobs.energy.builders import profile as gpu_profile
 
 Profile = Callable[..., Result]
 SMALLEST = ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16))
@@ -42,7 +45,7 @@ def test_a_measured_machine_can_be_named_as_a_sites_hardware(profile: Profile, t
     result = profile("--output", str(output), "--tdp-watts", "120")
 
     assert result.exit_code == 0, result.stderr
-    assert "denoise, 2D tiny 16x16" in result.stdout
+    assert "denoise 2D tiny 16x16 f4 x1" in result.stdout
     assert f'hardware = "{output}"' in result.stdout.replace("\n", "")
     own = profile_for(str(output))
     assert own.tdp_watts == 120
@@ -116,3 +119,54 @@ def test_interrupted_it_says_how_to_go_on_and_then_goes_on(profile: Profile, tmp
     assert "going on where an interrupted profiling with this output stopped" in resumed.stderr
     assert asked == ["denoise", "decode", "decode"]
     assert "2 of 2 steps measured, this time in 0 min; others are estimated to within 42% (one deviation)" in resumed.stdout
+
+
+def made_on_a_gpu() -> HardwareProfile:
+    """The longest names there are, with counted joules and two counters that were checked."""
+    large = ModelSpec(dimensions=3, size="large", image_shape=(256, 256, 192))
+    steps = [
+        MeasuredStep(
+            configuration=Configuration(work, large, 8, "bfloat16", 16, options=("channels-last", "flash-attention")),
+            seconds=12345.678,
+            joules=1234567.8,
+            spread=0.123,
+            joules_spread=0.456,
+            steps=10,
+        )
+        for work in OPERATIONS
+    ]
+    checks = [
+        CounterCheck(component=f"gpu{index}", seconds=20.0, counted_joules=joules, integrated_joules=8000.0)
+        for index, joules in enumerate((8010.0, 7000.0))
+    ]
+    return gpu_profile(measured=tuple(steps), counter_checks=tuple(checks))
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_table_of_steps_fits_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show(made_on_a_gpu(), Path("gpu.json"))
+    printed = capsys.readouterr().out
+
+    shown = printed[: printed.index("seconds: ")].splitlines()
+    assert max(map(len, shown)) <= columns
+    assert "…" not in printed
+    for words in (
+        "denoise 3D large 256x256x192 f4 x8",
+        "12,345,678",
+        "1,234,568",
+        "12%, J 46%",
+        "  bfloat16",
+        "  16 threads",
+        "  flash-attention",
+    ):
+        assert words in printed
+
+
+def test_a_counter_that_was_checked_is_told_with_its_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    show(made_on_a_gpu(), Path("gpu.json"))
+    printed = capsys.readouterr().out
+
+    assert "gpu0: its energy counter told 8,010 J, its power readings integrate to 8,000 J over 20 s (+0.1%): they agree" in printed
+    assert "(-12.5%): more than 2% apart, so its joules are in doubt" in printed

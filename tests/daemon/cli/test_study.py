@@ -100,12 +100,24 @@ def test_a_short_run_stands_beside_the_papers_only_where_image_and_model_are_the
     cases = [Case("training", (512, 512)), Case("training", (256, 256)), Case("training", (512, 512), "tiny")]
     show_short_runs([extrapolate(case, blocks, [], "estimated") for case in cases])
     shown = capsys.readouterr().out
-    assert "paper, kg" in shown
-    large, unprinted, tiny = (line for line in shown.splitlines() if "training, " in line)
-    assert "0.790 +- 0.200" in large
-    assert large.count("+-") == 3
-    assert unprinted.count("+-") == tiny.count("+-") == 2
+    lines = shown.splitlines()
+    large, unprinted, tiny = (index for index, line in enumerate(lines) if "training, " in line)
+    assert all(lines[index].count("+-") == 2 for index in (large, unprinted, tiny)), "watts and our kg"
+    assert "0.790 +- 0.200" in lines[large + 1]
+    assert lines[unprinted + 1].count("+-") == lines[tiny + 1].count("+-") == 0
+    assert "2 x 1 steps" in lines[large + 1]
     assert "Figs. 2 to 4 above come from the hardware profile" in shown
+
+
+def test_short_runs_fit_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    blocks = [Block(100, 12.3, 4567.8), Block(100, 13.2, 4321.0)]
+    show_short_runs([extrapolate(Case("synthesis", (256, 256, 192)), blocks, [], "estimated")])
+    shown = capsys.readouterr().out
+    table = shown[: shown.index("The paper's kg")]
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= 80
+    assert "362 +- 1.00" in table
 
 
 @pytest.mark.slow
