@@ -2,7 +2,8 @@
 
 The jobs follow *Let's Wait Awhile* (Wiesner et al., Middleware 2021): long ones that may pause, arriving over working hours,
 due at the next semi-weekly reporting morning, on as many GPUs as running at once needs at its peak. `--mix wide` has jobs of 1 to 8
-GPUs of different power, `--mix hard` shorter jobs of which every other one may not be interrupted. The optimum is the linear
+GPUs of different power, `--mix hard` shorter jobs of which every other one may not be interrupted. `--through-daemon` has the daemon
+itself run the jobs, which takes some hundred times as long; its saving is that of the ledger. The optimum is the linear
 programme over all (job, slot), every job known from the start (scipy HiGHS), where unbroken jobs may pause, too: no planner can
 do better.
 """
@@ -94,19 +95,23 @@ def least_kg(jobs: Sequence[TraceJob], world: World, gpus: int) -> float:
     return float(answer.fun)
 
 
-def line(zone: str, year: int, weeks: int, seed: int, mix: str, step: timedelta, folder: Path, forecast: str) -> str:
+def line(zone: str, year: int, folder: Path, chosen: argparse.Namespace) -> str:
+    """One row of the table; `chosen` are the command's arguments."""
     records = read_records([folder], zones=[zone])
-    jobs = jobs_of(year, weeks, seed, mix)
+    jobs = jobs_of(year, chosen.weeks, chosen.seed, chosen.mix)
     free = TraceSite("home", zone, None)
-    unlimited = build_world(jobs, [free], records, step)
+    unlimited = build_world(jobs, [free], records, chosen.step)
     peak = peak_gpus(jobs, replay(jobs, unlimited, "run-now", StaticOutlook(unlimited.rate)).pieces)
-    score = backtest(jobs, [replace(free, gpus=peak)], records, "planner", forecast, step).score
+    policy = "daemon" if chosen.through_daemon else "planner"
+    result = backtest(jobs, [replace(free, gpus=peak)], records, policy, chosen.forecast, chosen.step)
+    score = result.score
     optimum = least_kg(jobs, unlimited, peak)
     best = 100 * (1 - optimum / score.run_now_kg)
     return (
-        f"{zone:<14} {year} {mix:<6} {forecast:<12} {len(jobs):>6} {peak:>5} {score.late_jobs:>5} "
+        f"{zone:<14} {year} {chosen.mix:<6} {chosen.forecast:<12} {len(jobs):>6} {peak:>5} {score.late_jobs:>5} "
         f"{score.savings_percent:>8.2f} {best:>8.2f} "
-        f"{best - score.savings_percent:>6.2f} {score.worse_than_run_now_percent:>7.1f} {score.planner_seconds:>8.2f}"
+        f"{best - score.savings_percent:>6.2f} {score.worse_than_run_now_percent:>7.1f} {score.planner_seconds:>8.2f} "
+        f"{score.wall_seconds:>8.1f} {result.more.get('ticks', '-'):>6}"
     )
 
 
@@ -120,16 +125,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--step", type=step_of, default=HOUR, help="length of a slot, 1h or 30min")
     parser.add_argument("--forecast", default="oracle", help="oracle, persistence, own or noise:SHARE:SEED")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--through-daemon", action="store_true", help="the daemon itself runs the jobs: tick, store and ledger")
     chosen = parser.parse_args(arguments)
     folder = os.environ.get("LOWTIDE_TRACES")
     if folder is None:
         print("set LOWTIDE_TRACES to the folder of recorded intensity")
         return 1
-    print("zone           year mix    forecast       jobs  GPUs  late saving % optimum   gap  worse % planner s")
+    print("zone           year mix    forecast       jobs  GPUs  late saving % optimum   gap  worse % planner s   wall s  ticks")
     for zone in chosen.zones:
         for year in chosen.years:
             hourly = Path(folder) / chosen.folder
-            print(line(zone, year, chosen.weeks, chosen.seed, chosen.mix, chosen.step, hourly, chosen.forecast), flush=True)
+            print(line(zone, year, hourly, chosen), flush=True)
     return 0
 
 

@@ -55,6 +55,21 @@ def test_a_replay_prints_a_table_for_people(files: tuple[Path, Path]) -> None:
     assert "savings percent" in answer.stdout
 
 
+def test_the_daemon_itself_replays_the_files(files: tuple[Path, Path]) -> None:
+    folder, jobs = files
+    answer = CliRunner().invoke(
+        build_app(),
+        ["backtest", *_parts(folder), "--jobs", str(jobs), "--zone", "DE", "--policy", "daemon", "--forecast", "oracle", "--json"],
+    )
+    assert answer.exit_code == 0, answer.output
+    figures = json.loads(answer.stdout)
+    assert (figures["policy"], figures["late_jobs"]) == ("daemon", 0)
+    assert figures["emissions_kg"] == pytest.approx((2 * 100 + 4 * 100) / 1000)
+    assert figures["run_now_kg"] == pytest.approx((2 * 400 + 4 * 400) / 1000)
+    assert figures["ledger_hindsight_kg"] == pytest.approx(figures["hindsight_kg"])
+    assert figures["ticks"] >= 4
+
+
 @pytest.mark.parametrize(
     ("more", "sentence", "code"),
     [

@@ -70,5 +70,5 @@ def test_a_new_outlook_moves_no_work_into_room_that_jobs_to_come_will_need() -> 
     forecast(field, dict.fromkeys(range(int(start / H) + 12, int(start / H) + 200), 100.0))
     policy.renew(field, start)
     assert max(held.ahead[-1].end for held in waiting) > start + 15 * H
-    assert worst_shortage(field, demand, GPUS, start) is None
+    assert worst_shortage(field, demand, start) is None
     assert all(held.ahead[-1].end <= held.task.due for held in waiting)
