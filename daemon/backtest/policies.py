@@ -73,7 +73,7 @@ class WholeQueue:
 
     def _keep_room(self, field: Field, now: float) -> None:
         if self._gpus is not None:
-            keep_room(field, self._demand, self._gpus, now)
+            keep_room(field, self._demand, now)
 
 
 def at_once(field: Field, task: Task, now: float) -> Offer:

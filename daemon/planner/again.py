@@ -13,6 +13,7 @@ from time import perf_counter
 
 from daemon.domain.plan import Plan, PlanJob, Snapshot
 from daemon.planner.bound import least_of
+from daemon.planner.coming import Coming
 from daemon.planner.fairness import with_turns
 from daemon.planner.joined import joined
 from daemon.planner.onward import moved_on
@@ -33,15 +34,24 @@ class Planner:
     def __init__(self, whole: Callable[[Snapshot], Plan], options: PlannerOptions) -> None:
         """`whole` makes a plan from nothing but the snapshot."""
         self._whole, self._options = whole, options
+        self._coming = Coming()
         self._lock = threading.Lock()
         self._standing: Standing | None = None
 
     def __call__(self, snapshot: Snapshot) -> Plan:
         """Raises what `whole` raises."""
         with self._lock:
+            self._coming.note(snapshot)
             standing = None if self._standing is None else with_new_jobs(self._standing, snapshot, self._options)
-            self._standing = standing or Standing.of(snapshot, self._whole(snapshot), self._options)
+            self._standing = standing or Standing.of(snapshot, self._anew(snapshot), self._options)
             return self._standing.plan
+
+    def _anew(self, snapshot: Snapshot) -> Plan:
+        """A whole plan, with room for jobs that may still come."""
+        plan = self._whole(snapshot)
+        began = perf_counter()
+        with_room = self._coming.with_room(plan, snapshot, self._options)
+        return replace(with_room, planner_seconds=plan.planner_seconds + perf_counter() - began)
 
 
 def with_new_jobs(standing: Standing, snapshot: Snapshot, options: PlannerOptions) -> Standing | None:

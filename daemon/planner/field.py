@@ -102,6 +102,11 @@ class Field:
         for piece in held.ahead:
             self.free[piece.choice.site, self._cells(piece, piece.start)] += held.task.gpus
 
+    def hands_over(self, pieces: Iterable[Piece]) -> bool:
+        """Whether a piece shares GPUs with another job within a cell, one before the other: moves count in cells and cannot tell when."""
+        cell, after = self.terrain.cell, self.terrain.cell_after
+        return any(self.free[piece.choice.site, cell(piece.start) : after(piece.end)].min() < 0 for piece in pieces)
+
     def look(self, now: float, due: float) -> None:
         """Show the cells around [now, due); nothing before `now` is looked at any more."""
         if now - self.terrain.first_edge < DAY_SECONDS and due <= self.terrain.end and self.terrain is not self.whole:

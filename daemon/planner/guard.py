@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from daemon.planner.field import Field, Held, movable
 from daemon.planner.forward import bring_forward
-from daemon.planner.reserve import Demand
 from daemon.planner.terrain import HOUR_SECONDS
 from forecast.intensity import FloatArray
 
@@ -31,10 +31,17 @@ class Lack:
     seconds: float
 
 
-def keep_room(field: Field, demand: Demand, gpus: int, now: float) -> None:
+class Expectation(Protocol):
+    """What is known of jobs that may still come."""
+
+    def to_come(self, starts: FloatArray, due: float, now: float) -> FloatArray:
+        """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`."""
+
+
+def keep_room(field: Field, demand: Expectation, now: float) -> None:
     """Bring work forward until what may still come has room before every deadline, or nothing can be brought forward."""
     for _ in range(MOST_TURNS):
-        shortage = worst_shortage(field, demand, gpus, now)
+        shortage = worst_shortage(field, demand, now)
         if shortage is None:
             return
         begin = float(field.terrain.edges[shortage.since])
@@ -43,10 +50,11 @@ def keep_room(field: Field, demand: Demand, gpus: int, now: float) -> None:
             return
 
 
-def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Lack | None:
+def worst_shortage(field: Field, demand: Expectation, now: float) -> Lack | None:
     """The instant and the deadline between which most is lacking; None where nothing is.
 
-    For every deadline and every instant before it: work planned between the two and work that may come then, against all GPUs.
+    For every deadline and every instant before it: work planned between the two and work that may come then, against all GPUs that the
+    jobs of the field share.
     """
     live = sorted((held for held in field.live.values() if held.ahead and held.ahead[-1].end > now), key=lambda held: held.task.due)
     if not live:
@@ -56,14 +64,17 @@ def worst_shortage(field: Field, demand: Demand, gpus: int, now: float) -> Lack 
     starts, width = terrain.edges[first:last].copy(), np.full(last - first, terrain.step)
     starts[0], width[0] = now, terrain.edges[first + 1] - now
     loss = max(PACKING_LOSS, PACKING_LOSS_PER_HOUR * terrain.step / HOUR_SECONDS)
-    everybody = (gpus - field.free[:, first:last].sum(axis=0)) * width
+    rows = [held.row for held in live]
+    everybody = (field.gpus[rows] @ field.held[rows, first:last]) * width
+    shared = np.concatenate(([0.0], np.cumsum(np.maximum(field.free[:, first:last].sum(axis=0), 0) * width + everybody)))
     worst: Lack | None = None
     for number in _last_of_each_deadline(live, now):
         due, sofar = live[number].task.due, live[: number + 1]
         count = int(np.searchsorted(starts, due))
         to_come = demand.to_come(starts[:count], due, now)
         count = int(np.count_nonzero(to_come))  # behind the last that may come, those that are known have their places
-        bar = to_come[:count] - gpus * (1 - loss * _uncut_share(sofar)) * (due - starts[:count])
+        room = np.interp(due, [now, *terrain.edges[first + 1 : last + 1]], shared) - shared[:count]
+        bar = to_come[:count] - (1 - loss * _uncut_share(sofar)) * room
         # All jobs together hold at least as much as those due by then, and are sooner counted.
         if not count or (bar + _from_each_on(everybody[: terrain.cell_after(due) - first], count)).max() <= 0:
             continue

@@ -106,16 +106,10 @@ def _those_in_reach(
         if end > min(task.due, terrain.end):
             continue
         pieces = pieces_of_placement(placement, task, terrain)
-        if not _hands_over(pieces, field):
+        if not field.hands_over(pieces):
             before[task.job.id] = pieces
             field.adopt(Held(replace(task, due=max(end, min(task.due - margin * task.shortest, horizon)))), pieces)
     return before
-
-
-def _hands_over(pieces: Iterable[Piece], field: Field) -> bool:
-    """Whether a piece shares GPUs with another job within a cell, one before the other: moves count in cells and cannot tell when."""
-    cell, after = field.terrain.cell, field.terrain.cell_after
-    return any(field.free[piece.choice.site, cell(piece.start) : after(piece.end)].min() < 0 for piece in pieces)
 
 
 def _full_before(newcomer: Task, field: Field) -> Mapping[str, IntArray]:

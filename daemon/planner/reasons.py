@@ -75,6 +75,11 @@ def held_text(offer: Offer, terrain: Terrain) -> str:
     return f"waits for free GPUs until {moment_text(terrain.instant(offer.start), terrain.now)} UTC"
 
 
+def room_text(segments: tuple[PlannedSegment, ...], now: datetime) -> str:
+    """A placement sooner than the cleanest hours."""
+    return f"runs {window_text(segments, now)}, sooner than its cleanest hours: room is kept for jobs that may still come"
+
+
 def late_text(task: Task, offer: Offer, terrain: Terrain) -> str:
     due = moment_text(task.job.deadline, terrain.now)
     would_do = deadline_text(terrain.instant(offer.end), terrain.now)

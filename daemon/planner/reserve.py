@@ -10,6 +10,7 @@ from forecast.intensity import FloatArray
 
 WEEK_SECONDS = 7 * DAY_SECONDS
 WEEKS_LOOKED_BACK = 8
+FORGOTTEN_SECONDS = (WEEKS_LOOKED_BACK + 2) * WEEK_SECONDS  # what came longer ago lies over no week before a deadline to come
 MOST_PATTERNS = 256
 LATER_SECONDS = 2 * 3600.0  # what came at one time may come so much later this week
 DEVIATIONS = 3.0  # above the mean of what came; so busy a week is rarer than one in a year
@@ -22,18 +23,27 @@ class Demand:
 
     def __init__(self) -> None:
         self._jobs: list[tuple[float, float, float, float]] = []
+        self._began, self._noted = 0.0, 0
         self._patterns: dict[tuple[float, float, int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def note(self, task: Task, step: float) -> None:
         """Jobs are noted in the order of their arrival. Each is counted with the half cell of `step` seconds that it leaves unused."""
+        self._began = task.release if self._noted == 0 else self._began
+        self._noted += 1
         self._jobs.append((task.release, task.due, task.gpus, task.gpus * (task.shortest + step / 2)))
+        if self._jobs[0][0] < task.release - 2 * FORGOTTEN_SECONDS:  # half of the list at once, so that it is seldom copied
+            self._jobs = [job for job in self._jobs if job[0] >= task.release - FORGOTTEN_SECONDS]
+
+    def is_known(self, now: float) -> bool:
+        """Whether there has been a day of jobs from which to tell what may come."""
+        return self._known(now)[1] > 0
 
     def to_come(self, starts: FloatArray, due: float, now: float) -> FloatArray:
         """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`; 0 on the first day."""
         period, many = self._known(now)
         if many == 0:
             return np.zeros(len(starts))
-        seen = len(self._jobs) if due > now + period else 0  # what comes later does not lie a period before an earlier deadline
+        seen = self._noted if due > now + period else 0  # what comes later does not lie a period before an earlier deadline
         key = (due, period, many, seen)
         if key not in self._patterns:
             if len(self._patterns) >= MOST_PATTERNS:
@@ -47,7 +57,7 @@ class Demand:
 
     def _known(self, now: float) -> tuple[float, int]:
         """The period after which jobs are taken to come again, and how many of them are known: days until there is a week."""
-        since = now - self._jobs[0][0] if self._jobs else 0.0
+        since = now - self._began if self._noted else 0.0
         period = WEEK_SECONDS if since >= WEEK_SECONDS else DAY_SECONDS
         return period, min(WEEKS_LOOKED_BACK, int(since // period))
 

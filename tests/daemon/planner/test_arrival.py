@@ -332,9 +332,9 @@ def test_work_is_brought_forward_only_as_far_as_what_may_come_needs() -> None:
     due = int(start / H) + 32
     jobs = [come(field, job(f"j{n}", 15, due, mode=PAUSES, earliest=MONDAY + timedelta(seconds=start)), start) for n in range(3)]
     assert all(held.ahead[0].start >= start + 12 * H for held in jobs)
-    assert worst_shortage(field, demand, 3, start) is not None
-    keep_room(field, demand, 3, start)
-    assert worst_shortage(field, demand, 3, start) is None
+    assert worst_shortage(field, demand, start) is not None
+    keep_room(field, demand, start)
+    assert worst_shortage(field, demand, start) is None
     early = sum(min(piece.end, start + 12 * H) - piece.start for held in jobs for piece in held.ahead if piece.start < start + 12 * H)
     assert 0 < early < 36 * H
     assert all(sum(p.end - p.start for p in held.ahead) == pytest.approx(15 * H) for held in jobs)

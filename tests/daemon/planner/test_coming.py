@@ -1,0 +1,151 @@
+"""A daemon's plans keep room for jobs that may still come, by what was seen to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from daemon.domain.budget import Budget, BudgetRule, Spending
+from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
+from daemon.planner import Planner, plan
+from daemon.planner.coming import Coming
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot, start_hour
+from tests.daemon.planner.course import followed
+from tests.daemon.planner.strategies import snapshots
+
+DAY = timedelta(days=1)
+DIRTY_MORNINGS = ([300.0] * 12 + [100.0] * 12) * 2
+GPUS = 2
+WEEKS = 4
+TODAY = 7 * WEEKS  # a Monday
+
+
+def seen(jobs: Sequence[PlanJob], day: int, hour: int, gpus: int = GPUS) -> Snapshot:
+    """What a tick sees at that hour of that day, two days ahead."""
+    now = MONDAY + day * DAY + hour * HOUR
+    empty = snapshot(jobs, {"DE": DIRTY_MORNINGS[hour:] + DIRTY_MORNINGS[:hour]}, gpus, now)
+    return replace(empty, grid=replace(empty.grid, start=now))
+
+
+def urgent(day: int) -> list[PlanJob]:
+    """Jobs that come at noon, one for each GPU, and have an hour to spare."""
+    noon = MONDAY + day * DAY + 12 * HOUR
+    come = job(hours=10, mode=Mode.CONTIGUOUS, earliest=noon)
+    return [replace(come, id=f"urgent-{day}-{n}", accepted_at=noon, deadline=noon + 11 * HOUR) for n in range(GPUS)]
+
+
+def patient(day: int, **more: object) -> list[PlanJob]:
+    """Jobs that come at midnight; the clean hours in which they want to run begin at noon."""
+    come = replace(job(hours=12, mode=Mode.INTERRUPTIBLE), **more)  # type: ignore[arg-type]  # whatever fields a test names
+    midnight = MONDAY + day * DAY
+    return [replace(come, id=f"patient-{n}", accepted_at=midnight, earliest=midnight, deadline=midnight + 32 * HOUR) for n in range(GPUS)]
+
+
+def a_planner(weeks: int = WEEKS) -> Planner:
+    """One that has seen so many weeks of urgent jobs, each on Monday."""
+    planner = Planner(lambda one: plan(one, BARE), BARE)
+    for week in range(WEEKS - weeks, WEEKS):
+        planner(seen(urgent(7 * week), 7 * week, 12))
+    return planner
+
+
+@pytest.mark.parametrize(("weeks", "late"), [(0, GPUS), (WEEKS, 0)])
+def test_who_waits_for_clean_hours_leaves_them_to_jobs_that_came_the_weeks_before_at_that_time(weeks: int, late: int) -> None:
+    planner = a_planner(weeks)
+    night = seen(patient(TODAY), TODAY, 0)
+    waiting = planner(night)
+    noon = followed(night, waiting, 12 * HOUR)
+    answer = planner(replace(noon, jobs=(*noon.jobs, *urgent(TODAY))))
+    assert sum(placement.is_late for placement in answer.placements) == late
+    assert {placement.job_id for placement in answer.placements} == {"patient-0", "patient-1", f"urgent-{TODAY}-0", f"urgent-{TODAY}-1"}
+
+
+def test_whoever_is_brought_forward_hears_why_and_the_plan_says_what_it_costs() -> None:
+    night = seen(patient(TODAY), TODAY, 0)
+    whole, answer = plan(night, BARE), a_planner()(night)
+    assert min(start_hour(placement) for placement in whole.placements) == TODAY * 24 + 12
+    early = [placement for placement in answer.placements if start_hour(placement) < TODAY * 24 + 12]
+    assert early
+    assert all("room is kept for jobs that may still come" in placement.reason for placement in early)
+    assert answer.cost_g == pytest.approx(sum(placement.expected_g for placement in answer.placements))
+    assert answer.bound_g <= whole.cost_g < answer.cost_g
+
+
+def test_no_room_is_kept_for_jobs_on_gpus_that_suffice_for_all() -> None:
+    planner = a_planner()
+    ample = seen(patient(TODAY), TODAY, 0, gpus=6 * GPUS)
+    assert planner(ample) == plan(ample, BARE)
+
+
+def test_a_job_is_seen_to_come_once_however_often_it_is_seen() -> None:
+    once, often = Coming(), Coming()
+    night = seen(patient(TODAY), TODAY, 0)
+    for day in range(0, TODAY, 7):
+        noon = seen(urgent(day), day, 12)
+        once.note(noon)
+        for minutes in range(0, 120, 20):
+            often.note(replace(noon, now=noon.now + timedelta(minutes=minutes)))
+    assert often.with_room(plan(night, BARE), night, BARE) == once.with_room(plan(night, BARE), night, BARE) != plan(night, BARE)
+
+
+def test_jobs_that_were_there_before_the_first_look_were_not_seen_to_come() -> None:
+    coming, night = Coming(), seen(patient(TODAY), TODAY, 0)
+    for day in range(0, TODAY, 7):
+        old = [replace(one, accepted_at=MONDAY - 9 * DAY) for one in urgent(day)]
+        coming.note(seen(old, day, 12))
+    assert coming.with_room(plan(night, BARE), night, BARE) == plan(night, BARE)
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"price_of_waiting_g_per_hour": 0.1},
+        {"project": "thrifty"},
+        {"running_at": "de", "state_at": "de", "options": replace(job(hours=12, startup_seconds=60)).options},
+    ],
+    ids=["price", "budget", "runs and starts are dear"],
+)
+def test_nobody_is_brought_forward_who_has_something_else_to_keep(bound: dict[str, object]) -> None:
+    planner = a_planner()
+    budgets = {"thrifty": Budget(BudgetRule(monthly_g=1e9))}
+    night = replace(seen(patient(TODAY, **bound), TODAY, 0), spending=Spending(budgets))
+    assert [one.segments for one in planner(night).placements] == [one.segments for one in plan(night, BARE).placements]
+
+
+@given(snapshots(most_jobs=6))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_room_is_made_within_windows_and_capacity_and_makes_nobody_late(snap: Snapshot) -> None:
+    options = replace(BARE, price_rounds=20, search_steps=60)
+    coming = Coming()
+    for back in range(4, 0, -1):
+        then = snap.now - back * DAY
+        rush = [
+            replace(one, id=f"{one.id}-{back}", accepted_at=then, earliest=then, deadline=one.deadline - back * DAY) for one in snap.jobs
+        ]
+        coming.note(replace(snap, now=then, jobs=tuple(rush), grid=replace(snap.grid, start=snap.grid.start - back * DAY)))
+    before = plan(snap, options)
+    answer = coming.with_room(before, snap, options)
+    assert answer.cost_g - before.cost_g == pytest.approx(grams(answer) - grams(before), abs=1e-6)
+    assert answer.bound_g <= answer.cost_g * (1 + 1e-9)
+    for one in snap.jobs:
+        if one.id not in {placement.job_id for placement in before.placements}:
+            continue
+        old, new = placed(before, one.id), placed(answer, one.id)
+        assert new.is_late == old.is_late
+        assert new.segments[0].start >= max(one.earliest, snap.now)
+        if one.after or one.price_of_waiting_g_per_hour:
+            assert new is old
+        if not new.is_late:
+            assert max(segment.end for segment in new.segments) <= one.deadline + timedelta(milliseconds=1)
+    for site in snap.sites:
+        for slot in range(snap.grid.count):
+            begin, end = snap.grid.edge(slot), snap.grid.edge(slot + 1)
+            assert peak_use(answer, site.name, begin, end) <= max(int(site.free_gpus[slot]), peak_use(before, site.name, begin, end))
+
+
+def grams(answer: Plan) -> float:
+    return sum(placement.expected_g for placement in answer.placements)
