@@ -90,28 +90,39 @@ class SampleRecord(_Record):
     attempt_id: str
 
 
+class _Within:
+    """A file or folder of a run directory. Its path is made when it is asked for: a tick looks at one or two files of each run."""
+
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
+
+    def __get__(self, directory: RunDirectory, owner: type[RunDirectory]) -> Path:
+        return directory.path.joinpath(*self._parts)
+
+
 class RunDirectory:
     """Names every file of one run and reads and writes them safely. Creating the object touches nothing."""
 
+    spec_file = _Within("spec.json")
+    attempt_file = _Within("attempt.json")
+    progress_file = _Within("progress.jsonl")
+    energy_file = _Within("energy.jsonl")
+    outcome_file = _Within("outcome.json")
+    log_file = _Within("log.txt")
+    carbontracker = _Within("carbontracker")  # carbontracker's own logs: mean power per stretch of work
+    lock_file = _Within("lock")  # held by flock while an attempt works here: the fencing token
+    process_file = _Within("process.json")  # the local executor's: pid, start time, attempt
+    exit_file = _Within("exit.json")  # the local executor's: how the attempt's process ended
+    supervisor_lock_file = _Within("supervisor.lock")  # the local executor's: held while a supervisor watches here
+    checkpoints = _Within("checkpoints")
+    cache = _Within("cache")  # prepared images and latents: of the data's own class, and can be made again
+    artifacts = _Within("artifacts")
+    weights_file = _Within("artifacts", "weights.pt")
+    samples = _Within("artifacts", "samples")
+    samples_file = _Within("artifacts", "samples.jsonl")
+
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.spec_file = self.path / "spec.json"
-        self.attempt_file = self.path / "attempt.json"
-        self.progress_file = self.path / "progress.jsonl"
-        self.energy_file = self.path / "energy.jsonl"
-        self.outcome_file = self.path / "outcome.json"
-        self.log_file = self.path / "log.txt"
-        self.carbontracker = self.path / "carbontracker"  # carbontracker's own logs: mean power per stretch of work
-        self.lock_file = self.path / "lock"  # held by flock while an attempt works here: the fencing token
-        self.process_file = self.path / "process.json"  # the local executor's: pid, start time, attempt
-        self.exit_file = self.path / "exit.json"  # the local executor's: how the attempt's process ended
-        self.supervisor_lock_file = self.path / "supervisor.lock"  # the local executor's: held while a supervisor watches here
-        self.checkpoints = self.path / "checkpoints"
-        self.cache = self.path / "cache"  # prepared images and latents: of the data's own class, and can be made again
-        self.artifacts = self.path / "artifacts"
-        self.weights_file = self.artifacts / "weights.pt"
-        self.samples = self.artifacts / "samples"
-        self.samples_file = self.artifacts / "samples.jsonl"
 
     def prepare(self, spec: RunSpec) -> None:
         """Make the folders and write the spec; safe to repeat."""

@@ -35,7 +35,7 @@ def make_policy(settings: Settings) -> Policy:
 
 def planner_options(settings: Settings) -> PlannerOptions:
     planner = settings.planner
-    return PlannerOptions(planner.wait_confidence, planner.stability_threshold, search_steps=planner.search_steps)
+    return PlannerOptions(planner.wait_confidence, planner.stability_threshold, planner.deadline_margin, search_steps=planner.search_steps)
 
 
 def budget_rules(settings: Settings) -> dict[str, BudgetRule]:

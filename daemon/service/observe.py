@@ -86,6 +86,8 @@ class Observer:
 
     def _tell_silence(self, attempts: list[Attempt], silent: Mapping[str, str]) -> None:
         """Say on the job of each attempt why nothing is known of it; written only where it is news."""
+        if not attempts:
+            return
         with self._store.read() as reader:
             news = [attempt for attempt in attempts if is_news(reader.job(attempt.job_id), attempt, silent[attempt.site])]
         for attempt in news:

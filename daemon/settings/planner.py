@@ -25,6 +25,9 @@ class PlannerSettings(Section):
     stability_threshold: float = Field(
         default=0.03, ge=0, lt=1, description="a new plan moves a job, or hours of one that may pause, only for a saving above this share"
     )
+    deadline_margin: float = Field(
+        default=0.1, ge=0, le=1, description="share of a job's work kept free before its deadline where that is possible: estimates err"
+    )
     max_parallel: int = Field(default=4, ge=1, le=64, description="runs of one synthesis side by side at most, where GPUs are idle")
     retries: int = Field(default=3, ge=0, le=100, description="failed, pre-empted or lost attempts a job may have beyond the first")
 

@@ -47,8 +47,8 @@ def check(jobs: Sequence[TraceJob], world: World) -> None:
 
 
 def settings_of(world: World, folder: Path, jobs: int, wait_confidence: float | None) -> Settings:
-    """A daemon in that folder with the world's sites; `wait_confidence` None is the default's."""
-    planner: dict[str, object] = {"step_minutes": round(world.step_seconds / 60)}
+    """A daemon in that folder with the world's sites; `wait_confidence` None is the default's. A trace's lengths need no margin."""
+    planner: dict[str, object] = {"step_minutes": round(world.step_seconds / 60), "deadline_margin": 0.0}
     if wait_confidence is not None:
         planner["wait_confidence"] = wait_confidence
     sites = [
