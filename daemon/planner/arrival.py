@@ -11,8 +11,7 @@ from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.regret import compare
 from daemon.planner.room import make_room
 from daemon.planner.task import Offer, Piece, Task, given_up_g
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
-from daemon.planner.together import TIE_SHARE
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, TIE_SHARE, Terrain
 from daemon.planner.trade import trade
 from daemon.planner.windows import prompt_window
 

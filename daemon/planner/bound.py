@@ -10,6 +10,7 @@ from daemon.domain.plan import Mode
 from daemon.planner.bulk import has_room, in_parts, rows_of
 from daemon.planner.columns import columns_of
 from daemon.planner.draft import Draft
+from daemon.planner.lanes import FULL
 from daemon.planner.prices import Market, Prices, find_prices
 from daemon.planner.task import Task
 from daemon.planner.terrain import HOUR_SECONDS, Terrain
@@ -92,6 +93,6 @@ def _cheapest_share(unit: FloatArray, share: FloatArray) -> float:
     """The cost of one whole from the cheapest cells; infinite where the cells do not add up to one."""
     order = np.argsort(unit)
     done = np.minimum(np.cumsum(share[order]), 1.0)
-    if len(done) == 0 or done[-1] < 1.0 - 1e-9:
+    if len(done) == 0 or done[-1] < FULL:
         return float("inf")
     return float(np.diff(done, prepend=0.0) @ unit[order])

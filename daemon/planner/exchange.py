@@ -14,8 +14,7 @@ from daemon.domain.plan import IntArray
 from daemon.planner.cells import BoolArray, Share, by_rate, cells_for, first_whole, pieces_of, share_of, whole_cells, windows_of
 from daemon.planner.field import Field, Held
 from daemon.planner.task import Choice, Piece
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
-from daemon.planner.together import TIE_SHARE
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, TIE_SHARE
 
 MOST_SWAPS = 400  # a safeguard: every swap gains, so they end by themselves
 PRICELESS = 1e9  # grams per kWh that an hour is worth to a job which lacks it
@@ -38,8 +37,19 @@ def improve_by_swaps(field: Field, held: Held, now: float, keep: float = 0.0) ->
     board.keep = keep
     if not board.swap():
         return False
+    touched = board.touched()
+    before, grams = {one.id: one.rest(now) for one in touched}, sum(one.rest_g(now, field.terrain) for one in touched)
     board.settle(field, now, share_of(held, now, first, field.terrain))
-    return True
+    if not any(piece.choice.once_kwh for pieces in before.values() for piece in pieces):
+        return True
+    # Swaps count hours; data that is moved for a job is paid at the rate of its first one.
+    if sum(one.rest_g(now, field.terrain) for one in touched) <= grams:
+        return True
+    for one in touched:
+        field.take_ahead(one, now)
+    for one in touched:
+        field.hold(one, before[one.id])
+    return False
 
 
 def room_by_swaps(field: Field, held: Held, now: float) -> bool:
@@ -67,7 +77,7 @@ def partners(field: Field, held: Held, site: int, now: float) -> list[Held]:
     return [
         other
         for other in field.live.values()
-        if other.swaps_hours and other is not held and (ahead := other.ahead) and ahead[-1].end > now and ahead[-1].choice.site == site
+        if other.swaps_hours and other is not held and other.end > now and other.ahead[-1].choice.site == site
     ]
 
 
@@ -167,6 +177,10 @@ class Exchange:
         """Where another job's leaving would let this one in."""
         mine = self.window[cells] & ~self.mine[cells]
         return np.asarray(self.theirs[:, cells] & mine & (self.free[cells] + self.gpus[:, None] >= self.held.task.gpus))
+
+    def touched(self) -> list[Held]:
+        """The job, and all who moved."""
+        return [self.held, *(self.others[who] for who in sorted(self.moved))]
 
     def settle(self, field: Field, now: float, share: Share) -> None:
         """Give all who moved their new pieces."""

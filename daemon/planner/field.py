@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Held:
     ahead: list[Piece] = field(default_factory=list)
     version: int = 0  # counts changes of `ahead`, so that ends noted before are known to be stale
     row: int = -1  # of `Field.held`, where it is kept
+    end: float = -inf  # of the last of `ahead` to end: pieces may lie side by side
     is_pausable: bool = field(init=False)
     swaps_hours: bool = field(init=False)  # its hours are worth the same in any order
     work: float = field(init=False)  # GPU-seconds at least
@@ -49,13 +51,20 @@ class Held:
 
     def is_movable(self, now: float) -> bool:
         """Work ahead that may still be placed elsewhere: an unbroken job only until it starts."""
-        if not self.ahead or self.ahead[-1].end <= now:
+        if self.end <= now:
             return False
         return self.is_pausable or self.ahead[0].start > now
 
     def rest(self, now: float) -> list[Piece]:
         """What the job still holds from `now` on."""
         return [piece if piece.start >= now else replace(piece, start=now) for piece in self.ahead if piece.end > now]
+
+    def rest_g(self, now: float, terrain: Terrain) -> float:
+        """What that emits by the outlook; data is moved for a job before it begins."""
+        pieces = self.rest(now)
+        if self.past or (self.ahead and self.ahead[0].start < now):
+            pieces = [replace(piece, choice=replace(piece.choice, once_kwh=0.0)) for piece in pieces]
+        return grams_of(pieces, terrain)
 
     def pieces(self) -> list[Piece]:
         return [*self.past, *self.ahead]
@@ -111,8 +120,7 @@ class Field:
         """Show the cells around [now, due); nothing before `now` is looked at any more."""
         if now - self.terrain.first_edge < DAY_SECONDS and due <= self.terrain.end and self.terrain is not self.whole:
             return
-        ends = [live.ahead[-1].end for live in self.live.values() if live.ahead]
-        reach = max(now + LOOK_SECONDS, due, *ends) + DAY_SECONDS
+        reach = max(now + LOOK_SECONDS, due, *(live.end for live in self.live.values())) + DAY_SECONDS
         first = max(1, self.whole.cell(now))
         last = self.whole.cell_after(min(reach, self.whole.end))
         self.terrain = part_of(self.whole, first, max(last, first + 1))
@@ -122,6 +130,7 @@ class Field:
     def hold(self, held: Held, pieces: Iterable[Piece]) -> None:
         """Give the job these pieces ahead."""
         held.ahead = list(pieces)
+        held.end = max(piece.end for piece in held.ahead)
         held.version += 1
         self.power[held.row] = held.ahead[-1].choice.power
         for piece in held.ahead:
@@ -134,7 +143,7 @@ class Field:
 
     def take_ahead(self, held: Held, now: float) -> Task:
         """Free everything the job holds from `now` on; what is done is done. The job as it is now, its rest of work."""
-        ahead, held.ahead = held.ahead, []
+        ahead, held.ahead, held.end = held.ahead, [], -inf
         held.version += 1
         for piece in ahead:
             if piece.end <= now:
@@ -153,7 +162,7 @@ class Field:
             end, _, held, version, piece = heappop(self._ends)
             if version == held.version and end > begin:
                 self.free[piece.choice.site, cell] += held.task.gpus
-        for held in [held for held in self.live.values() if held.ahead and held.ahead[-1].end <= now]:
+        for held in [held for held in self.live.values() if held.ahead and held.end <= now]:
             del self.live[held.id]
             self._rows.append(held.row)
 

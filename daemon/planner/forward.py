@@ -55,11 +55,11 @@ def _hours_forward(field: Field, jobs: list[Held], site: int, since: int, second
 
 def _begin_earlier(field: Field, held: Held, begin: float, now: float) -> float:
     """Place a job that may not be cut so that it ends before `begin`, or else as early as it can; GPU-seconds this took out behind it."""
-    before = held.rest(now)
+    before, end = held.rest(now), held.end
     task = field.take_ahead(held, now)
     release = max(now, task.release)
     offer = best_offer(task, field.terrain, field.free, release, begin) or soonest_offer(task, field.terrain, field.free, release)
-    if offer is None or offer.end >= before[-1].end:
+    if offer is None or offer.end >= end:
         field.hold(held, before)
         return 0.0
     field.take(held, offer)

@@ -45,7 +45,7 @@ def keep_room(field: Field, demand: Expectation, now: float) -> None:
         if shortage is None:
             return
         begin = float(field.terrain.edges[shortage.since])
-        jobs = [held for held in movable(field.live.values(), now) if held.task.due <= shortage.due and held.ahead[-1].end > begin]
+        jobs = [held for held in movable(field.live.values(), now) if held.task.due <= shortage.due and held.end > begin]
         if bring_forward(field, jobs, shortage.since, shortage.seconds, now) <= 0:
             return
 
@@ -56,7 +56,7 @@ def worst_shortage(field: Field, demand: Expectation, now: float) -> Lack | None
     For every deadline and every instant before it: work planned between the two and work that may come then, against all GPUs that the
     jobs of the field share.
     """
-    live = sorted((held for held in field.live.values() if held.ahead and held.ahead[-1].end > now), key=lambda held: held.task.due)
+    live = sorted((held for held in field.live.values() if held.end > now), key=lambda held: held.task.due)
     if not live:
         return None
     terrain, first = field.terrain, field.terrain.cell(now)

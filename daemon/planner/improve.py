@@ -7,8 +7,7 @@ from daemon.planner.draft import Draft
 from daemon.planner.offers import best_offer
 from daemon.planner.regret import Comparison, compare, decided_to_wait
 from daemon.planner.task import Offer, given_up_g
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
-from daemon.planner.together import TIE_SHARE
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, TIE_SHARE
 from daemon.planner.windows import prompt_window
 
 

@@ -7,7 +7,7 @@ few moves make some.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import nsmallest
 
@@ -57,18 +57,7 @@ def joined(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions
         settle_in(field, held, 0.0, options.keep_threshold)
     moved = {name: _placement(field.live[name], residual.terrain) for name in before if field.live[name].ahead != before[name]}
     unmoved = pieces_of_placement(alone, task, residual.terrain) == held.ahead
-    answer = {**moved, job.id: alone if unmoved else _placement(held, residual.terrain)}
-    # Swaps count hours; data that is moved for a job is paid at the rate of its first one.
-    return answer if alone.is_late or _grams(answer.values()) <= _grams(_as_planned(plan, answer)) + alone.expected_g else {job.id: alone}
-
-
-def _grams(placements: Iterable[Placement]) -> float:
-    return sum(placement.expected_g for placement in placements)
-
-
-def _as_planned(plan: Plan, jobs: Container[str]) -> list[Placement]:
-    """What the plan says of those of the jobs that it knows."""
-    return [placement for placement in plan.placements if placement.job_id in jobs]
+    return {**moved, job.id: alone if unmoved else _placement(held, residual.terrain)}
 
 
 def _finds_room(field: Field, held: Held, task: Task) -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 
 from daemon.domain.plan import IntArray, Mode
 from daemon.planner.fares import Shortage
+from daemon.planner.lanes import FULL
 from daemon.planner.offers import best_offer
 from daemon.planner.task import Choice, Offer, Task
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
-from daemon.planner.together import TIE_SHARE
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, TIE_SHARE, Terrain
 from daemon.planner.windows import best_window, cheapest
 from forecast.intensity import FloatArray
 
@@ -90,6 +90,6 @@ def _cheapest_work(cost: FloatArray, share: FloatArray) -> float:
     """The least cost of the whole work: `cost` of all of it at the rate of each cell, `share` that fits into the cell."""
     order = np.argsort(cost)
     done = np.minimum(np.cumsum(share[order]), 1.0)
-    if done[-1] < 1.0 - TIE_SHARE:
+    if done[-1] < FULL:
         return float("inf")
     return float(np.dot(cost[order], np.diff(done, prepend=0.0)))

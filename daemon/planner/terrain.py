@@ -17,6 +17,7 @@ from forecast.regret import Z80
 
 HOUR_SECONDS = 3600.0
 EDGE_TOLERANCE_SECONDS = 1e-6  # datetimes resolve microseconds; a difference below is the same instant
+TIE_SHARE = 1e-9  # costs closer than this share are equal; sums of the same cells differ in their last bits
 
 
 @dataclass(frozen=True, slots=True)

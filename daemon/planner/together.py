@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from daemon.domain.plan import IntArray
 from daemon.planner.fares import Fares, Run, Shortage, Single
 from daemon.planner.task import Task
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, TIE_SHARE, Terrain
 from forecast.intensity import FloatArray
-
-TIE_SHARE = 1e-9  # costs closer than this share are equal; sums of the same cells differ in their last bits
 
 
 def cheapest_start(task: Task, terrain: Terrain, free: IntArray | Shortage, release: float, due: float) -> tuple[int, float] | None:

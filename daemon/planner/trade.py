@@ -10,8 +10,7 @@ from daemon.domain.plan import IntArray
 from daemon.planner.field import Field, Held, grams_of
 from daemon.planner.offers import best_offer
 from daemon.planner.room import placed_all
-from daemon.planner.terrain import Terrain
-from daemon.planner.together import TIE_SHARE
+from daemon.planner.terrain import TIE_SHARE, Terrain
 
 RIVALS = 3  # jobs that a new one trades with at once
 TRADES = 2  # such trades per arrival

@@ -65,6 +65,18 @@ def check(field: Field, capacity: int) -> None:
     assert (capacity - field.free[0] == held_gpus).all()
 
 
+@pytest.mark.parametrize(("transfer_kwh", "moves"), [(0.0, True), (2.0, False)])
+def test_no_hours_are_swapped_where_moving_data_in_a_dirty_hour_would_cost_more_than_that_saves(transfer_kwh: float, moves: bool) -> None:
+    field = a_field([500, 400, 50, 60] + [500] * 4)
+    heavy = job("heavy", hours=2, deadline_hours=4, mode=PAUSES, power_kw=0.2, transfer_kwh={"de": transfer_kwh})
+    first = come(field, heavy)
+    assert hours_of(first) == [2, 3]
+    second = come(field, job("newcomer", hours=1, deadline_hours=4, mode=PAUSES, power_kw=0.5))
+    assert hours_of(second) == ([2] if moves else [1])
+    assert hours_of(first) == ([1, 3] if moves else [2, 3])
+    check(field, 1)
+
+
 def test_a_job_with_less_time_gets_the_clean_hour_that_one_with_more_time_can_give() -> None:
     field = a_field([900, 50, 300, 300, 60, 300])
     patient = come(field, job("patient", hours=1, deadline_hours=6, mode=PAUSES))
