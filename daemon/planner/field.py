@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray, Mode
 from daemon.planner.hours import pauses_for_free
-from daemon.planner.part import part_of
 from daemon.planner.task import Offer, Piece, Task, starting_g
 from daemon.planner.terrain import Terrain
+from daemon.planner.terrain_part import part_of
 
 FEWEST_ROWS = 64
 DAY_SECONDS = 86400.0

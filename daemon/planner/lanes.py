@@ -15,7 +15,7 @@ import numpy as np
 from daemon.domain.plan import IntArray
 from daemon.planner.task import Choice, Offer, Piece, Task, offer_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, Terrain
-from daemon.planner.worth import Worth
+from daemon.planner.worthwhile_cells import Worth
 from forecast.intensity import FloatArray
 
 FULL = 1.0 - 1e-9  # shares of the work add up with rounding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from daemon.domain.plan import IntArray, Mode
-from daemon.planner.haste import earliest_end
+from daemon.planner.earliest_end import earliest_end
 from daemon.planner.hours import cheapest_hours, pauses_for_free
 from daemon.planner.lanes import Lane, best_pieces, every_piece, lanes_of
 from daemon.planner.task import Offer, Task

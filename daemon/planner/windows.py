@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.domain.plan import IntArray
+from daemon.planner.cheapest_start import cheapest_at, cheapest_start
 from daemon.planner.fares import Shortage
 from daemon.planner.task import Choice, Offer, Piece, Task, restarts_g, starting_g
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, HOUR_SECONDS, TIE_SHARE, Terrain
-from daemon.planner.together import cheapest_at, cheapest_start
 
 BoolArray = NDArray[np.bool_]
 

@@ -18,10 +18,10 @@ from daemon.planner.exchange import improve_by_swaps
 from daemon.planner.field import Field, Held, grams_of, rest_of
 from daemon.planner.forward import bring_forward
 from daemon.planner.guard import keep_room, worst_shortage
-from daemon.planner.part import part_of
 from daemon.planner.reserve import WEEK_SECONDS, Demand
 from daemon.planner.task import Piece, Task, task_of
 from daemon.planner.terrain import Terrain, terrain_of
+from daemon.planner.terrain_part import part_of
 from tests.daemon.planner.builders import HOUR, MONDAY, job, snapshot
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.domain.plan import Mode
-from daemon.planner.haste import earliest_end
+from daemon.planner.earliest_end import earliest_end
 from daemon.planner.lanes import lanes_of
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.task import task_of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.domain.plan import Mode
 from daemon.planner import plan
-from daemon.planner.worth import PRICES, ROUNDS, Worth
+from daemon.planner.worthwhile_cells import PRICES, ROUNDS, Worth
 from tests.daemon.planner.builders import BARE, job, placed, snapshot, start_hour
 
 CELLS = 7
