@@ -77,13 +77,15 @@ class EpochLog:
 
 def device_names() -> list[str]:
     """The devices carbontracker finds on this host, GPUs first: what a hardware profile is a profile of."""
+    # it prints what it finds to standard output, where programs expect our document
+    logging.getLogger("carbontracker.root.err").setLevel(logging.CRITICAL)
     names: list[str] = []
     gpus = _VisibleGpus(pids=[], devices_by_pid=False)
     if gpus.available():
         gpus.init()
         names += gpus.devices()
         gpus.shutdown()
-    return [*names, GenericCPU(pids=[], devices_by_pid=False).get_cpu_brand() or "unknown CPU"]
+    return [*names, GenericCPU(pids=[], devices_by_pid=False).cpu_brand or "unknown CPU"]
 
 
 class _VisibleGpus(NvidiaGPU):  # type: ignore[misc]  # carbontracker has no types

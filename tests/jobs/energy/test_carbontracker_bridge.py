@@ -143,6 +143,12 @@ def test_devices_are_named() -> None:
     assert all(device_names())
 
 
+def test_looking_for_devices_prints_nothing_into_the_documents_of_programs() -> None:
+    script = "from jobs.energy.carbontracker_bridge import device_names\nprint(len(device_names()) > 0)"
+    made = subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, capture_output=True, text=True)
+    assert made.stdout == "True\n"
+
+
 def test_metering_imports_neither_carbontracker_nor_torch_nor_pandas_before_the_work_begins() -> None:
     script = (
         "import sys, jobs.energy.metering, jobs.energy.model\n"
