@@ -21,7 +21,8 @@ from daemon.domain.states import AttemptState, JobState
 from daemon.service.gathering import kept_samples
 from daemon.service.work import JobWork
 from jobs.rundir import RunDirectory
-from tests.daemon.service.world import HALF_HOUR, HEIDELBERG, UMEA, World, open_world, synthesis
+from jobs.spec import SynthesisWorkload
+from tests.daemon.service.world import HALF_HOUR, HEIDELBERG, UMEA, World, as_estimated, open_world, synthesis
 
 SAMPLES, BATCH = 90, 4
 GPUS = {"heidelberg": 4, "umea": 2}
@@ -339,7 +340,10 @@ def test_the_planner_uses_idle_gpus_of_clean_hours_as_far_as_the_job_lets_it(tmp
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "w.pt").write_bytes(b"weights")
     with open_world(tmp_path, HEIDELBERG | {"gpus": 8}) as world:
-        job_id = world.submit(synthesis(240, {"path": "w.pt"}, batch_size=BATCH), deadline=world.deadline(24), max_parallel=wish)
+        weights = {"path": "w.pt"}
+        one = as_estimated(SynthesisWorkload.model_validate(synthesis(1000, weights, batch_size=BATCH)))
+        samples = BATCH * round(7.5 * 3600 / one / BATCH)  # more than three lanes hold in the two cleanest hours
+        job_id = world.submit(synthesis(samples, weights, batch_size=BATCH), deadline=world.deadline(24), max_parallel=wish)
         most = 0
         while not world.job(job_id).state.is_final:
             world.tick()
@@ -347,7 +351,7 @@ def test_the_planner_uses_idle_gpus_of_clean_hours_as_far_as_the_job_lets_it(tmp
             world.now += HALF_HOUR
         assert world.job(job_id).state is JobState.SUCCEEDED
         assert most == widest
-        assert sum(world.home.made.values()) == 240
+        assert sum(world.home.made.values()) == samples
 
 
 def test_a_deadline_that_only_several_runs_can_keep_is_accepted_and_kept(tmp_path: Path) -> None:
