@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.domain.execution import Launch
+from daemon.domain.execution import Handle, Launch
 from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import AttemptState, JobState
-from jobs.rundir import RunDirectory
+from jobs.rundir import ProgressRecord, RunDirectory
 from tests.daemon.service.node import ScriptedNode
 from tests.daemon.service.world import HEIDELBERG, UMEA, World, as_estimated, open_world, training
 
@@ -43,6 +43,25 @@ def test_a_run_directory_that_cannot_be_read_holds_up_its_own_job_only_and_says_
         outcome.rmdir()
         outcome.with_suffix(".kept").rename(outcome)
         assert world.until(broken, JobState.SUCCEEDED).retries == 0
+
+
+def test_progress_that_no_database_can_hold_is_not_told_and_that_of_others_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_world(tmp_path, TWO_PLACES) as world:
+        broken, sound = start_two(world)
+        world.later(0.5)
+        told = world.runs(broken)[0].steps_done
+        attempt = world.attempts(broken)[0].id
+        world.now = world.deadline(0.1)
+        world.home.observe([Handle(attempt, "", None)])
+        lie = ProgressRecord(attempt_id=attempt, step=10**30, of=10**30, when=world.now)
+        RunDirectory(world.runs(broken)[0].directory).append_progress(lie)
+        before = world.runs(sound)[0].steps_done
+        with caplog.at_level(logging.ERROR):
+            world.tick()
+        assert world.runs(sound)[0].steps_done > before > 0
+        assert world.runs(broken)[0].steps_done == told
+        (record,) = [record for record in caplog.records if record.message == "job-poisoned"]
+        assert vars(record)["attempt"] == attempt
 
 
 def test_a_run_whose_spec_is_garbage_is_not_settled_and_the_others_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

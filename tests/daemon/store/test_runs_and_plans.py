@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from daemon.domain.errors import NotFound
-from daemon.domain.job import Attempt, StopWish
+from daemon.domain.job import Attempt, PlannedSegment, StopWish
 from daemon.domain.ledger import EntryKind
 from daemon.domain.states import AttemptState, advance
 from daemon.store import BackwardsState, StaleWrite, Store, schema
@@ -35,6 +35,28 @@ def test_a_run_comes_back_as_it_was_and_can_be_changed(store: Store) -> None:
         assert writer.run("run-1") == replace(run(), steps_done=3)
         with pytest.raises(NotFound, match="no run 'run-9'"):
             writer.change_run(run("run-9"))
+
+
+def test_the_progress_of_several_runs_is_told_at_once_and_changes_nothing_else(store: Store) -> None:
+    with store.write() as writer:
+        writer.add_run(run("run-2"))
+        writer.tell_steps({"run-1": 3, "run-2": 5, "run-9": 7})
+        writer.tell_steps({})
+    with store.read() as reader:
+        found = reader.runs_among({"run-1", "run-2", "run-9"})
+    assert found == {"run-1": replace(run(), steps_done=3), "run-2": replace(run("run-2"), steps_done=5)}
+
+
+def test_plans_of_several_jobs_are_told_at_once_and_count_as_a_change_of_each(store: Store) -> None:
+    window = (PlannedSegment("home", MONDAY, MONDAY + HOUR, 1),)
+    with store.write() as writer:
+        writer.add_job(job("job-2"), event("job-2"))
+        told = [replace(job(name), planned=window, reason=f"{name} waits for the night") for name in ("job-1", "job-2")]
+        writer.tell_plans([(told[0], event("job-1", "planned")), (told[1], None)])
+        writer.tell_plans([])
+    with store.read() as reader:
+        assert [reader.job(one.id) for one in told] == [replace(one, version=2) for one in told]
+        assert [[each.kind for each in reader.events(one.id)] for one in told] == [["job-accepted", "planned"], ["job-accepted"]]
 
 
 def test_runs_and_attempts_are_given_by_job_oldest_first(store: Store) -> None:
