@@ -20,6 +20,7 @@ from daemon.planner.standing import Standing
 from daemon.planner.task import task_of
 from tests.bench.cats_peer import cats_microseconds
 from tests.bench.planner_instances import HOUR, MONDAY, Instance
+from tests.daemon.planner.course import followed
 
 QUEUES = ((1000, 0.15), (1000, 0.30), (1000, 0.60), (10_000, 0.15), (10_000, 0.30), (10_000, 0.60))
 SEARCH_STEPS = {1000: 20_000, 10_000: 18_000}
@@ -89,6 +90,27 @@ def one_more(jobs: int, load: float) -> None:
     print(f"plan of {jobs} after one new job: {spent * 1e3:.0f} ms, gap {again.plan.gap:.2%}; a plan from nothing: gap {cold.gap:.2%}")
 
 
+def one_more_beside_running(jobs: int, load: float) -> None:
+    """The same on the second day of a plan, ten minutes after the tick before, when some jobs run and every other one may pause."""
+    snapshot, chosen = Instance(jobs, 168, load).snapshot(), options()
+    modes = (Mode.CONTIGUOUS, Mode.INTERRUPTIBLE)
+    *first, new = (replace(job, mode=modes[number % 2]) for number, job in enumerate(snapshot.jobs))
+    before = followed(replace(snapshot, jobs=tuple(first)), plan(replace(snapshot, jobs=tuple(first)), chosen), 30 * HOUR)
+    standing = Standing.of(before, plan(before, chosen), chosen)
+    after = followed(before, standing.plan, HOUR / 6)
+    after = replace(after, jobs=(*after.jobs, new))
+    spent, again = float("inf"), None
+    for _ in range(5):
+        began = process_time()
+        again = with_new_jobs(standing, after, chosen)
+        spent = min(spent, process_time() - began)
+    assert again is not None
+    running = sum(job.running_at is not None for job in after.jobs)
+    whole = plan(after, chosen)
+    print(f"{len(after.jobs)} jobs left, of which {running} run and may pause: {spent * 1e3:.0f} ms, ", end="")
+    print(f"cost {again.plan.cost_g / whole.cost_g - 1:+.2%} beside a whole plan")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, nargs="*", default=[1000, 10_000], help="sizes of queues to measure")
@@ -96,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     lone_job()
     one_more(1000, 0.3)
+    one_more_beside_running(1000, 0.3)
     print("  jobs  load GPUs/zone seed      gap  late  CPU s   wall s  MB max")
     for jobs, load in QUEUES:
         for seed in range(1, chosen.seeds + 1) if jobs in chosen.jobs else ():
