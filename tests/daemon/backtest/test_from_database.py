@@ -115,6 +115,20 @@ def test_another_policy_is_replayed_beside_what_really_happened(past: World) -> 
     assert "ledger run now kg" in shown.stdout
 
 
+def test_the_daemon_itself_replays_its_past(past: World) -> None:
+    trainings = ["--from", "2024-03-04", "--to", f"{NOON:%Y-%m-%dT%H:%M:%S}.5Z"]
+    figures, planned = (
+        json.loads(lowtide(past, *trainings, "--policy", policy, "--forecast", "oracle", "--json").stdout)
+        for policy in ("daemon", "planner")
+    )
+    assert (figures["jobs"], figures["late_jobs"]) == (3, 0)
+    assert figures["run_now_kg"] == pytest.approx(figures["ledger_run_now_kg"], rel=0.02)
+    assert figures["emissions_kg"] == pytest.approx(planned["emissions_kg"], rel=0.02)
+    refused = lowtide(past, "--policy", "daemon", "--forecast", "oracle")
+    assert refused.exit_code == 1
+    assert "GB along, which a replayed daemon cannot move: use --policy planner" in refused.stderr
+
+
 def test_only_jobs_accepted_in_the_period_are_replayed(past: World) -> None:
     first_day = json.loads(
         lowtide(past, "--from", "2024-03-04", "--to", f"{NOON:%Y-%m-%dT%H:%M:%S}.5Z", "--forecast", "oracle", "--json").stdout
