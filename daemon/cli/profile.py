@@ -119,13 +119,13 @@ def _show(made: HardwareProfile, output: Path) -> None:
         (
             _step(step.configuration),
             number(step.seconds * 1000),
-            number(step.joules),
+            number(step.joules) or f"~{number(step.seconds * made.busy_watts(step.configuration.threads))}",
             f"{step.spread:.0%}" if step.joules_spread is None else f"{step.spread:.0%}, J {step.joules_spread:.0%}",
         )
         for step in made.measured
     ]
-    columns = ("step", "ms", "J", "spread")
-    say(table(f"{made.key}: {', '.join(made.devices)}", columns, rows, right=("ms", "J", "spread")))
+    columns = ("step", "ms", "J (~ estimated)", "spread")
+    say(table(f"{made.key}: {', '.join(made.devices)}", columns, rows, right=columns[1:]))
     for what, words in made.provenance.items():
         say(f"{what}: {words}")
     say(*map(in_words, made.counter_checks))

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from daemon.cli import build_app
+from daemon.cli.output import number
 from daemon.cli.profile import _show as show
 from jobs.energy import carbontracker_bridge, grids, measuring, profiling
 from jobs.energy.configuration import Configuration
@@ -49,6 +50,7 @@ def test_a_measured_machine_can_be_named_as_a_sites_hardware(profile: Profile, t
     assert f'hardware = "{output}"' in result.stdout.replace("\n", "")
     own = profile_for(str(output))
     assert own.tdp_watts == 120
+    assert all(f"~{number(step.seconds * own.busy_watts(1))}" in result.stdout for step in own.measured), "no counter, so it is an estimate"
     assert len(own.measured) == 2
 
 
