@@ -19,10 +19,15 @@ from forecast.timeline import HOUR, ceil_to
 
 
 def settle(replayed: Replayed) -> Mapping[str, LedgerEntry]:
-    """Let the daemon close the accounts of all jobs, once every hour of their windows is final; the entries by the trace's ids."""
+    """Let the daemon close the accounts of all jobs, once every hour of their windows is final; the entries by the trace's ids.
+
+    Raises WorldProblem where one stays open.
+    """
     last = max([replayed.now, *(job.deadline for job in replayed.jobs)])
     replayed.now = ceil_to(last, HOUR) + replayed.final_after + HOUR
     by_job = {entry.job_id: entry for entry in replayed.daemon.settler.settle()}
+    for name in (name for name, job_id in replayed.ids.items() if job_id not in by_job):
+        raise WorldProblem(f"job {name}: its account could not be closed; the log above says why")
     return {name: by_job[job_id] for name, job_id in replayed.ids.items()}
 
 
