@@ -23,7 +23,7 @@ LIGHT_STRIDE_HOURS = 73
 """The same where the record is short and is looked at anew for every forecast."""
 
 ISSUES = 112
-"""Past issues looked at, which reach back 172 days. Half as many leave the Winkler score of the later days 1.0 % worse (second half
+"""Past issues looked at, which reach back 172 days. Half as many leave the Winkler score of the later days 0.7 % worse (second half
 of 2022)."""
 
 LEAD_BUCKETS = ((0, 4), (4, 12), (12, 24), (24, 48), (48, HORIZON_HOURS))
