@@ -40,6 +40,7 @@ from jobs.rundir import append_line, write_aside
 from jobs.spec import MeteringSpec
 
 _MATRIX_SIDE, _PRODUCTS = 4096, 4  # half a teraflop
+OUT_OF_TIME = "skipped: out of time, called again with the same output it goes on from there"
 _BUSY_SHARE = 0.1  # of the host's CPUs used by others while we measure
 
 
@@ -78,18 +79,19 @@ def profile_machine(
     """Measure what is not measured yet, fit, and write the profile to `output`.
 
     `metering` gives the host's idle and TDP watts for what no counter covers. After `longest_seconds` no further
-    configuration is begun. Raises ValueError if nothing at all could be measured, OSError if the profile cannot be written.
+    configuration is begun; the next call with this output measures what was left out, too. Raises ValueError if nothing at all
+    could be measured, OSError if the profile cannot be written.
     """
     started = monotonic_seconds()
     partial = output.with_suffix(".partial.jsonl")
     measured = {step.configuration: step for step in _read_partial(partial)}
-    others = BusyWatch()
+    others, out_of_time = BusyWatch(), False
     pace = None if on_gpu() else Pace(configurations[0].threads)
     with _metered(metering) as sources:
         for number, configuration in enumerate(configurations, start=1):
             step, note = measured.get(configuration), "measured before"
             if step is None and monotonic_seconds() - started > longest_seconds:
-                note = "skipped: out of time"
+                note, out_of_time = OUT_OF_TIME, True
             elif step is None:
                 step, note = _try(configuration, sources, pace)
             if step is not None and configuration not in measured:
@@ -99,7 +101,8 @@ def profile_machine(
         beside = _measure_beside_steps(output.parent, sources)
         profile = _profile(key, list(measured.values()), metering, sources, beside, others, today)
     write_aside(output, profile.model_dump_json(indent=1))
-    partial.unlink(missing_ok=True)
+    if not out_of_time:
+        partial.unlink(missing_ok=True)
     return profile
 
 

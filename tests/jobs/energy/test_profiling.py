@@ -336,7 +336,9 @@ def test_synthesis_is_no_single_step() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_after_its_time_a_profiling_begins_nothing_new_but_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_its_time_a_profiling_begins_nothing_new_and_the_next_one_measures_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measurements = Measurements()
     monkeypatch.setattr(profiling, "measure", measurements)
     clock = iter([0.0, 1.0, 50.0, 70.0, 90.0, 110.0])
@@ -346,5 +348,9 @@ def test_after_its_time_a_profiling_begins_nothing_new_but_keeps_what_it_has(tmp
     )
 
     assert measurements.asked == GRID[:2]
-    assert [progress.note for progress in seen[2:]] == ["skipped: out of time"] * 3
+    assert [progress.note for progress in seen[2:]] == [profiling.OUT_OF_TIME] * 3
     assert len(profile.measured) == 2
+    profile = profile_machine("cpu", GRID, tmp_path / "cpu.json", METERING, seen.append, TODAY)
+    assert measurements.asked == GRID
+    assert len(profile.measured) == len(GRID)
+    assert [path.name for path in tmp_path.iterdir()] == ["cpu.json"]
