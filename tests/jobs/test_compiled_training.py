@@ -1,9 +1,10 @@
-"""A compiled training, with gradient checkpointing and validation: stopped, resumed, and beside a plain one. Minutes of compiling."""
+"""A compiled training, with gradient checkpointing and validation: killed, resumed, and beside a plain one. Minutes of compiling."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,39 +46,38 @@ def node(directory: RunDirectory) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def finished(path: Path, **changes: Any) -> RunDirectory:
-    directory = prepare(path, training(**WORKLOAD, **changes))
-    run_through(directory)
-    return directory
-
-
 def run_through(directory: RunDirectory) -> None:
     with node(directory) as attempt:
         assert attempt.wait(timeout=1200) == 0
 
 
-def stopped_and_resumed(path: Path, compiled: Path) -> RunDirectory:
-    """Stopped after the second step of the compiled network or a little later; the rest is a second attempt's.
+def whole_and_killed(path: Path) -> tuple[RunDirectory, RunDirectory]:
+    """A compiled training that ends, and what a kill would have left of it after some steps of the compiled network.
 
-    `compiled` is what an equal run has compiled, so that the test compiles once.
+    One run for both, and the second finds what the first has compiled: compiling is what takes the time here.
     """
-    directory = prepare(path, training(**WORKLOAD, compile=True), checkpoint_every_seconds=1e-6)
-    shutil.copytree(compiled, directory.cache / compiled.name)
-    with node(directory) as attempt:
-        while newest_step(directory) < 2 + 2:
+    whole = prepare(path / "whole", training(**WORKLOAD, compile=True), checkpoint_every_seconds=1e-6)
+    with node(whole) as attempt:
+        while newest_step(whole) < 2 + 2:
             with pytest.raises(subprocess.TimeoutExpired):  # it goes on working
                 attempt.wait(timeout=0.02)
-        attempt.terminate()
-        assert attempt.wait(timeout=1200) == 75
-    run_through(new_attempt(directory, 2))
-    return directory
+        attempt.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, attempt.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        shutil.copytree(whole.path, path / "killed")
+        attempt.send_signal(signal.SIGCONT)
+        assert attempt.wait(timeout=1200) == 0
+    killed = RunDirectory(path / "killed")
+    assert newest_step(killed) < 2 + WORKLOAD["iterations"]
+    return whole, killed
 
 
 def test_a_compiled_training_resumes_to_the_same_bits_and_agrees_with_a_plain_one(tmp_path: Path) -> None:
-    plain, whole = finished(tmp_path / "plain"), finished(tmp_path / "whole", compile=True)
-    resumed = stopped_and_resumed(tmp_path / "resumed", whole.cache / "compiled")
+    whole, killed = whole_and_killed(tmp_path)
+    plain = prepare(tmp_path / "plain", training(**WORKLOAD))
+    for directory in (plain, new_attempt(killed, 2)):
+        run_through(directory)
 
-    assert_same_weights(resumed, whole)
+    assert_same_weights(killed, whole)
     ours, theirs = tensors(whole), tensors(plain)
     assert max(float((ours[name].double() - theirs[name].double()).abs().max()) for name in ours) < 1e-3, "a step moves a weight by 1e-3"
     losses = [torch.load(each.weights_file, weights_only=True)["validation_loss"] for each in (plain, whole)]
