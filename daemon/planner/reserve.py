@@ -11,6 +11,7 @@ from forecast.intensity import FloatArray
 WEEK_SECONDS = 7 * DAY_SECONDS
 WEEKS_LOOKED_BACK = 8
 FORGOTTEN_SECONDS = (WEEKS_LOOKED_BACK + 2) * WEEK_SECONDS  # what came longer ago lies over no week before a deadline to come
+FEWEST_JOBS = 50  # before a daemon gives up clean hours for what has not come yet
 MOST_PATTERNS = 256
 LATER_SECONDS = 2 * 3600.0  # what came at one time may come so much later this week
 DEVIATIONS = 3.0  # above the mean of what came; so busy a week is rarer than one in a year
@@ -35,8 +36,8 @@ class Demand:
             self._jobs = [job for job in self._jobs if job[0] >= task.release - FORGOTTEN_SECONDS]
 
     def is_known(self, now: float) -> bool:
-        """Whether there has been a day of jobs from which to tell what may come."""
-        return self._known(now)[1] > 0
+        """Whether enough jobs have come to tell by them what may come: for a week, and more than a few."""
+        return self._noted >= FEWEST_JOBS and now - self._began >= WEEK_SECONDS
 
     def to_come(self, starts: FloatArray, due: float, now: float) -> FloatArray:
         """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`; 0 on the first day."""

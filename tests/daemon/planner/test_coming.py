@@ -19,7 +19,7 @@ from tests.daemon.planner.strategies import snapshots
 
 DAY = timedelta(days=1)
 DIRTY_MORNINGS = ([300.0] * 12 + [100.0] * 12) * 2
-GPUS = 2
+GPUS = 14
 WEEKS = 4
 TODAY = 7 * WEEKS  # a Monday
 
@@ -61,7 +61,7 @@ def test_who_waits_for_clean_hours_leaves_them_to_jobs_that_came_the_weeks_befor
     noon = followed(night, waiting, 12 * HOUR)
     answer = planner(replace(noon, jobs=(*noon.jobs, *urgent(TODAY))))
     assert sum(placement.is_late for placement in answer.placements) == late
-    assert {placement.job_id for placement in answer.placements} == {"patient-0", "patient-1", f"urgent-{TODAY}-0", f"urgent-{TODAY}-1"}
+    assert {one.id for one in urgent(TODAY)} <= {placement.job_id for placement in answer.placements}
 
 
 def test_whoever_is_brought_forward_hears_why_and_the_plan_says_what_it_costs() -> None:
@@ -79,6 +79,13 @@ def test_no_room_is_kept_for_jobs_on_gpus_that_suffice_for_all() -> None:
     planner = a_planner()
     ample = seen(patient(TODAY), TODAY, 0, gpus=6 * GPUS)
     assert planner(ample) == plan(ample, BARE)
+
+
+def test_a_few_jobs_are_no_reason_to_keep_room_for_more() -> None:
+    lone, night = Coming(), seen(patient(TODAY), TODAY, 0)
+    for day in range(0, TODAY, 7):
+        lone.note(seen(urgent(day)[:10], day, 12))
+    assert lone.with_room(plan(night, BARE), night, BARE) == plan(night, BARE)
 
 
 def test_a_job_is_seen_to_come_once_however_often_it_is_seen() -> None:
@@ -121,10 +128,12 @@ def test_nobody_is_brought_forward_who_has_something_else_to_keep(bound: dict[st
 def test_room_is_made_within_windows_and_capacity_and_makes_nobody_late(snap: Snapshot) -> None:
     options = replace(BARE, price_rounds=20, search_steps=60)
     coming = Coming()
-    for back in range(4, 0, -1):
+    for back in range(8 * 7, 0, -7):
         then = snap.now - back * DAY
         rush = [
-            replace(one, id=f"{one.id}-{back}", accepted_at=then, earliest=then, deadline=one.deadline - back * DAY) for one in snap.jobs
+            replace(one, id=f"{one.id}-{back}-{n}", accepted_at=then, earliest=then, deadline=one.deadline - back * DAY)
+            for one in snap.jobs
+            for n in range(8)
         ]
         coming.note(replace(snap, now=then, jobs=tuple(rush), grid=replace(snap.grid, start=snap.grid.start - back * DAY)))
     before = plan(snap, options)
