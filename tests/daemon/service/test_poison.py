@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from daemon.domain.execution import Handle, Launch
 from daemon.domain.plan import Plan, Snapshot
@@ -62,6 +63,23 @@ def test_progress_that_no_database_can_hold_is_not_told_and_that_of_others_is(tm
         assert world.runs(broken)[0].steps_done == told
         (record,) = [record for record in caplog.records if record.message == "job-poisoned"]
         assert vars(record)["attempt"] == attempt
+
+
+def test_a_job_whose_plan_the_database_refuses_keeps_its_own_and_others_are_told_theirs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_world(tmp_path) as world:
+        broken, *sound = (world.submit(training(1), deadline=world.deadline(40)) for _ in range(3))
+        with world.daemon.store.database.write() as connection:
+            refused = f"BEFORE UPDATE ON job WHEN NEW.id = '{broken}' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+            connection.execute(text(f"CREATE TRIGGER refused {refused}"))
+        with caplog.at_level(logging.ERROR):
+            world.tick()
+        assert world.job(broken).planned == ()
+        assert [event.kind for event in world.events(broken)] == ["accepted"]
+        assert all(world.job(job_id).planned for job_id in sound)
+        (record,) = [record for record in caplog.records if record.message == "job-poisoned"]
+        assert (vars(record)["during"], vars(record)["job"]) == ("commit", broken)
 
 
 def test_a_run_whose_spec_is_garbage_is_not_settled_and_the_others_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
