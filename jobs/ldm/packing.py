@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from jobs.spec import Precision
 
-_LEAST_FLAT_WEIGHTS = 2**15  # 64 x 64 channels, 3 x 3
+_LEAST_FLAT_WEIGHTS = 2**17  # 128 x 128 channels, 3 x 3
 
 
 def packs_convolutions(precision: Precision, device: torch.device) -> bool:

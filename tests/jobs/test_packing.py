@@ -71,7 +71,7 @@ def test_convolutions_of_other_padding_and_small_flat_ones_stay_as_they_are() ->
 
 
 def test_all_solid_and_large_flat_convolutions_are_packed() -> None:
-    network = nn.Sequential(nn.Conv3d(1, 1, 3), nn.Sequential(nn.Conv2d(64, 64, 3)))
+    network = nn.Sequential(nn.Conv3d(1, 1, 3), nn.Sequential(nn.Conv2d(128, 128, 3)))
     pack_convolutions(network)
     assert not any(isinstance(module, nn.Conv2d | nn.Conv3d) for module in network.modules())
 
