@@ -13,7 +13,8 @@ from jobs.energy.configuration import Configuration
 from jobs.energy.observation import DataSeen, RunObservation
 from jobs.energy.overheads import Overheads
 from jobs.energy.prediction import OriginKind, StepCost, StepPredictor
-from jobs.spec import DataSpec
+from jobs.energy.size import image_gb
+from jobs.spec import DataSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,14 @@ class _Ratios:
 
     seconds: float
     joules: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a run of a model of so many dimensions told of its data."""
+
+    dimensions: int
+    told: DataSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +52,9 @@ class Lessons:
         self._by_configuration: dict[Configuration, _Corrections] = {}
         self._by_work: dict[str, _Corrections] = {}
         self._learn_steps(runs)
-        self._data = [run.data for run in runs if run.data is not None]
+        self._data = [_Seen(run.configuration.model.dimensions, run.data) for run in runs if run.data is not None]
         self._checkpoints = self._learn_checkpoints(runs)
-        self._preparations: dict[DataSpec, _Corrections | None] = {}
+        self._preparations: dict[tuple[DataSpec, int], _Corrections | None] = {}
 
     def steps(self, configuration: Configuration) -> tuple[StepCost, int]:
         """The prediction with the best correction there is, and the number of runs of this very configuration behind it."""
@@ -70,16 +79,17 @@ class Lessons:
         predicted = self._overheads.checkpoint(gigabytes)
         return predicted if self._checkpoints is None else self._checkpoints.of(predicted)
 
-    def preparation(self, data: DataSpec, gigabytes: float) -> StepCost:
-        """Preparing one image of that size. Runs on the same data teach it, else those on data of the same kind."""
-        if data not in self._preparations:
-            self._preparations[data] = self._learn_preparation(data)
-        predicted, corrections = self._overheads.preparation(gigabytes), self._preparations[data]
+    def preparation(self, data: DataSpec, model: ModelSpec) -> StepCost:
+        """Preparing one image for that model. Runs on the same data teach it, else those on data of the same kind."""
+        asked = data, model.dimensions
+        if asked not in self._preparations:
+            self._preparations[asked] = self._learn_preparation(*asked)
+        predicted, corrections = self._overheads.preparation(image_gb(model)), self._preparations[asked]
         return predicted if corrections is None else corrections.of(predicted)
 
-    def images(self, data: DataSpec) -> ImageCounts | None:
-        """How many images the newest run on that data found; None if none ran."""
-        seen = [each for each in self._data if each.data == data]
+    def images(self, data: DataSpec, dimensions: int) -> ImageCounts | None:
+        """How many images the newest run on that data found; None if none ran. A volume is one image in 3D, many slices in 2D."""
+        seen = [each.told for each in self._data if each.told.data == data and each.dimensions == dimensions]
         return ImageCounts(seen[-1].training, seen[-1].validation) if seen else None
 
     def _learn_steps(self, runs: Sequence[RunObservation]) -> None:
@@ -124,8 +134,8 @@ class Lessons:
             ratios += _ratios(predicted, seen.seconds / seen.count, None if seen.joules is None else seen.joules / seen.count)
         return _corrections(ratios, self._overheads.checkpoint(1.0).sigma) if ratios else None
 
-    def _learn_preparation(self, data: DataSpec) -> _Corrections | None:
-        told = [each for each in self._data if each.seconds is not None]
+    def _learn_preparation(self, data: DataSpec, dimensions: int) -> _Corrections | None:
+        told = [each.told for each in self._data if each.told.seconds is not None and each.dimensions == dimensions]
         same = [each for each in told if each.data == data]
         alike = same or [each for each in told if (each.data.phantom is None) == (data.phantom is None)]
         ratios = [ratio for each in alike for ratio in self._preparation_ratios(each)]

@@ -24,7 +24,7 @@ from jobs.energy.learning import Lessons
 from jobs.energy.observation import RunObservation
 from jobs.energy.overheads import Overheads, checkpoints_while
 from jobs.energy.prediction import OriginKind, StepCost, StepPredictor
-from jobs.energy.size import checkpoint_gb, image_gb
+from jobs.energy.size import checkpoint_gb
 from jobs.spec import Precision, SynthesisWorkload, TrainingWorkload
 
 __all__ = ["Band", "EnergyModel", "Estimate", "OriginKind", "Part", "RunObservation"]
@@ -79,7 +79,7 @@ class EnergyModel:
         unet, unet_runs = self._lessons.steps(training_configuration(workload, "train", gpus))
         halves = vqgan.times(workload.autoencoder_steps), unet.times(workload.iterations)
         work = halves[0].plus(halves[1])
-        counts = image_counts(workload.data) or self._lessons.images(workload.data)
+        counts = image_counts(workload.data) or self._lessons.images(workload.data, workload.model.dimensions)
         images: _Parts = {} if counts is None else self._images(workload, counts)
         parts: _Parts = {"startup": self._startup_on(gpus), "work": replace(work, joules=work.joules * gpus), **images}
         parts["checkpoints"] = self._training_checkpoints(workload, (vqgan, unet), halves)
@@ -93,7 +93,7 @@ class EnergyModel:
     def _images(self, workload: TrainingWorkload, counts: ImageCounts) -> _Parts:
         """Preparing every image and encoding it once, and validating with those held out."""
         encode = self.cost(encoding_configuration(workload))
-        prepare = self._lessons.preparation(workload.data, image_gb(workload.model))
+        prepare = self._lessons.preparation(workload.data, workload.model)
         parts: _Parts = {"data": encode.times(counts.training).plus(prepare.times(counts.training + counts.validation))}
         if counts.validation:
             denoise = self.cost(validation_configuration(workload))

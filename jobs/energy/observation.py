@@ -150,8 +150,14 @@ def _checkpoints(spec: RunSpec, records: Sequence[EnergyRecord], part: _Part) ->
     seconds, joules = _phase(spec, own, "checkpoint")
     if seconds <= 0:
         return None
-    count = len({(record.attempt_id, record.step_from) for record in own})
-    return CheckpointsSeen(count=count, gigabytes=part.checkpoint_gb, seconds=seconds, joules=joules)
+    return CheckpointsSeen(count=_stretches(own), gigabytes=part.checkpoint_gb, seconds=seconds, joules=joules)
+
+
+def _stretches(records: Sequence[EnergyRecord]) -> int:
+    """How many there are where records that follow each other without a gap count as one. Several may begin at one step: a synthesis
+    also saves half-made micro-batches."""
+    ends = {(record.attempt_id, record.step_from, record.end) for record in records}
+    return sum((record.attempt_id, record.step_from, record.start) not in ends for record in records)
 
 
 def _parts(spec: RunSpec, progress: Sequence[ProgressRecord]) -> list[_Part]:

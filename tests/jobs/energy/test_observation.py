@@ -111,6 +111,21 @@ def test_checkpoints_are_counted_by_the_half_they_were_written_in_however_many_r
     assert (unet.count, unet.seconds, unet.joules) == (1, 4, None), "a meter that told nothing of it makes its joules unknown"
 
 
+def test_each_checkpoint_of_a_half_made_micro_batch_counts_though_no_sample_came_between() -> None:
+    tape = Tape()
+    tape.add("work", 0, 4)
+    for _ in range(3):
+        tape.add("checkpoint", 4, 4, seconds=0.5, joules=5)
+        tape.add("checkpoint", 4, 4, seconds=0.5, joules=5)
+        tape.add("work", 4, 4, seconds=30)
+    tape.add("work", 4, 8)
+
+    (run,) = observe_run(synthesis_spec(8), tape.records, progress(8, 8), "hw")
+
+    assert run.checkpoints is not None
+    assert (run.checkpoints.count, run.checkpoints.seconds, run.checkpoints.joules) == (3, 3, 30)
+
+
 def test_preparing_and_encoding_are_told_by_the_image_once_somebody_counted_them() -> None:
     tape = Tape()
     tape.add("startup", 0, 0, seconds=4, joules=100)

@@ -140,6 +140,19 @@ def test_a_finished_run_tells_how_many_images_its_data_hold_which_nobody_knew_be
     assert "data" not in {part.name for part in other.parts}
 
 
+def test_a_run_on_slices_says_nothing_of_how_many_volumes_the_same_data_hold_nor_what_reading_one_takes() -> None:
+    slices = run_that_saw(data=seen(SCANS, 2.0, training=800))
+    volumes = run_that_saw(data=seen(SCANS, 300.0), workload=training(TINY_3D))
+    flat, deep = training(data=SCANS), training(TINY_3D, data=SCANS)
+
+    def data_part(workload: TrainingWorkload, *runs: RunObservation) -> Part:
+        return part(EnergyModel(profile(preparation=READER), runs).estimate(workload), "data")
+
+    assert data_part(flat, slices, volumes) == data_part(flat, slices)
+    assert data_part(deep, volumes, slices) == data_part(deep, volumes)
+    assert "only the node sees" in EnergyModel(profile(preparation=READER), [slices]).estimate(deep).origin
+
+
 def test_preparing_is_learned_from_runs_on_the_same_data_else_from_those_on_data_of_the_same_kind() -> None:
     others = DataSpec(path="others")
     runs = [run_that_saw(data=seen(SCANS, 10 * seconds)) for seconds in (0.4, 40.0, 0.4)] + [run_that_saw(data=seen(others, 20.0))] * 3
