@@ -84,7 +84,8 @@ def profile_machine(
     """
     started = monotonic_seconds()
     partial = output.with_suffix(".partial.jsonl")
-    measured = {step.configuration: step for step in _read_partial(partial)}
+    asked = set(configurations)  # only steps on as many threads were timed beside one and the same reference
+    measured = {step.configuration: step for step in _read_partial(partial) if step.configuration in asked}
     others, out_of_time = BusyWatch(), False
     pace = None if on_gpu() else Pace(configurations[0].threads)
     with _metered(metering) as sources:

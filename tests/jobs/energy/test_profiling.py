@@ -7,6 +7,7 @@ import math
 import statistics
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -354,3 +355,17 @@ def test_after_its_time_a_profiling_begins_nothing_new_and_the_next_one_measures
     assert measurements.asked == GRID
     assert len(profile.measured) == len(GRID)
     assert [path.name for path in tmp_path.iterdir()] == ["cpu.json"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_steps_left_by_a_profiling_on_more_threads_whose_pace_was_another_are_no_part_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_four = [replace(each, threads=4) for each in GRID]
+    monkeypatch.setattr(profiling, "measure", Measurements(before_interruption=2))
+    with pytest.raises(KeyboardInterrupt):
+        profile_machine("cpu", on_four, tmp_path / "cpu.json", METERING, lambda _: None, TODAY)
+    monkeypatch.setattr(profiling, "measure", Measurements())
+    profile = profile_machine("cpu", GRID, tmp_path / "cpu.json", METERING, lambda _: None, TODAY)
+
+    assert [step.configuration for step in profile.measured] == GRID
