@@ -31,10 +31,10 @@ _SMALLEST_G_PER_KWH = 0.01  # the resolution of our sources; a ratio to less say
 
 
 class InsufficientHistory(ValueError):
-    """There are not enough recent values to forecast from. `hours` says how many of the last seven days there are."""
+    """There are not enough recent values to forecast from. `hours` says how many of the last `days` there are."""
 
-    def __init__(self, zone: str, hours: int) -> None:
-        super().__init__(f"{zone}: {hours} recorded hours in the last {DAYS} days, at least {MINIMUM_HOURS} are needed to forecast")
+    def __init__(self, zone: str, hours: int, days: int) -> None:
+        super().__init__(f"{zone}: {hours} recorded hours in the last {days} days, at least {MINIMUM_HOURS} are needed to forecast")
         self.hours = hours
 
 
@@ -76,7 +76,7 @@ class SevenDayMean:
         window = past[-DAYS * DAY_HOURS :]
         recorded = np.flatnonzero(~np.isnan(window))
         if len(recorded) < MINIMUM_HOURS:
-            raise InsufficientHistory(history.zone, len(recorded))
+            raise InsufficientHistory(history.zone, len(recorded), DAYS)
         window_start = known_until - DAYS * DAY_HOURS * HOUR
         start = min(this_hour, window_start + (int(recorded[-1]) + 1) * HOUR)
         hours = (start - window_start) // HOUR + np.arange(-((start - now - horizon) // HOUR))

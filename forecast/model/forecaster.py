@@ -56,7 +56,7 @@ class TrainedForecaster:
         values = recorded_hours(history, this_hour, RECORD_HOURS)
         known = np.flatnonzero(np.isfinite(values[-WINDOW_HOURS:]))
         if len(known) < MINIMUM_HOURS:
-            raise InsufficientHistory(history.zone, len(known))
+            raise InsufficientHistory(history.zone, len(known), WINDOW_HOURS // DAY_HOURS)
         start = this_hour - min(WINDOW_HOURS - 1 - int(known[-1]), MAXIMUM_DELAY_HOURS) * HOUR
         quantiles = self._quantiles(history.zone, values[: len(values) - int((this_hour - start) // HOUR)], start, archive)
         quantiles = _extended(quantiles, -((start - now - horizon) // HOUR))

@@ -107,7 +107,7 @@ def test_a_regular_day_is_expected_to_repeat() -> None:
 
 def test_one_day_of_record_is_enough_and_less_is_refused_in_a_sentence() -> None:
     assert len(FORECASTER.forecast(record(24), NOW, FOUR_DAYS).g_per_kwh) == 96
-    with pytest.raises(InsufficientHistory, match="DE: 23 recorded hours"):
+    with pytest.raises(InsufficientHistory, match="DE: 23 recorded hours in the last 28 days, at least 24 are needed"):
         FORECASTER.forecast(record(23), NOW, FOUR_DAYS)
 
 
