@@ -20,6 +20,7 @@ from daemon.planner.onward import moved_on
 from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import REACH
 from daemon.planner.standing import Standing, prices_on, promises_of
+from daemon.planner.swapped import with_swapped_hours
 from daemon.planner.task import task_of
 from daemon.planner.terrain import terrain_of
 
@@ -47,10 +48,11 @@ class Planner:
             return self._standing.plan
 
     def _anew(self, snapshot: Snapshot) -> Plan:
-        """A whole plan, with room for jobs that may still come."""
+        """A whole plan, its hours swapped, with room for jobs that may still come."""
         plan = self._whole(snapshot)
         began = perf_counter()
-        with_room = self._coming.with_room(plan, snapshot, self._options)
+        swapped = with_swapped_hours(plan, snapshot, self._options)
+        with_room = self._coming.with_room(swapped, snapshot, self._options)
         return replace(with_room, planner_seconds=plan.planner_seconds + perf_counter() - began)
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot
-from daemon.planner.answer import placement_for
-from daemon.planner.field import Field, Held
+from daemon.domain.plan import Placement, Plan, Snapshot
 from daemon.planner.guard import keep_room
+from daemon.planner.on_field import OnField
 from daemon.planner.options import PlannerOptions
-from daemon.planner.previous import pieces_of_placement
 from daemon.planner.reasons import room_text
 from daemon.planner.reserve import Demand
-from daemon.planner.residual import Residual
-from daemon.planner.task import Piece, Task, offer_of, task_of
+from daemon.planner.task import Task, task_of
 from daemon.planner.terrain import Terrain, terrain_of
 from forecast.intensity import FloatArray
 
@@ -53,52 +49,15 @@ class Coming:
         self._newest = new[-1].accepted_at
 
     def with_room(self, plan: Plan, snapshot: Snapshot, options: PlannerOptions) -> Plan:
-        """The plan with work brought forward, as little and as cheaply as it goes, where what may come would find no room in time.
-
-        Nobody is moved who runs and cannot pause for free, waits for others or is waited for, or has a price or a budget to keep.
-        """
+        """The plan with work brought forward, as little and as cheaply as it goes, where what may come would find no room in time."""
         if self._began is None or not self._demand.is_known((snapshot.now - self._began).total_seconds()):
             return plan
-        residual = Residual.of(snapshot, plan, options)
-        field = Field(residual.terrain, residual.free.copy())
-        movable = _on_field(field, plan, snapshot)
-        keep_room(field, _Since(self._demand, (snapshot.now - self._began).total_seconds()), 0.0)
-        moved = {job: _placement(held, residual.terrain) for job, (held, before) in movable.items() if held.ahead != before}
-        more = sum(moved[p.job_id].expected_g - p.expected_g for p in plan.placements if p.job_id in moved)
-        placements = tuple(moved.get(placement.job_id, placement) for placement in plan.placements)
-        return replace(plan, placements=placements, cost_g=plan.cost_g + more, bound_g=min(plan.bound_g, plan.cost_g + more))
+        on_field = OnField(plan, snapshot, options, _due_on_the_hour)
+        keep_room(on_field.field, _Since(self._demand, (snapshot.now - self._began).total_seconds()), 0.0)
+        return on_field.plan(lambda placement: replace(placement, reason=room_text(placement.segments, snapshot.now)))
 
 
-def _on_field(field: Field, plan: Plan, snapshot: Snapshot) -> Mapping[str, tuple[Held, list[Piece]]]:
-    """Let the jobs that may be moved onto the field; each with the pieces it holds."""
-    jobs = {job.id: job for job in snapshot.jobs}
-    waited_for = {name for job in snapshot.jobs for name in job.after}
-    movable: dict[str, tuple[Held, list[Piece]]] = {}
-    for placement in plan.placements:
-        job = jobs[placement.job_id]
-        task = task_of(job, field.terrain)
-        if task is None or job.id in waited_for or not _is_free_to_move(job, placement, snapshot):
-            continue
-        held, pieces = Held(_due_on_the_hour(task, placement, field.terrain)), pieces_of_placement(placement, task, field.terrain)
-        if (task.running < 0 or held.swaps_hours) and not field.hands_over(pieces):
-            field.adopt(held, pieces)
-            movable[job.id] = held, pieces
-    return movable
-
-
-def _is_free_to_move(job: PlanJob, placement: Placement, snapshot: Snapshot) -> bool:
-    is_bound = job.after or job.price_of_waiting_g_per_hour or job.project in snapshot.spending.budgets
-    return not (is_bound or placement.is_late or placement.end > snapshot.grid.end)
-
-
-def _due_on_the_hour(task: Task, placement: Placement, terrain: Terrain) -> Task:
-    """The task due at the last full hour before its deadline that it keeps now: what may come is summed up for each deadline."""
+def _due_on_the_hour(task: Task, placement: Placement, terrain: Terrain) -> float:
+    """The last full hour before the job's deadline that it keeps now: what may come is summed up for each deadline."""
     hour = terrain.instant(task.due).replace(minute=0, second=0, microsecond=0)
-    return replace(task, due=max(terrain.seconds(hour), terrain.seconds(placement.end)))
-
-
-def _placement(held: Held, terrain: Terrain) -> Placement:
-    task = task_of(held.task.job, terrain) or held.task
-    pieces = tuple(replace(piece, fresh=piece.start > 0.0 or not task.runs_at(piece.choice.site)) for piece in held.ahead)
-    placement = placement_for(task, offer_of(pieces, task, terrain), terrain, task.release, None)
-    return replace(placement, reason=room_text(placement.segments, terrain.now))
+    return max(terrain.seconds(hour), terrain.seconds(placement.end))

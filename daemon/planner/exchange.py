@@ -24,11 +24,12 @@ LACKING = -1  # stands for the hour that a job would give up where it has too fe
 def improve_by_swaps(field: Field, held: Held, now: float, keep: float = 0.0) -> bool:
     """Let the job swap its dearest hours for cleaner ones as long as both sides together gain; True if anything moved.
 
-    Of what the other emitted in the hour it gives away, the gain must be more than the share `keep`.
+    Of what the other emitted in the hour it gives away, the gain must be more than the share `keep`. Nobody gives an hour to a job of
+    lower priority.
     """
     choice, first = held.ahead[-1].choice, first_whole(field.terrain, now)
     mine = field.held[held.row, first:]
-    others = partners(field, held, choice.site, now)
+    others = [other for other in partners(field, held, choice.site, now) if other.task.job.priority <= held.task.job.priority]
     if not others or not mine.any():
         return False
     # Hours dirtier than the dearest one held are nothing to swap for.
