@@ -178,20 +178,21 @@ class _TrainingRun:
     def validation_loss(self, autoencoder: nn.Module, unet: nn.Module, latents: _Latents) -> float | None:
         """Of the finished networks on the patients held out; None where nobody is."""
         unseen = self._data.validation_images
-        if len(unseen):
-            self._session.book("validation", self._session.step)
+        if not len(unseen):
+            return None
+        self._session.book("validation", self._session.step)
         leave = self._session.leave_if_asked  # the last step has its checkpoint
+        networks = self._packed(unet.eval()), self._packed(autoencoder)
         with as_if_not_compiled(self._workload.compile):
-            loss = validation_loss(unet.eval(), self._packed(autoencoder), unseen, latents.scaling, self._workload, self._runtime, leave)
-        if loss is not None:
-            log.info("loss on %d images of patients never seen: %.4f", len(unseen), loss)
+            loss = validation_loss(*networks, unseen, latents.scaling, self._workload, self._runtime, leave)
+        log.info("loss on %d images of patients never seen: %.4f", len(unseen), loss)
         return loss
 
-    def _packed(self, autoencoder: nn.Module) -> nn.Module:
-        """The finished autoencoder as it encodes best; what is saved of it stays as it was trained."""
+    def _packed(self, finished: nn.Module) -> nn.Module:
+        """A finished network as it is evaluated best; what is saved of it stays as it was trained."""
         if not packs_convolutions(self._workload.precision, self._runtime.device):
-            return autoencoder
-        copied = copy.deepcopy(autoencoder)
+            return finished
+        copied = copy.deepcopy(finished)
         pack_convolutions(copied)
         return copied
 

@@ -30,8 +30,8 @@ def validation_loss(
     workload: TrainingWorkload,
     runtime: Runtime,
     between_images: Callable[[], None],
-) -> float | None:
-    """Mean L1 over all images and levels; None without images. Noise derives from (seed, image, level), so that runs compare.
+) -> float:
+    """Mean L1 over all images, one at least, and levels. Noise derives from (seed, image, level), so that runs compare.
 
     `between_images` may raise to leave early.
     """
@@ -47,4 +47,4 @@ def validation_loss(
                 timesteps = torch.tensor([level], device=runtime.device)
                 predicted: Tensor = unet(runtime.arrange(add_noise(clean, noise, signal)), timesteps=timesteps)
             losses.append(float((predicted.float() - target(workload.prediction, clean, noise, signal)).abs().mean()))
-    return sum(losses) / len(losses) if losses else None
+    return sum(losses) / len(losses)

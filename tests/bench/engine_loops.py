@@ -231,9 +231,7 @@ def judged_loss(unet: nn.Module, case: Case) -> float:
     judge.load_state_dict(unet.state_dict())
     workload = Option("judging").workload(case.model)
     unseen = phantoms(case.model, range(IMAGES, IMAGES + UNSEEN_IMAGES))
-    loss = validation_loss(judge.eval(), autoencoder, unseen, case.scaling, workload, prepare_runtime(workload), lambda: None)
-    assert loss is not None
-    return loss
+    return validation_loss(judge.eval(), autoencoder, unseen, case.scaling, workload, prepare_runtime(workload), lambda: None)
 
 
 def phantoms(model: ModelSpec, patients: range) -> Images:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from jobs.data.collect import collect
 from jobs.data.split import held_out, split
 from jobs.data.training_set import TrainingSet, load_training_set
 from jobs.errors import BadInput
+from jobs.ldm.weights import load_networks, load_weights
 from jobs.spec import DataSpec, ModelSpec
-from tests.jobs.processes import prepare, training, work
+from tests.jobs.processes import TINY_2D, TINY_3D, prepare, training, work
 
 MODEL = ModelSpec(dimensions=2, size="tiny", image_shape=(16, 16))
 
@@ -98,9 +100,12 @@ def test_a_split_that_cannot_be_is_refused_naming_the_manifest(
         load(manifest(tmp_path, entries), tmp_path / "cache", share)
 
 
-def test_held_out_patients_are_measured_and_not_trained_on(tmp_path: Path) -> None:
-    directory = prepare(tmp_path / "run", training(data={"phantom": {"patients": 6}, "validation_share": 0.34}))
+@pytest.mark.parametrize("model", [TINY_2D, TINY_3D], ids=["2D", "3D"])
+def test_held_out_patients_are_measured_and_not_trained_on(tmp_path: Path, model: dict[str, Any]) -> None:
+    directory = prepare(tmp_path / "run", training(model=model, data={"phantom": {"patients": 6}, "validation_share": 0.34}))
     assert work(directory) == 0
+    shape = ModelSpec.model_validate(model)
+    load_networks(load_weights(directory.weights_file, shape), shape, "monai-generative")  # laid out for validation, written as trained
     weights = torch.load(directory.weights_file, weights_only=True)
     assert (weights["patients"], weights["validation_patients"]) == (4, 2)
     assert 0.3 < weights["validation_loss"] < 3.0
