@@ -41,7 +41,7 @@ def interrupt_at(directory: RunDirectory, number: int, step: int, how: signal.Si
 
 
 def interrupted_run(path: Path, workload: dict[str, Any], stops: list[tuple[int, signal.Signals]]) -> RunDirectory:
-    directory = prepare(path, workload, checkpoint_every_seconds=1e-6)
+    directory = prepare(path, workload, checkpoint_every_seconds=1e-6, metering={"interval_seconds": 0.02})  # some attempts last 0.2 s
     for number, (step, how) in enumerate(stops, 1):
         interrupt_at(directory, number, step, how)
     assert work(new_attempt(directory, len(stops) + 1)) == 0
