@@ -27,15 +27,13 @@ def bound_of(draft: Draft) -> Prices:
     terrain, placed = draft.terrain, list(draft.offers)
     windows = {job: (draft.tasks[job].release, max(draft.tasks[job].due, draft.offers[job].end)) for job in placed}
     unbroken = [job for job in placed if _is_unbroken(draft, job) and has_room(draft.tasks[job], *windows[job], terrain.end)]
-    prices = _prices(draft, {job: windows[job] for job in unbroken})
-    bound = prices.bound_g
-    for job in placed:
-        task = draft.tasks[job]
-        if task.is_pinned:
-            bound += draft.offers[job].score
-        elif task.job.mode is not Mode.CONTIGUOUS:
-            bound += least_in_pieces(task, terrain, prices.grams, *windows[job])
-    return Prices(prices.grams, bound)
+    pausing = [job for job in placed if draft.tasks[job].job.mode is not Mode.CONTIGUOUS]
+    pinned_g = sum(draft.offers[job].score for job in placed if draft.tasks[job].is_pinned)
+    proven = []
+    for prices in _prices(draft, {job: windows[job] for job in unbroken}, bool(pausing)):
+        in_pieces = sum(least_in_pieces(draft.tasks[job], terrain, prices.grams, *windows[job]) for job in pausing)
+        proven.append(Prices(prices.grams, prices.bound_g + in_pieces + pinned_g))
+    return max(proven, key=lambda one: one.bound_g)
 
 
 def least_of(task: Task, terrain: Terrain, prices: FloatArray) -> float:
@@ -47,27 +45,33 @@ def least_of(task: Task, terrain: Terrain, prices: FloatArray) -> float:
     return least if least < float("inf") else 0.0
 
 
-def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]]) -> Prices:
-    """Prices for the unbroken jobs under the whole capacity. Those the draft was made with serve if nothing else was in it."""
+def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]], others: bool) -> list[Prices]:
+    """Prices worth trying, with what they prove of the unbroken jobs under the whole capacity.
+
+    Those the draft was made with serve alone if nothing else was in it; where there are `others`, they tell of these, too.
+    """
     quote, terrain = draft.quote, draft.terrain
     if quote is not None and quote.windows == windows and len(windows) == len(draft.offers):
-        return quote.prices
+        return [quote.prices]
+    known = [] if quote is None else [quote.prices.grams]
     parts = in_parts(list(windows), [rows_of(draft.tasks[job], *window, terrain) for job, window in windows.items()])
     if len(parts) > 1:
-        return _in_parts(draft, windows, parts)
+        return _at([np.zeros(terrain.free.shape), *known], draft, windows, parts)
     columns = columns_of([draft.tasks[job] for job in windows], terrain, list(windows.values()))
-    return find_prices(columns, terrain, terrain.free, draft.options.price_rounds)
+    found = find_prices(columns, terrain, terrain.free, draft.options.price_rounds)
+    return [found, *(_at(known, draft, windows, parts) if others else [])]
 
 
-def _in_parts(draft: Draft, windows: Mapping[str, tuple[float, float]], parts: Sequence[Sequence[str]]) -> Prices:
-    """The bound at the last prices known, or without any, whichever is better: both hold for whatever jobs there are."""
+def _at(
+    tried: Sequence[FloatArray], draft: Draft, windows: Mapping[str, tuple[float, float]], parts: Sequence[Sequence[str]]
+) -> list[Prices]:
+    """What each of these prices proves: any do, whatever jobs they were found for."""
     terrain = draft.terrain
-    tried = [np.zeros(terrain.free.shape)] + ([] if draft.quote is None else [draft.quote.prices.grams])
     bounds = [-float((prices * np.maximum(terrain.free, 0)).sum()) for prices in tried]
     for part in parts:
         market = Market(columns_of([draft.tasks[job] for job in part], terrain, [windows[job] for job in part]), terrain, terrain.free)
         bounds = [bound + market.least(prices) for bound, prices in zip(bounds, tried, strict=True)]
-    return max((Prices(prices, bound) for prices, bound in zip(tried, bounds, strict=True)), key=lambda one: one.bound_g)
+    return [Prices(prices, bound) for prices, bound in zip(tried, bounds, strict=True)]
 
 
 def _is_unbroken(draft: Draft, job: str) -> bool:

@@ -1,4 +1,8 @@
-"""Many unbroken jobs at once: prices first, then the whole queue at those prices, then ruin and recreate."""
+"""Many jobs at once, each in one piece: prices first, then the whole queue at those prices, then ruin and recreate.
+
+Jobs that may pause take part: what pausing brings is found afterwards, from a good place. Placed one after the other from the start, they
+emit a fifth to a third more on queues of 1,000 jobs.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,12 @@ MOST_ROWS = 4_000_000  # starts looked at together: 10,000 jobs, a week of hours
 
 
 def place_in_bulk(draft: Draft, jobs: list[str]) -> list[str]:
-    """Place unbroken jobs without predecessors or successors in the draft's free capacity; those that found no room.
+    """Place jobs without predecessors or successors, unbroken, in the draft's free capacity; those that found no room so.
 
     A queue with more starts than fit into memory is placed in parts, each in its share of the capacity, at prices that all parts share.
     """
     windows = {job: _window(draft, job) for job in jobs}
-    fitting = [job for job in jobs if has_room(draft.tasks[job], *windows[job], draft.terrain.end)]
+    fitting = [job for job in jobs if has_room(draft.tasks[job].narrow, *windows[job], draft.terrain.end)]
     if len(fitting) < FEWEST:
         return jobs
     count = len(in_parts(fitting, [rows_of(draft.tasks[job], *windows[job], draft.terrain) for job in fitting]))
@@ -83,7 +87,7 @@ def _window(draft: Draft, job: str) -> tuple[float, float]:
     """First start and last end, with the margin where the job then still fits."""
     release, last = draft.release(job), draft.last_end(job)
     held = last - draft.margin(job)
-    return release, held if has_room(draft.tasks[job], release, held, draft.terrain.end) else last
+    return release, held if has_room(draft.tasks[job].narrow, release, held, draft.terrain.end) else last
 
 
 def _searched(draft: Draft, columns: Columns, free: IntArray, prices: Prices, steps: int) -> Board:

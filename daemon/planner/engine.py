@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from time import perf_counter
 
-from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot, Unplaced
+from daemon.domain.plan import Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.answer import placement_of, without_room
 from daemon.planner.bound import bound_of
 from daemon.planner.budgets import stay_within_budgets, waiting_for_budgets
@@ -181,7 +181,7 @@ def _failures(draft: Draft) -> tuple[int, int]:
 
 
 def _fill(draft: Draft, order: list[str], carried: Mapping[str, Offer]) -> Draft:
-    """Place what runs, then what was planned before where that still holds, then unbroken jobs together, then the rest in order."""
+    """Place what runs, then what was planned before where that still holds, then the others: together, then one by one."""
     for job in order:
         if draft.tasks[job].is_pinned:
             draft.insert(job)
@@ -201,9 +201,9 @@ def _in_order(draft: Draft, order: list[str]) -> Draft:
 
 
 def _is_loose(draft: Draft, job: str) -> bool:
-    """An unbroken job that waits for no other and that no other waits for."""
-    is_unbroken = draft.tasks[job].job.mode is Mode.CONTIGUOUS and not draft.tasks[job].is_pinned
-    return is_unbroken and not draft.links.before[job] and not draft.links.then[job]
+    """A job that does not run, waits for no other and that no other waits for."""
+    task = draft.tasks[job]
+    return task.running < 0 and not task.beside and not draft.links.before[job] and not draft.links.then[job]
 
 
 def _holds(draft: Draft, job: str, offer: Offer) -> bool:

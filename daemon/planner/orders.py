@@ -66,10 +66,15 @@ class Timeline:
 
 
 def as_planned(terrain: Terrain, tasks: Mapping[str, Task], offers: Mapping[str, Offer]) -> dict[str, Offer]:
-    """Those of the offers that fit beside each other on the clock, in their order: jobs may follow each other within a cell."""
+    """Those of the offers that fit beside each other on the clock, in their order: jobs may follow each other within a cell.
+
+    Offers of jobs that others wait for come first. Who waited for a job that ends later by now, or is not kept, is not kept either.
+    """
     timelines = [Timeline(terrain, free) for free in terrain.free]
     kept: dict[str, Offer] = {}
     for job, offer in offers.items():
+        if any(name in tasks and (name not in kept or kept[name].end > offer.start + ROUNDING_SECONDS) for name in tasks[job].job.after):
+            continue
         gpus = 0 if tasks[job].is_pinned else tasks[job].gpus
         if all(_is_free(timelines[piece.choice.site], gpus, piece) for piece in offer.pieces):
             kept[job] = offer

@@ -51,7 +51,7 @@ class Task:
     @property
     def narrow(self) -> Task:
         """The same job, one piece at a time."""
-        return replace(self, job=replace(self.job, max_width=1))
+        return self if self.width == 1 else replace(self, job=replace(self.job, max_width=1))
 
     @property
     def is_pinned(self) -> bool:

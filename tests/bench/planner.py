@@ -25,6 +25,7 @@ from tests.daemon.planner.course import followed
 QUEUES = ((1000, 0.15), (1000, 0.30), (1000, 0.60), (10_000, 0.15), (10_000, 0.30), (10_000, 0.60))
 SEARCH_STEPS = {1000: 20_000, 10_000: 18_000}
 PRICE_ROUNDS = {1000: 120, 10_000: 110}
+MOST_PAUSING = 1000  # jobs
 LONE_SLOTS, LONE_HOURS, LONE_REPEATS = 96, 8, 1000
 
 
@@ -62,8 +63,9 @@ def options(steps: int = 0, rounds: int = 1) -> PlannerOptions:
     return PlannerOptions(0.0, 0.0, 0.0, price_rounds=rounds, search_steps=steps, moves=0)
 
 
-def queue(jobs: int, load: float, seed: int) -> None:
+def queue(jobs: int, load: float, seed: int, mode: Mode = Mode.CONTIGUOUS) -> None:
     snapshot = Instance(jobs, 168, load, seed).snapshot()
+    snapshot = replace(snapshot, jobs=tuple(replace(job, mode=mode) for job in snapshot.jobs))
     cpu, wall = process_time(), perf_counter()
     answer = plan(snapshot, options(SEARCH_STEPS[jobs], PRICE_ROUNDS[jobs]))
     cpu, wall = process_time() - cpu, perf_counter() - wall
@@ -123,6 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for jobs, load in QUEUES:
         for seed in range(1, chosen.seeds + 1) if jobs in chosen.jobs else ():
             queue(jobs, load, seed)
+    print("the same where every job may pause, at no cost")
+    for jobs, load in QUEUES:
+        for seed in range(1, chosen.seeds + 1) if jobs in chosen.jobs and jobs <= MOST_PAUSING else ():
+            queue(jobs, load, seed, Mode.INTERRUPTIBLE)
 
 
 if __name__ == "__main__":

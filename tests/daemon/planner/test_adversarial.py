@@ -106,6 +106,16 @@ def test_everything_late_ends_as_soon_as_the_gpus_allow() -> None:
     assert max(end_hour(placement) for placement in answer.placements) <= 10 * 3
 
 
+@pytest.mark.parametrize(("mode", "width"), [(Mode.INTERRUPTIBLE, 1), (Mode.DIVISIBLE, 1), (Mode.DIVISIBLE, 4)])
+def test_a_crowded_queue_that_may_pause_emits_no_more_than_one_that_may_not(mode: Mode, width: int) -> None:
+    snap = Instance(150, 96, 0.5).snapshot()
+    free = replace(snap, jobs=tuple(replace(one, mode=mode, max_width=width) for one in snap.jobs))
+    unbroken, pausing = plan(snap, LITTLE), plan(free, LITTLE)
+    check_whole(free, pausing)
+    assert pausing.cost_g <= unbroken.cost_g
+    assert pausing.gap <= 0.2
+
+
 def test_a_queue_that_outgrows_memory_is_planned_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     snap = Instance(300, 96, 0.3, one_gpu=True).snapshot()
     whole = plan(snap, LITTLE)

@@ -231,6 +231,18 @@ def test_capacity_lowered_under_planned_jobs_moves_some_and_keeps_deadlines() ->
     assert sorted(start_hour(p) for p in after.placements) == sorted({start_hour(p) for p in after.placements})
 
 
+@pytest.mark.parametrize(("gpus", "begins"), [(1, 3.0), (4, 2.5)])
+def test_whoever_waits_for_a_job_that_ends_later_than_planned_begins_later_too(gpus: int, begins: float) -> None:
+    def planned(begin: int, end: int) -> tuple[PlannedSegment, ...]:
+        return (PlannedSegment("de", MONDAY + begin * HOUR, MONDAY + end * HOUR, 1),)
+
+    slow = job("slow", hours=2.5, mode=Mode.INTERRUPTIBLE, running_at="de", state_at="de", previous=planned(0, 2))
+    follows = job("follows", hours=1, after=("slow",), previous=planned(2, 3))
+    answer = plan(snapshot([follows, slow], {"DE": FLAT}, gpus=gpus), BARE)
+    assert end_hour(placed(answer, "slow")) == 2.5
+    assert start_hour(placed(answer, "follows")) == begins
+
+
 def test_now_inside_a_slot_is_where_a_job_may_start() -> None:
     now = MONDAY + timedelta(minutes=20)
     assert placed(plan(snapshot([job(earliest=now)], {"DE": FLAT}, now=now), BARE)).segments[0].start == now

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from daemon.domain.job import PlannedSegment
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
 from daemon.planner import Planner, plan
 from daemon.planner.swapped import with_swapped_hours
@@ -16,10 +17,14 @@ from tests.daemon.planner.strategies import snapshots
 CLEANEST_SECOND = [400.0, 100.0, 200.0, 300.0]  # the hour that has begun is nobody's to swap
 
 
+def hour(number: int) -> tuple[PlannedSegment, ...]:
+    return (PlannedSegment("de", MONDAY + number * HOUR, MONDAY + (number + 1) * HOUR, 1),)
+
+
 def thrifty_and_hungry(**more: object) -> list[PlanJob]:
-    """Two jobs of an hour; the thrifty one has the earlier deadline, so it chooses first."""
-    thrifty = replace(job("thrifty", hours=1, mode=Mode.INTERRUPTIBLE, power_kw=1.0), deadline=MONDAY + 3 * HOUR, **more)  # type: ignore[arg-type]  # whatever fields a test names
-    return [thrifty, replace(job("hungry", hours=1, mode=Mode.INTERRUPTIBLE, power_kw=10.0), deadline=MONDAY + 4 * HOUR)]
+    """Two jobs of an hour; the thrifty one came first and was given the cleanest."""
+    thrifty = replace(job("thrifty", hours=1, mode=Mode.INTERRUPTIBLE, power_kw=1.0, previous=hour(1)), deadline=MONDAY + 3 * HOUR, **more)  # type: ignore[arg-type]  # whatever fields a test names
+    return [thrifty, replace(job("hungry", hours=1, mode=Mode.INTERRUPTIBLE, power_kw=10.0, previous=hour(2)), deadline=MONDAY + 4 * HOUR)]
 
 
 def both(**more: object) -> Snapshot:
