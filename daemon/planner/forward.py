@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from daemon.planner.cells import by_rate, first_whole, pieces_of, share_of, windows_of
 from daemon.planner.field import Field, Held
 from daemon.planner.offers import best_offer, soonest_offer
+from daemon.planner.previous import carried_over
+from daemon.planner.task import Offer, Piece, Task
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
 
 
 def bring_forward(field: Field, jobs: list[Held], since: int, seconds: float, now: float) -> float:
     """Move GPU-seconds of these jobs from cell `since` and later to before it; how many moved."""
-    moved = 0.0
+    moved, begin = 0.0, float(field.terrain.edges[since])
+    for held in jobs:
+        if moved >= seconds:
+            return moved
+        if held.task.job.previous:
+            moved += _back_to_the_last_plan(field, held, begin, now)
     for site in sorted({held.ahead[-1].choice.site for held in jobs}):
         pausable = [held for held in jobs if held.swaps_hours and held.ahead[-1].choice.site == site]
         moved += _hours_forward(field, pausable, site, since, seconds - moved, now)
@@ -19,7 +29,7 @@ def bring_forward(field: Field, jobs: list[Held], since: int, seconds: float, no
         if moved >= seconds:
             break
         if not held.swaps_hours:
-            moved += _begin_earlier(field, held, float(field.terrain.edges[since]), now)
+            moved += _begin_earlier(field, held, begin, now)
     return moved
 
 
@@ -63,5 +73,32 @@ def _begin_earlier(field: Field, held: Held, begin: float, now: float) -> float:
         field.hold(held, before)
         return 0.0
     field.take(held, offer)
-    behind = [sum(max(0.0, piece.end - max(piece.start, begin)) for piece in pieces) for pieces in (before, offer.pieces)]
-    return task.gpus * (behind[0] - behind[1])
+    return task.gpus * (_seconds_behind(before, begin) - _seconds_behind(offer.pieces, begin))
+
+
+def _back_to_the_last_plan(field: Field, held: Held, begin: float, now: float) -> float:
+    """Where the last plan had the job, if that leaves less of it behind `begin`; GPU-seconds less.
+
+    Who was brought forward once would otherwise be sent back and forth, and pay a start each time.
+    """
+    before = held.rest(now)
+    task = field.take_ahead(held, now)
+    offer = carried_over(task, field.terrain)
+    gain = 0.0 if offer is None else _seconds_behind(before, begin) - _seconds_behind(offer.pieces, begin)
+    if offer is None or gain <= 0 or offer.end > task.due + EDGE_TOLERANCE_SECONDS or not _is_free(field, task, offer):
+        field.hold(held, before)
+        return 0.0
+    field.take(held, offer)
+    return task.gpus * gain
+
+
+def _is_free(field: Field, task: Task, offer: Offer) -> bool:
+    """Whether all pieces together find their GPUs free."""
+    wanted = np.zeros_like(field.free)
+    for piece in offer.pieces:
+        wanted[piece.choice.site, field.terrain.cell(piece.start) : field.terrain.cell_after(piece.end)] += task.gpus
+    return bool(np.all((wanted == 0) | (wanted <= field.free)))
+
+
+def _seconds_behind(pieces: Iterable[Piece], begin: float) -> float:
+    return sum(max(0.0, piece.end - max(piece.start, begin)) for piece in pieces)

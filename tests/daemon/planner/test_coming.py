@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -73,6 +74,29 @@ def test_whoever_is_brought_forward_hears_why_and_the_plan_says_what_it_costs() 
     assert all("room is kept for jobs that may still come" in placement.reason for placement in early)
     assert answer.cost_g == pytest.approx(sum(placement.expected_g for placement in answer.placements))
     assert answer.bound_g <= whole.cost_g < answer.cost_g
+
+
+def test_whoever_was_brought_forward_stays_there_while_forecasts_waver() -> None:
+    planner, snap = a_planner(), seen(patient(TODAY), TODAY, 0)
+    snap = replace(snap, jobs=tuple(with_work(one, 4 + 0.5 * n) for n, one in enumerate(snap.jobs)))
+    answer, moved = planner(snap), 0
+    for minutes in range(20, 200, 20):
+        later = followed(snap, answer, timedelta(minutes=20))
+        wavering = np.random.default_rng(minutes).normal(1.0, 0.004, later.grid.count)
+        outlook = later.outlooks["DE"]
+        snap = replace(later, outlooks={"DE": replace(outlook, g_per_kwh=outlook.g_per_kwh * wavering)})
+        before, answer = answer, planner(snap)
+        moved += sum(ahead(before, one.id, snap.now) != ahead(answer, one.id, snap.now) for one in snap.jobs)
+    assert moved <= GPUS
+
+
+def with_work(one: PlanJob, hours: float) -> PlanJob:
+    return replace(one, options=tuple(replace(option, work_seconds=3600 * hours) for option in one.options))
+
+
+def ahead(answer: Plan, name: str, now: datetime) -> list[datetime]:
+    """When the job begins again after `now`."""
+    return [segment.start for segment in placed(answer, name).segments if segment.start > now]
 
 
 def test_no_room_is_kept_for_jobs_on_gpus_that_suffice_for_all() -> None:
