@@ -24,8 +24,8 @@ LACKING = -1  # stands for the hour that a job would give up where it has too fe
 def improve_by_swaps(field: Field, held: Held, now: float, keep: float = 0.0) -> bool:
     """Let the job swap its dearest hours for cleaner ones as long as both sides together gain; True if anything moved.
 
-    Of what the other emitted in the hour it gives away, the gain must be more than the share `keep`. Nobody gives an hour to a job of
-    lower priority.
+    Of what was emitted in the hours that are left, the gain must be more than the share `keep`; a job that is new to the plan leaves none.
+    Nobody gives an hour to a job of lower priority.
     """
     choice, first = held.ahead[-1].choice, first_whole(field.terrain, now)
     mine = field.held[held.row, first:]
@@ -153,6 +153,8 @@ class Exchange:
         if hungrier.any():
             take = np.where(hungrier, len(self.cells) - 1 - self.gives[:, ::-1].argmax(axis=1), take)
         gain = power * worth + (self.power - power - self.keep * self.power) * self.rate[take] - self.power * price
+        if self.held.task.job.previous and dearest != LACKING:  # people saw its hours planned, too
+            gain -= self.keep * power * worth
         gain[~self.gives[rows, take]] = -np.inf
         who = int(gain.argmax())
         return (who, int(take[who]), int(to[who])) if gain[who] > TIE_SHARE * power * max(worth, 1.0) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot
+from daemon.domain.plan import Mode, Placement, Plan, PlanJob, Snapshot
 from daemon.planner.answer import placement_for
 from daemon.planner.field import Field, Held
 from daemon.planner.options import PlannerOptions
@@ -21,7 +21,7 @@ Wording = Callable[[Placement], Placement]  # says why a job was moved
 class OnField:
     """The movable jobs of a plan on `field`, where the others leave room.
 
-    Nobody is moved who runs and cannot pause for free, waits for others or is waited for, or has a price or a budget to keep.
+    Nobody is moved who runs and may not pause, waits for others or is waited for, or has a price or a budget to keep.
     """
 
     def __init__(self, plan: Plan, snapshot: Snapshot, options: PlannerOptions, due_of: DueOf) -> None:
@@ -52,7 +52,7 @@ class OnField:
                 continue
             held = Held(replace(task, due=due_of(task, placement, terrain)))
             pieces = pieces_of_placement(placement, task, terrain)
-            if (task.running < 0 or held.swaps_hours) and not self.field.hands_over(pieces):
+            if (task.running < 0 or task.job.mode is Mode.INTERRUPTIBLE) and not self.field.hands_over(pieces):
                 self.field.adopt(held, pieces)
                 self._before[job.id] = held, pieces
 

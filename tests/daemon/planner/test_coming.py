@@ -76,9 +76,10 @@ def test_whoever_is_brought_forward_hears_why_and_the_plan_says_what_it_costs() 
     assert answer.bound_g <= whole.cost_g < answer.cost_g
 
 
-def test_whoever_was_brought_forward_stays_there_while_forecasts_waver() -> None:
+@pytest.mark.parametrize("startup_seconds", [0.0, 600.0])
+def test_whoever_was_brought_forward_stays_there_while_forecasts_waver(startup_seconds: float) -> None:
     planner, snap = a_planner(), seen(patient(TODAY), TODAY, 0)
-    snap = replace(snap, jobs=tuple(with_work(one, 4 + 0.5 * n) for n, one in enumerate(snap.jobs)))
+    snap = replace(snap, jobs=tuple(with_work(one, 4 + 0.5 * n, startup_seconds) for n, one in enumerate(snap.jobs)))
     answer, moved = planner(snap), 0
     for minutes in range(20, 200, 20):
         later = followed(snap, answer, timedelta(minutes=20))
@@ -90,8 +91,9 @@ def test_whoever_was_brought_forward_stays_there_while_forecasts_waver() -> None
     assert moved <= GPUS
 
 
-def with_work(one: PlanJob, hours: float) -> PlanJob:
-    return replace(one, options=tuple(replace(option, work_seconds=3600 * hours) for option in one.options))
+def with_work(one: PlanJob, hours: float, startup_seconds: float) -> PlanJob:
+    options = (replace(option, work_seconds=3600 * hours, startup_seconds=startup_seconds) for option in one.options)
+    return replace(one, options=tuple(options))
 
 
 def ahead(answer: Plan, name: str, now: datetime) -> list[datetime]:
@@ -136,9 +138,9 @@ def test_jobs_that_were_there_before_the_first_look_were_not_seen_to_come() -> N
     [
         {"price_of_waiting_g_per_hour": 0.1},
         {"project": "thrifty"},
-        {"running_at": "de", "state_at": "de", "options": replace(job(hours=12, startup_seconds=60)).options},
+        {"mode": Mode.CONTIGUOUS, "running_at": "de", "state_at": "de"},
     ],
-    ids=["price", "budget", "runs and starts are dear"],
+    ids=["price", "budget", "runs and may not pause"],
 )
 def test_nobody_is_brought_forward_who_has_something_else_to_keep(bound: dict[str, object]) -> None:
     planner = a_planner()
