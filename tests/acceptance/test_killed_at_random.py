@@ -45,7 +45,7 @@ TRAINING: dict[str, Any] = {
     "kind": "training", "model": MODEL, "data": {"phantom": {"patients": 4}}, "iterations": 6, "autoencoder_iterations": 4,
 }  # fmt: skip
 SYNTHESIS: dict[str, Any] = {
-    "kind": "synthesis", "model": MODEL, "samples": SAMPLES, "inference_steps": 10, "batch_size": BATCH, "seed": 11,
+    "kind": "synthesis", "model": MODEL, "samples": SAMPLES, "inference_steps": 50, "batch_size": BATCH, "seed": 11,
 }  # fmt: skip
 PATIENCE_SECONDS = 300.0
 
