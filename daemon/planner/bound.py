@@ -59,7 +59,7 @@ def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]], others: bo
         return _at([np.zeros(terrain.free.shape), *known], draft, windows, parts)
     columns = columns_of([draft.tasks[job] for job in windows], terrain, list(windows.values()))
     found = find_prices(columns, terrain, terrain.free, draft.options.price_rounds)
-    return [found, *(_at(known, draft, windows, parts) if others else [])]
+    return [found, *(_at(known, draft, windows, parts) if others and known else [])]
 
 
 def _at(

@@ -14,14 +14,14 @@ from heapq import nsmallest
 import numpy as np
 
 from daemon.domain.plan import IntArray, Placement, Plan, PlanJob, Snapshot
-from daemon.planner.answer import placement_for
 from daemon.planner.arrival import settle_in
 from daemon.planner.exchange import room_by_swaps
 from daemon.planner.field import Field, Held
+from daemon.planner.on_field import is_free_to_move, placement_on_field
 from daemon.planner.options import PlannerOptions
 from daemon.planner.previous import pieces_of_placement
 from daemon.planner.residual import Residual, preview
-from daemon.planner.task import Piece, Task, offer_of, task_of
+from daemon.planner.task import Piece, Task, task_of
 from daemon.planner.terrain import Terrain
 from daemon.planner.trade import room_by_trade
 
@@ -55,9 +55,9 @@ def joined(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions
     else:
         field.hold(held, pieces_of_placement(alone, task, residual.terrain))
         settle_in(field, held, 0.0, options.keep_threshold)
-    moved = {name: _placement(field.live[name], residual.terrain) for name in before if field.live[name].ahead != before[name]}
+    moved = {name: placement_on_field(field.live[name], residual.terrain) for name in before if field.live[name].ahead != before[name]}
     unmoved = pieces_of_placement(alone, task, residual.terrain) == held.ahead
-    return {**moved, job.id: alone if unmoved else _placement(held, residual.terrain)}
+    return {**moved, job.id: alone if unmoved else placement_on_field(held, residual.terrain)}
 
 
 def _finds_room(field: Field, held: Held, task: Task) -> bool:
@@ -124,13 +124,6 @@ def _is_in(placement: Placement, full: Mapping[str, IntArray], terrain: Terrain)
 
 
 def _may_move(job: PlanJob, placement: Placement, snapshot: Snapshot) -> bool:
-    """It waits, for no other job, and neither a budget nor a price of waiting speaks against another time."""
+    """It has not begun, and nothing speaks against another time."""
     is_under_way = job.running_at is not None or bool(job.beside) or placement.segments[0].start <= snapshot.now
-    return not (
-        is_under_way or job.after or placement.is_late or job.price_of_waiting_g_per_hour or job.project in snapshot.spending.budgets
-    )
-
-
-def _placement(held: Held, terrain: Terrain) -> Placement:
-    task = task_of(held.task.job, terrain) or held.task
-    return placement_for(task, offer_of(tuple(held.ahead), task, terrain), terrain, task.release, None)
+    return not is_under_way and is_free_to_move(job, placement, snapshot)

@@ -34,7 +34,7 @@ class OnField:
     def plan(self, wording: Wording) -> Plan:
         """The plan as the jobs lie on the field now."""
         terrain = self.field.terrain
-        moved = {job: wording(_placement(held, terrain)) for job, (held, before) in self._before.items() if held.ahead != before}
+        moved = {job: wording(placement_on_field(held, terrain)) for job, (held, before) in self._before.items() if held.ahead != before}
         if not moved:
             return self._plan
         cost = self._plan.cost_g + sum(moved[p.job_id].expected_g - p.expected_g for p in self._plan.placements if p.job_id in moved)
@@ -48,7 +48,7 @@ class OnField:
         for placement in self._plan.placements:
             job = jobs[placement.job_id]
             task = task_of(job, terrain)
-            if task is None or job.id in waited_for or not _is_free_to_move(job, placement, snapshot):
+            if task is None or job.id in waited_for or placement.end > snapshot.grid.end or not is_free_to_move(job, placement, snapshot):
                 continue
             held = Held(replace(task, due=due_of(task, placement, terrain)))
             pieces = pieces_of_placement(placement, task, terrain)
@@ -57,12 +57,13 @@ class OnField:
                 self._before[job.id] = held, pieces
 
 
-def _is_free_to_move(job: PlanJob, placement: Placement, snapshot: Snapshot) -> bool:
-    is_bound = job.after or job.price_of_waiting_g_per_hour or job.project in snapshot.spending.budgets
-    return not (is_bound or placement.is_late or placement.end > snapshot.grid.end)
+def is_free_to_move(job: PlanJob, placement: Placement, snapshot: Snapshot) -> bool:
+    """It is in time, waits for no other job, and neither a budget nor a price of waiting speaks against another time."""
+    return not (job.after or placement.is_late or job.price_of_waiting_g_per_hour or job.project in snapshot.spending.budgets)
 
 
-def _placement(held: Held, terrain: Terrain) -> Placement:
+def placement_on_field(held: Held, terrain: Terrain) -> Placement:
+    """What the job holds ahead, in the words and units of the plan."""
     task = task_of(held.task.job, terrain) or held.task
     pieces = tuple(replace(piece, fresh=piece.start > 0.0 or not task.runs_at(piece.choice.site)) for piece in held.ahead)
     return placement_for(task, offer_of(pieces, task, terrain), terrain, task.release, None)

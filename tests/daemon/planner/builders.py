@@ -93,5 +93,13 @@ def peak_use(plan: Plan, site: str, start: datetime, end: datetime) -> int:
     return max((sum(s.gpus for s in segments if s.start <= at < s.end) for at in instants), default=0)
 
 
+def check_no_fuller(after: Plan, before: Plan, snap: Snapshot) -> None:
+    """In no slot does `after` hold more GPUs than are free, unless `before` did, too."""
+    for site in snap.sites:
+        for slot in range(snap.grid.count):
+            begin, end = snap.grid.edge(slot), snap.grid.edge(slot + 1)
+            assert peak_use(after, site.name, begin, end) <= max(int(site.free_gpus[slot]), peak_use(before, site.name, begin, end))
+
+
 def useful_seconds(placement: Placement, startup_seconds: float = 0.0) -> float:
     return sum((s.end - s.start).total_seconds() - startup_seconds for s in placement.segments)

@@ -14,7 +14,7 @@ from daemon.domain.budget import Budget, BudgetRule, Spending
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
 from daemon.planner import Planner, plan
 from daemon.planner.coming import Coming
-from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot, start_hour
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, check_no_fuller, job, placed, snapshot, start_hour
 from tests.daemon.planner.course import followed
 from tests.daemon.planner.strategies import snapshots
 
@@ -176,10 +176,7 @@ def test_room_is_made_within_windows_and_capacity_and_makes_nobody_late(snap: Sn
             assert new is old
         if not new.is_late:
             assert max(segment.end for segment in new.segments) <= one.deadline + timedelta(milliseconds=1)
-    for site in snap.sites:
-        for slot in range(snap.grid.count):
-            begin, end = snap.grid.edge(slot), snap.grid.edge(slot + 1)
-            assert peak_use(answer, site.name, begin, end) <= max(int(site.free_gpus[slot]), peak_use(before, site.name, begin, end))
+    check_no_fuller(answer, before, snap)
 
 
 def grams(answer: Plan) -> float:

@@ -11,7 +11,7 @@ from daemon.domain.job import PlannedSegment
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
 from daemon.planner import Planner, plan
 from daemon.planner.swapped import with_swapped_hours
-from tests.daemon.planner.builders import BARE, HOUR, MONDAY, job, peak_use, placed, snapshot, start_hour
+from tests.daemon.planner.builders import BARE, HOUR, MONDAY, check_no_fuller, job, placed, snapshot, start_hour
 from tests.daemon.planner.strategies import snapshots
 
 CLEANEST_SECOND = [400.0, 100.0, 200.0, 300.0]  # the hour that has begun is nobody's to swap
@@ -76,10 +76,7 @@ def test_swaps_save_within_windows_and_capacity_and_make_nobody_late(snap: Snaps
         old, new = placed(before, one.id), placed(answer, one.id)
         assert new.is_late == old.is_late
         assert new is old or (new.segments[0].start >= max(one.earliest, snap.now) and new.end <= one.deadline)
-    for site in snap.sites:
-        for slot in range(snap.grid.count):
-            begin, end = snap.grid.edge(slot), snap.grid.edge(slot + 1)
-            assert peak_use(answer, site.name, begin, end) <= max(int(site.free_gpus[slot]), peak_use(before, site.name, begin, end))
+    check_no_fuller(answer, before, snap)
 
 
 def grams(answer: Plan) -> float:
