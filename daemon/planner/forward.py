@@ -8,9 +8,10 @@ import numpy as np
 
 from daemon.planner.cells import by_rate, first_whole, pieces_of, share_of, windows_of
 from daemon.planner.field import Field, Held
+from daemon.planner.occupancy import fits_in
 from daemon.planner.offers import best_offer, soonest_offer
 from daemon.planner.previous import carried_over
-from daemon.planner.task import Offer, Piece, Task
+from daemon.planner.task import Piece
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS
 
 
@@ -85,19 +86,16 @@ def _back_to_the_last_plan(field: Field, held: Held, begin: float, now: float) -
     task = field.take_ahead(held, now)
     offer = carried_over(task, field.terrain)
     gain = 0.0 if offer is None else _seconds_behind(before, begin) - _seconds_behind(offer.pieces, begin)
-    if offer is None or gain <= 0 or offer.end > task.due + EDGE_TOLERANCE_SECONDS or not _is_free(field, task, offer):
+    if (
+        offer is None
+        or gain <= 0
+        or offer.end > task.due + EDGE_TOLERANCE_SECONDS
+        or not fits_in(field.free, task, offer.pieces, field.terrain)
+    ):
         field.hold(held, before)
         return 0.0
     field.take(held, offer)
     return task.gpus * gain
-
-
-def _is_free(field: Field, task: Task, offer: Offer) -> bool:
-    """Whether all pieces together find their GPUs free."""
-    wanted = np.zeros_like(field.free)
-    for piece in offer.pieces:
-        wanted[piece.choice.site, field.terrain.cell(piece.start) : field.terrain.cell_after(piece.end)] += task.gpus
-    return bool(np.all((wanted == 0) | (wanted <= field.free)))
 
 
 def _seconds_behind(pieces: Iterable[Piece], begin: float) -> float:

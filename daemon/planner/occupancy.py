@@ -27,20 +27,21 @@ class Occupancy:
         self._change(task, offer, task.gpus)
 
     def fits(self, task: Task, pieces: Iterable[Piece]) -> bool:
-        """Whether all pieces together find their GPUs free."""
-        wanted = np.zeros_like(self.free)
-        for piece in pieces:
-            if not task.is_pinned:
-                wanted[piece.choice.site, self._cells(piece)] += task.gpus
-        return bool(np.all((wanted == 0) | (wanted <= self.free)))
+        """Whether all pieces together find their GPUs free; a pinned job's are not counted."""
+        return task.is_pinned or fits_in(self.free, task, pieces, self.terrain)
 
     def _change(self, task: Task, offer: Offer, gpus: int) -> None:
         for piece in offer.pieces:
             if not task.is_pinned:
-                self.free[piece.choice.site, self._cells(piece)] += gpus
+                self.free[piece.choice.site, _cells(piece, self.terrain)] += gpus
 
-    def _cells(self, piece: Piece) -> slice:
-        return slice(self.terrain.cell(piece.start), self.terrain.cell_after(piece.end))
+
+def fits_in(free: IntArray, task: Task, pieces: Iterable[Piece], terrain: Terrain) -> bool:
+    """Whether all pieces together find their GPUs in `free`, cell by cell."""
+    wanted = np.zeros_like(free)
+    for piece in pieces:
+        wanted[piece.choice.site, _cells(piece, terrain)] += task.gpus
+    return bool(np.all((wanted == 0) | (wanted <= free)))
 
 
 def fits_by_clock(placements: Iterable[Placement], terrain: Terrain, unmovable: Container[str] = ()) -> bool:
@@ -63,3 +64,7 @@ def fits_by_clock(placements: Iterable[Placement], terrain: Terrain, unmovable: 
         if np.any(used > free[cells]):
             return False
     return True
+
+
+def _cells(piece: Piece, terrain: Terrain) -> slice:
+    return slice(terrain.cell(piece.start), terrain.cell_after(piece.end))

@@ -26,8 +26,9 @@ def settle(replayed: Replayed) -> Mapping[str, LedgerEntry]:
     last = max([replayed.now, *(job.deadline for job in replayed.jobs)])
     replayed.now = ceil_to(last, HOUR) + replayed.final_after + HOUR
     by_job = {entry.job_id: entry for entry in replayed.daemon.settler.settle()}
-    for name in (name for name, job_id in replayed.ids.items() if job_id not in by_job):
-        raise WorldProblem(f"job {name}: its account could not be closed; the log above says why")
+    unsettled = next((name for name, job_id in replayed.ids.items() if job_id not in by_job), None)
+    if unsettled is not None:
+        raise WorldProblem(f"job {unsettled}: its account could not be closed; the log above says why")
     return {name: by_job[job_id] for name, job_id in replayed.ids.items()}
 
 
