@@ -12,8 +12,8 @@ compile() {
     "$uv" pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
         --no-emit-index-url --no-emit-find-links --no-emit-package torch --override "$overrides" "$@"
 }
-compile --extra ldm --extra build -o deploy/requirements.lock
-compile --extra ldm --extra build --extra test --extra train --extra dev -c deploy/requirements.lock -o deploy/requirements-dev.lock
+compile --extra ldm --extra postgresql --extra build -o deploy/requirements.lock
+compile --extra ldm --extra postgresql --extra build --extra test --extra train --extra dev -c deploy/requirements.lock -o deploy/requirements-dev.lock
 if grep -nE '://|^torch==|^nvidia-(cu|nccl)|file:' deploy/requirements.lock deploy/requirements-dev.lock; then
     echo "lock.sh: the lines above must not be in a lock" >&2
     exit 1

@@ -27,7 +27,6 @@ OTHER_VARIABLES = (
     "LOWTIDE_TRACES",
     "LOWTIDE_REQUIRE_SERVICES",
 )
-OTHER_PREFIXES = ("LOWTIDE_TEST_",)
 
 Tree = dict[str, Any]
 
@@ -86,7 +85,7 @@ def _read_environment() -> Tree:
     known = tuple(Settings.model_fields)
     for variable in os.environ:
         name = variable.upper()
-        if not name.startswith("LOWTIDE_") or name in OTHER_VARIABLES or name.startswith(OTHER_PREFIXES):
+        if not name.startswith("LOWTIDE_") or name in OTHER_VARIABLES:
             continue
         section = name.removeprefix("LOWTIDE_").split("__")[0].lower()
         if section not in known:

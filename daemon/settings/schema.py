@@ -26,7 +26,9 @@ class Settings(BaseSettings):
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, env_prefix="LOWTIDE_", env_nested_delimiter="__"
     )
 
-    database: str = Field(default="sqlite:///lowtide.db", description="SQLAlchemy URL of the one database")
+    database: str = Field(
+        default="sqlite:///lowtide.db", description="the one database: a SQLite file, or a server as postgresql+psycopg://user@host/name"
+    )
     server: ServerSettings = ServerSettings()
     electricity_maps: ElectricityMapsSettings = ElectricityMapsSettings()
     gb_national: NationalGBSettings = NationalGBSettings()

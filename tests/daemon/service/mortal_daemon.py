@@ -64,13 +64,17 @@ def settings_in(folder: Path) -> Settings:
             "data_root": str(folder / "data"),
         }
 
-    return Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=(site("here"), site("there")))  # type: ignore[arg-type]  # pydantic takes tables for models
+    server = folder / "server"
+    database = server.read_text() if server.exists() else f"sqlite:///{folder / 'lowtide.db'}"
+    return Settings(database=database, sites=(site("here"), site("there")))  # type: ignore[arg-type]  # pydantic takes tables for models
 
 
-def prepare(folder: Path, template: Path | None) -> Path:
-    """A folder with weights and an empty, migrated database."""
+def prepare(folder: Path, template: Path | None, server: str | None = None) -> Path:
+    """A folder with weights and an empty, migrated database: a file in it, or that of a server."""
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "w.pt").write_bytes(b"weights")
+    if server is not None:
+        (folder / "server").write_text(server)
     if template is None:
         Store.open(settings_in(folder).database).close()
     else:

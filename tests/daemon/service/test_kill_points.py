@@ -11,6 +11,7 @@ import pytest
 
 from tests.daemon.service.mortal_daemon import CLEAN, Death, live, prepare, witness
 from tests.fork_server import fork_server
+from tests.postgresql import emptied, postgresql_server
 
 Live = Callable[[Path, Death | None], int | None]
 
@@ -61,11 +62,28 @@ def test_killed_after_any_step_it_goes_on_as_if_nothing_had_happened(
     clean: Path, lives: Live, tmp_path: Path, occurrence: int, stride: int
 ) -> None:
     """Every death is two lives of a daemon: the fast tests try one step in four, the slow ones all."""
-    wrong = {}
-    for death in deaths_of(clean, occurrence)[::stride]:
-        folder = prepare(tmp_path / death.step.replace(":", "-"), clean / "empty")
+    deaths = deaths_of(clean, occurrence)[::stride]
+    assert gone_wrong(deaths, lives, lambda death: prepare(tmp_path / named(death), clean / "empty")) == {}
+
+
+@pytest.mark.service
+def test_on_postgresql_it_goes_on_as_if_nothing_had_happened_too(clean: Path, lives: Live, tmp_path: Path) -> None:
+    with postgresql_server() as url:
+        deaths = deaths_of(clean, 1)[::3]
+        assert gone_wrong(deaths, lives, lambda death: prepare(tmp_path / named(death), None, emptied(url))) == {}
+
+
+def named(death: Death) -> str:
+    return death.step.replace(":", "-")
+
+
+def gone_wrong(deaths: list[Death], lives: Live, prepared: Callable[[Death], Path]) -> dict[Death, tuple[object, ...]]:
+    """The deaths after which the next life did not end as one without death does, and what was different."""
+    wrong: dict[Death, tuple[object, ...]] = {}
+    for death in deaths:
+        folder = prepared(death)
         killed, finished = lives(folder, death), lives(folder, None)
         seen = witness(folder)
         if (killed, finished) != (-signal.SIGKILL, 0) or seen != CLEAN:
             wrong[death] = killed, finished, {key: seen[key] for key in CLEAN if seen[key] != CLEAN[key]}
-    assert wrong == {}
+    return wrong

@@ -154,7 +154,7 @@ def test_a_wrong_value_in_a_variable_names_the_variable(write: Path, monkeypatch
 
 
 def test_the_variables_of_other_tools_are_no_settings(write: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOWTIDE_URL", "LOWTIDE_TOKEN", "LOWTIDE_TRACES", "LOWTIDE_TEST_POSTGRES"):
+    for name in ("LOWTIDE_URL", "LOWTIDE_TOKEN", "LOWTIDE_TRACES", "LOWTIDE_REQUIRE_SERVICES"):
         monkeypatch.setenv(name, "x")
     assert load_settings().settings == Settings()
 

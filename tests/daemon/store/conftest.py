@@ -1,18 +1,15 @@
-"""The store under test. Every test runs on SQLite; on PostgreSQL too where LOWTIDE_TEST_POSTGRES names a database to use up."""
+"""The store under test. Every test runs on SQLite and, where Debian's package is installed, on a PostgreSQL server of its own."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from daemon.store import Store
-
-POSTGRES = os.environ.get("LOWTIDE_TEST_POSTGRES")
+from tests.postgresql import emptied, postgresql_server
 
 
 @pytest.fixture(scope="session")
@@ -23,32 +20,30 @@ def shaped_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of PostgreSQL's one database, which every test uses up."""
+    with postgresql_server() as url:
+        yield url
+
+
 @pytest.fixture
-def store_url(backend: str, tmp_path: Path, shaped_file: Path) -> str:
+def store_url(backend: str, tmp_path: Path, shaped_file: Path, request: pytest.FixtureRequest) -> str:
     """A database without rows."""
-    return f"sqlite:///{shutil.copy(shaped_file, tmp_path / 'low tide.db')}" if backend == "sqlite" else emptied_server()
+    if backend == "sqlite":
+        return f"sqlite:///{shutil.copy(shaped_file, tmp_path / 'low tide.db')}"
+    return emptied(request.getfixturevalue("server"))
 
 
 @pytest.fixture
-def bare_url(backend: str, tmp_path: Path) -> str:
+def bare_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """A database without tables."""
-    return f"sqlite:///{tmp_path / 'bare.db'}" if backend == "sqlite" else emptied_server()
-
-
-def emptied_server() -> str:
-    """PostgreSQL's database, without tables."""
-    assert POSTGRES is not None
-    engine = create_engine(POSTGRES)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return POSTGRES
+    return f"sqlite:///{tmp_path / 'bare.db'}" if backend == "sqlite" else emptied(request.getfixturevalue("server"))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 
 from daemon.sole import AlreadyRunning, sole_daemon
 from daemon.store import StoreUnavailable
+from tests.postgresql import emptied
 
 HOLD = "import sys; from daemon.sole import sole_daemon\nwith sole_daemon(sys.argv[1]):\n    print('mine', flush=True); sys.stdin.read()"
 
@@ -43,7 +44,6 @@ def test_a_daemon_that_was_killed_keeps_nobody_out(store_url: str) -> None:
 
 
 def test_a_server_that_is_out_of_reach_is_one_sentence() -> None:
-    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
     url = "postgresql+psycopg://ada:secret@127.0.0.1:9/lowtide"
     with pytest.raises(StoreUnavailable, match="is not available") as problem, sole_daemon(url):
         pass
@@ -52,10 +52,9 @@ def test_a_server_that_is_out_of_reach_is_one_sentence() -> None:
 
 
 @pytest.fixture
-def server_url(backend: str, store_url: str) -> str:
-    if backend == "sqlite":
-        pytest.skip("a file's lock is never lost; set LOWTIDE_TEST_POSTGRES to a PostgreSQL database to use up")
-    return store_url
+def server_url(server: str) -> str:
+    """Only a server loses locks."""
+    return emptied(server)
 
 
 def end_sessions_with_locks(url: str) -> None:
@@ -67,6 +66,7 @@ def end_sessions_with_locks(url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.service
 def test_a_lock_that_the_server_lost_is_taken_again_and_keeps_others_out(server_url: str, caplog: pytest.LogCaptureFixture) -> None:
     with sole_daemon(server_url) as hindrance:
         assert hindrance() is None
@@ -80,6 +80,7 @@ def test_a_lock_that_the_server_lost_is_taken_again_and_keeps_others_out(server_
         assert caplog.messages == ["sole-lock-renewed"]
 
 
+@pytest.mark.service
 def test_a_daemon_whose_lock_another_took_meanwhile_rests_until_that_one_has_ended(
     server_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

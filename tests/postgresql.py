@@ -1,0 +1,82 @@
+"""A PostgreSQL server of the tests' own, from Debian's package: made in a folder of its own, gone with everything in it afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from tests.processes import wait_for
+
+OWNER = "postgres"  # made by Debian's package; the server refuses to run as root
+SORTED_AS_PEOPLE_DO = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")  # not byte by byte
+NOT_FOR_POWER_CUTS = ("-c", "fsync=off")
+
+
+@contextmanager
+def postgresql_server() -> Iterator[str]:
+    """The URL of an empty database, reached by a Unix socket in the cluster's folder; skips the test where there is no server to start."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver, the Python package psycopg, is not installed")
+    programs = _programs()
+    with tempfile.TemporaryDirectory(prefix="lowtide-pg-") as made:
+        folder = Path(made)
+        if os.geteuid() == 0:
+            shutil.chown(folder, OWNER)
+        cluster = str(folder / "cluster")
+        initdb = [str(programs / "initdb"), "--auth=trust", "--no-sync", f"--username={OWNER}", *SORTED_AS_PEOPLE_DO, cluster]
+        subprocess.run(initdb, cwd=folder, user=_owner(), stdout=subprocess.DEVNULL, check=True)
+        serve = [str(programs / "postgres"), "-D", cluster, "-k", made, "-c", "listen_addresses=", *NOT_FOR_POWER_CUTS]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(serve, cwd=folder, user=_owner(), stdout=log, stderr=log)
+        try:
+            url = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={made}"
+            wait_for(lambda: _answers(url, server, folder / "log"))
+            yield url
+        finally:
+            server.send_signal(signal.SIGQUIT)  # at once, whoever is connected
+            server.wait(30)
+
+
+def emptied(url: str) -> str:
+    """The same database, without tables."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return url
+
+
+def _programs() -> Path:
+    """Where the newest server's programs are: Debian keeps them out of the search path."""
+    newest = max(Path("/usr/lib/postgresql").glob("[0-9]*/bin/initdb"), key=lambda path: int(path.parts[-3]), default=None)
+    if newest is None:
+        pytest.skip("Debian's package postgresql is not installed")
+    return newest.parent
+
+
+def _owner() -> int | None:
+    """Who must run the server; None: whoever runs the tests."""
+    return pwd.getpwnam(OWNER).pw_uid if os.geteuid() == 0 else None
+
+
+def _answers(url: str, server: subprocess.Popen[bytes], log: Path) -> bool | None:
+    assert server.poll() is None, log.read_text()
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return None
+    finally:
+        engine.dispose()
+    return True
