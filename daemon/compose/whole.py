@@ -13,7 +13,7 @@ from daemon.compose.parts import Parts, parts_of
 from daemon.compose.places import Surroundings, surroundings_of
 from daemon.feed import IntensityFeed
 from daemon.metrics import Metrics
-from daemon.planner import Planner, held_for_a_season, plan, plan_fairly
+from daemon.planner import REMEMBERED, Planner, held_for_a_season, plan, plan_fairly
 from daemon.service.accept import Acceptance
 from daemon.service.act import Actor
 from daemon.service.advice import Adviser
@@ -23,6 +23,7 @@ from daemon.service.commit import Committer
 from daemon.service.explaining import Explainer
 from daemon.service.facade import Service
 from daemon.service.grid import SettledGrid
+from daemon.service.memory import Memory
 from daemon.service.observe import Observer
 from daemon.service.query import Queries
 from daemon.service.seasons import Seasons
@@ -103,13 +104,14 @@ def _wired(parts: Parts, after_step: Callable[[str], None]) -> Daemon:
 
 def _tick(parts: Parts, after_step: Callable[[str], None]) -> Tick:
     store, places, clock, policy = parts.store, parts.places, parts.clock, parts.policy
+    planner = Planner(partial(plan_fairly, plan=partial(plan, options=parts.options)), parts.options)
     return Tick(
         store,
         clock,
         Observer(store, places, clock, policy, parts.reach, after_step),
         parts.photographer,
         Seasons(
-            Planner(partial(plan_fairly, plan=partial(plan, options=parts.options)), parts.options),
+            Memory(planner, planner.remember, store, parts.photographer, REMEMBERED),
             partial(held_for_a_season, options=parts.options),
             parts.grid.outlook,
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemon.planner.again import Planner
 from daemon.planner.budgets import till_behind, warned
+from daemon.planner.coming import REMEMBERED
 from daemon.planner.engine import plan
 from daemon.planner.explain import explain
 from daemon.planner.fairness import plan_fairly
@@ -12,6 +13,7 @@ from daemon.planner.residual import Residual, preview
 from daemon.planner.seasons import held_for_a_season
 
 __all__ = [
+    "REMEMBERED",
     "Planner",
     "PlannerOptions",
     "Residual",

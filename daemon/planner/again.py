@@ -39,6 +39,11 @@ class Planner:
         self._lock = threading.Lock()
         self._standing: Standing | None = None
 
+    def remember(self, snapshot: Snapshot) -> None:
+        """Learn from jobs that came before the first plan: those of `snapshot`, as they were when they came, and the first one ever."""
+        with self._lock:
+            self._coming.note(snapshot)
+
     def __call__(self, snapshot: Snapshot) -> Plan:
         """Raises what `whole` raises."""
         with self._lock:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from daemon.domain.plan import Placement, Plan, Snapshot
 from daemon.planner.guard import keep_room
 from daemon.planner.on_field import OnField
 from daemon.planner.options import PlannerOptions
 from daemon.planner.reasons import room_text
-from daemon.planner.reserve import Demand
+from daemon.planner.reserve import FORGOTTEN_SECONDS, Demand
 from daemon.planner.task import Task, task_of
 from daemon.planner.terrain import Terrain, terrain_of
 from forecast.intensity import FloatArray
+
+REMEMBERED = timedelta(seconds=FORGOTTEN_SECONDS)  # for so long it matters that a job came
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +30,26 @@ class _Since:
 
 
 class Coming:
-    """The jobs that were seen to come since the first snapshot, and what they ask to be kept free."""
+    """The jobs that were seen to come, each once, and what they ask to be kept free."""
 
     def __init__(self) -> None:
         self._demand = Demand()
-        self._began: datetime | None = None
-        self._newest = datetime.min.replace(tzinfo=UTC)  # acceptance of the last job noted
+        self._began: datetime | None = None  # from when on the demand's seconds count
+        self._noted: dict[str, datetime] = {}  # when the jobs came, by id
 
     def note(self, snapshot: Snapshot) -> None:
-        """Take notice of the jobs that came since the snapshot before. Snapshots come in the order of time."""
-        if self._began is None:
-            self._began, self._newest = snapshot.now, snapshot.now - snapshot.grid.step
-        new = sorted((job for job in snapshot.jobs if job.accepted_at > self._newest), key=lambda job: (job.accepted_at, job.id))
+        """Take notice of jobs that are new in the snapshot, whenever they came. Snapshots come in the order of time."""
+        self._began = self._began or snapshot.now
+        new = sorted((job for job in snapshot.jobs if job.id not in self._noted), key=lambda job: (job.accepted_at, job.id))
         if not new:
             return
         terrain, step = terrain_of(snapshot), snapshot.grid.step_seconds
         since = (snapshot.now - self._began).total_seconds()
         for task in (task for job in new if (task := task_of(job, terrain)) is not None):
             self._demand.note(replace(task, release=terrain.seconds(task.job.accepted_at) + since, due=task.due + since), step)
-        self._newest = new[-1].accepted_at
+        known = self._noted | {job.id: job.accepted_at for job in new}
+        live = {job.id for job in snapshot.jobs}  # of the others only those that came lately turn up again
+        self._noted = {name: came for name, came in known.items() if came >= snapshot.now - REMEMBERED or name in live}
 
     def with_room(self, plan: Plan, snapshot: Snapshot, options: PlannerOptions) -> Plan:
         """The plan with work brought forward, as little and as cheaply as it goes, where what may come would find no room in time."""

@@ -28,7 +28,10 @@ class Demand:
         self._patterns: dict[tuple[float, float, int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def note(self, task: Task, step: float) -> None:
-        """Jobs are noted in the order of their arrival. Each is counted with the half cell of `step` seconds that it leaves unused."""
+        """The job that came first is noted first, others about in the order of their arrival.
+
+        Each is counted with the half cell of `step` seconds that it leaves unused.
+        """
         self._began = task.release if self._noted == 0 else self._began
         self._noted += 1
         self._jobs.append((task.release, task.due, task.gpus, task.gpus * (task.shortest + step / 2)))
@@ -36,8 +39,10 @@ class Demand:
             self._jobs = [job for job in self._jobs if job[0] >= task.release - FORGOTTEN_SECONDS]
 
     def is_known(self, now: float) -> bool:
-        """Whether enough jobs have come to tell by them what may come: for a week, and more than a few."""
-        return self._noted >= FEWEST_JOBS and now - self._began >= WEEK_SECONDS
+        """Whether enough jobs have come lately to tell by them what may come: since a week, and more than a few."""
+        if now - self._began < WEEK_SECONDS or len(self._jobs) < FEWEST_JOBS:
+            return False
+        return sum(job[0] >= now - FORGOTTEN_SECONDS for job in self._jobs) >= FEWEST_JOBS
 
     def to_come(self, starts: FloatArray, due: float, now: float) -> FloatArray:
         """GPU-seconds of jobs that may arrive after each of `starts` and cannot be left until after `due`; 0 on the first day."""

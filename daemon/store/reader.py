@@ -76,6 +76,12 @@ class Reader:
         """Jobs that are not final, the oldest first."""
         return self._jobs(statements.LIVE_JOBS)
 
+    def came_since(self, instant: datetime) -> list[Job]:
+        """Jobs accepted at `instant` or later, and the first of all, in the order of acceptance."""
+        accepted = schema.job.c.accepted_at
+        first = select(func.min(accepted)).scalar_subquery()
+        return self._jobs(select(*_JOB_FIELDS).where(or_(accepted >= instant, accepted == first)).order_by(accepted, schema.job.c.id))
+
     def live_ids(self, caller: Caller) -> set[str]:
         """The ids of jobs that are not final, as far as the caller sees them."""
         live = [state for state in JobState if not state.is_final]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from daemon.domain.budget import Budget, BudgetRule, Spending
 from daemon.domain.plan import Mode, Plan, PlanJob, Snapshot
-from daemon.planner import Planner, plan
+from daemon.planner import REMEMBERED, Planner, plan
 from daemon.planner.coming import Coming
 from tests.daemon.planner.builders import BARE, HOUR, MONDAY, check_no_fuller, job, placed, snapshot, start_hour
 from tests.daemon.planner.course import followed
@@ -125,12 +125,35 @@ def test_a_job_is_seen_to_come_once_however_often_it_is_seen() -> None:
     assert often.with_room(plan(night, BARE), night, BARE) == once.with_room(plan(night, BARE), night, BARE) != plan(night, BARE)
 
 
-def test_jobs_that_were_there_before_the_first_look_were_not_seen_to_come() -> None:
-    coming, night = Coming(), seen(patient(TODAY), TODAY, 0)
+def test_a_job_that_is_seen_late_counts_at_the_time_it_came() -> None:
+    at_once, late = Coming(), Coming()
+    night = seen(patient(TODAY), TODAY, 0)
     for day in range(0, TODAY, 7):
-        old = [replace(one, accepted_at=MONDAY - 9 * DAY) for one in urgent(day)]
-        coming.note(seen(old, day, 12))
-    assert coming.with_room(plan(night, BARE), night, BARE) == plan(night, BARE)
+        came = urgent(day)
+        at_once.note(seen(came, day, 12))
+        late.note(seen(came[: GPUS // 2], day, 12))
+        late.note(seen(came, day, 13))
+    assert late.with_room(plan(night, BARE), night, BARE) == at_once.with_room(plan(night, BARE), night, BARE) != plan(night, BARE)
+
+
+@pytest.mark.parametrize("weeks", [WEEKS, 14])
+def test_a_planner_that_is_told_what_came_before_plans_as_one_that_saw_it(weeks: int) -> None:
+    saw, told = (Planner(lambda one: plan(one, BARE), BARE) for _ in range(2))
+    today, came = 7 * weeks, [urgent(7 * week) for week in range(weeks)]
+    for week, jobs in enumerate(came):
+        saw(seen(jobs, 7 * week, 12))
+    night = seen(patient(today), today, 0)
+    first, *others = (one for jobs in came for one in jobs)
+    told.remember(replace(night, jobs=(first, *(one for one in others if one.accepted_at >= night.now - REMEMBERED))))
+    assert told(night) == saw(night) != plan(night, BARE)
+
+
+def test_what_came_more_than_ten_weeks_ago_tells_nothing_of_what_may_come() -> None:
+    coming, day = Coming(), 7 * 30
+    for week in range(WEEKS):
+        coming.note(seen(urgent(7 * week), 7 * week, 12))
+    much_later = seen(patient(day), day, 0)
+    assert coming.with_room(plan(much_later, BARE), much_later, BARE) == plan(much_later, BARE)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""What a planner has seen come, told again after a restart: it keeps room for what may come by the weeks before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from daemon.domain.plan import Plan, PlanJob, Snapshot
+from daemon.service.isolation import poisoned_alone
+from daemon.service.snapshot import Photographer
+from daemon.service.work import JobWork
+from daemon.store import Store
+
+
+class Memory:
+    """A planner around another, which before its first plan is told of the jobs that came before: the store has them all."""
+
+    def __init__(
+        self,
+        plan: Callable[[Snapshot], Plan],
+        remember: Callable[[Snapshot], None],
+        store: Store,
+        photographer: Photographer,
+        reach: timedelta,
+    ) -> None:
+        """`remember` is told the jobs that came within `reach`, and the first one ever."""
+        self._plan, self._remember = plan, remember
+        self._store, self._photographer, self._reach = store, photographer, reach
+        self._is_told = False
+
+    def __call__(self, snapshot: Snapshot) -> Plan:
+        """Raises StoreUnavailable; the next call then tells it all."""
+        if not self._is_told:
+            self._remember(replace(snapshot, jobs=tuple(self._came_since(snapshot.now - self._reach))))
+            self._is_told = True
+        return self._plan(snapshot)
+
+    def _came_since(self, instant: datetime) -> list[PlanJob]:
+        """The jobs as they were when they came, with nothing done."""
+        with self._store.read() as reader:
+            jobs = reader.came_since(instant)
+        came: list[PlanJob] = []
+        for job in jobs:
+            with poisoned_alone("remember", job=job.id):
+                came.append(self._photographer.plan_job(JobWork(job), {}, frozenset()))
+        return came
