@@ -21,6 +21,10 @@ _DAEMONS_LOCK = 0x6C6F777469646564  # "lowtided": the advisory lock of whichever
 Hindrance = Callable[[], str | None]  # why this daemon must not act now; None: it may
 
 
+def unhindered() -> None:
+    """Nothing keeps this daemon from acting."""
+
+
 class AlreadyRunning(LowtideError):
     """Another daemon holds the lock of this database."""
 
@@ -50,7 +54,7 @@ def sole_daemon(database: str) -> Iterator[Hindrance]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AlreadyRunning(_another_works_on(database)) from None
-        yield lambda: None  # the kernel takes it back from nobody who lives
+        yield unhindered  # the kernel takes the lock back from nobody who lives
 
 
 class _Watch:

@@ -13,6 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from daemon.domain.errors import Hindered
 from forecast.clock import real_now
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ class Ticker:
         """What went wrong; the daemon outlives whatever a chore meets."""
         try:
             chore.run()
+        except Hindered as hindrance:  # whoever was asked has logged it
+            return str(hindrance)
         except Exception as error:  # logged and counted
             log.exception("chore-failed", extra={"chore": chore.name})
             return f"{type(error).__name__}: {error}"

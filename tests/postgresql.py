@@ -57,6 +57,15 @@ def emptied(url: str) -> str:
     return url
 
 
+def end_sessions_with_locks(url: str) -> None:
+    """As a restart of the server does, which ends every session."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        assert connection.execute(text(ended)).all() == [(True,)]
+    engine.dispose()
+
+
 def _programs() -> Path:
     """Where the newest server's programs are: Debian keeps them out of the search path."""
     newest = max(Path("/usr/lib/postgresql").glob("[0-9]*/bin/initdb"), key=lambda path: int(path.parts[-3]), default=None)

@@ -33,7 +33,7 @@ from daemon.service.tick import Tick, nothing
 from daemon.service.turned_back import refuse_a_clock_turned_back
 from daemon.service.zones import Zones
 from daemon.settings.schema import Settings
-from daemon.sole import sole_daemon
+from daemon.sole import Hindrance, sole_daemon, unhindered
 from daemon.store import Store
 from daemon.ticker import Ticker
 from daemon.zone_almanac import ZoneAlmanacs
@@ -58,7 +58,7 @@ class Daemon:
 @contextmanager
 def open_daemon(settings: Settings) -> Iterator[Daemon]:
     """The whole daemon with its ticker running. Raises AlreadyRunning, ClockTurnedBack, StoreUnavailable, UnreadableProfile."""
-    with sole_daemon(settings.database) as hindrance, build_daemon(settings) as daemon:
+    with sole_daemon(settings.database) as hindrance, build_daemon(settings, hindrance=hindrance) as daemon:
         refuse_a_clock_turned_back(daemon.store, daemon.clock)
         daemon.ticker.start(hindrance)
         try:
@@ -69,9 +69,15 @@ def open_daemon(settings: Settings) -> Iterator[Daemon]:
 
 @contextmanager
 def build_daemon(
-    settings: Settings, after_step: Callable[[str], None] = nothing, surroundings: Surroundings | None = None
+    settings: Settings,
+    after_step: Callable[[str], None] = nothing,
+    surroundings: Surroundings | None = None,
+    hindrance: Hindrance = unhindered,
 ) -> Iterator[Daemon]:
-    """Everything wired, nothing started. `after_step` is told every step of tick and settlement just done."""
+    """Everything wired, nothing started.
+
+    `after_step` is told every step of tick and settlement just done; `hindrance` is asked before anything is started or stopped.
+    """
     around = surroundings or surroundings_of(settings)
     with ExitStack() as stack:
         store = Store.open(settings.database)
@@ -79,12 +85,12 @@ def build_daemon(
         sources = sources_of(settings, around.clock)
         for source in sources:
             stack.callback(source.close)
-        yield _wired(parts_of(settings, around, store, sources), after_step)
+        yield _wired(parts_of(settings, around, store, sources), after_step, hindrance)
 
 
-def _wired(parts: Parts, after_step: Callable[[str], None]) -> Daemon:
+def _wired(parts: Parts, after_step: Callable[[str], None], hindrance: Hindrance) -> Daemon:
     store, clock, policy = parts.store, parts.clock, parts.policy
-    tick = _tick(parts, after_step)
+    tick = _tick(parts, after_step, hindrance)
     grid = SettledGrid(parts.grid.observed, parts.grid.outlook, policy.kind, policy.final_after)
     settler = Settler(store, parts.places, parts.costs, grid, clock, policy, after_step)
     almanacs = ZoneAlmanacs(parts.recorded, policy.kind, clock.now)
@@ -102,7 +108,7 @@ def _wired(parts: Parts, after_step: Callable[[str], None]) -> Daemon:
     return Daemon(service, parts.metrics, clock, store, tick, settler, parts.feed, ticker, parts.board)
 
 
-def _tick(parts: Parts, after_step: Callable[[str], None]) -> Tick:
+def _tick(parts: Parts, after_step: Callable[[str], None], hindrance: Hindrance) -> Tick:
     store, places, clock, policy = parts.store, parts.places, parts.clock, parts.policy
     planner = Planner(partial(plan_fairly, plan=partial(plan, options=parts.options)), parts.options)
     return Tick(
@@ -116,7 +122,7 @@ def _tick(parts: Parts, after_step: Callable[[str], None]) -> Tick:
             parts.grid.outlook,
         ),
         Committer(store, places),
-        Actor(store, places, clock, policy, after_step),
+        Actor(store, places, clock, policy, hindrance, after_step),
         parts.budgets,
         parts.use,
         after_step,

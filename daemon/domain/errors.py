@@ -5,7 +5,8 @@ LowtideError
  |- Forbidden           this caller may not do it (403)
  |- NotFound            no such job, site or zone (404)
  |- Conflict            it contradicts what is already there (409)
- '- TooMany             this caller has as much as one may have at once (429)
+ |- TooMany             this caller has as much as one may have at once (429)
+ '- Hindered            the daemon itself must not act now
 """
 
 from __future__ import annotations
@@ -42,3 +43,7 @@ class Conflict(LowtideError):
 
 class TooMany(LowtideError):
     """The caller has as much as one may have at once; the message says of what, and what to do."""
+
+
+class Hindered(LowtideError):
+    """The daemon must not act now, as where another one works on its database; the message says why."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from daemon.domain.errors import Hindered
 from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
 from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.states import AttemptState
@@ -31,18 +32,29 @@ _TO_MOVE = (AttemptState.LAUNCHING, AttemptState.STOPPING)
 class Actor:
     """Launches the attempts recorded as launching and stops those recorded as stopping."""
 
-    def __init__(self, store: Store, workplaces: Workplaces, clock: Clock, policy: Policy, after_step: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        workplaces: Workplaces,
+        clock: Clock,
+        policy: Policy,
+        hindrance: Callable[[], str | None],
+        after_step: Callable[[str], None],
+    ) -> None:
+        """`hindrance` tells why nothing must be moved now, if so."""
         self._store, self._workplaces, self._clock, self._policy = store, workplaces, clock, policy
-        self._after_step = after_step
+        self._hindrance, self._after_step = hindrance, after_step
 
     def act(self) -> list[Attempt]:
-        """Do it; the attempts that ended without ever working."""
+        """Do it; the attempts that ended without ever working. Raises Hindered before the first one that must not be moved."""
         with self._store.read() as reader:
             attempts = [attempt for attempt in reader.live_attempts(_TO_MOVE) if attempt.site in self._workplaces]
             runs = reader.runs_among({attempt.run_id for attempt in attempts})
             jobs = reader.jobs_among([attempt.job_id for attempt in attempts])
         ended: list[Attempt] = []
         for attempt in attempts:
+            if (hindrance := self._hindrance()) is not None:  # planning and copying weights take long enough to lose the lock
+                raise Hindered(hindrance)
             with poisoned_alone("act", attempt=attempt.id):
                 ending = self._move(jobs[attempt.job_id], runs[attempt.run_id], attempt)
                 ended += [ending] if ending is not None else []

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from daemon.store.errors import DiskFull, StoreUnavailable
 from daemon.store.group_commit import GroupCommit
@@ -124,7 +124,7 @@ class AdvisoryLock:
         """Whether the session that took it still answers."""
         try:
             return self._session is not None and self._session.scalar(select(1)) == 1
-        except DBAPIError:
+        except SQLAlchemyError:  # whatever it is, nobody knows whether the lock is ours
             self.release()
             return False
 
@@ -146,7 +146,7 @@ def _plain_errors(url: URL) -> Iterator[None]:
             raise DiskFull(f"the disk that holds {url.render_as_string(hide_password=True)} is full: free space there") from error
         said = " ".join(str(error.orig).split())  # PostgreSQL's words come in several lines
         raise StoreUnavailable(f"the database {url.render_as_string(hide_password=True)} is not available: {said}") from error
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
+    except (DatabaseError, InterfaceError) as error:
+        if type(error) is not DatabaseError and not error.connection_invalidated:
             raise  # a broken constraint or a wrong statement is our own mistake and stays visible
         raise StoreUnavailable(f"{url.render_as_string(hide_password=True)} cannot be used as a database: {error.orig}") from error

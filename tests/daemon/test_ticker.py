@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
+
+from daemon.domain.errors import Hindered
 from daemon.ticker import Chore, Ticker
 
 PATIENCE_SECONDS = 30.0
@@ -37,11 +40,12 @@ class Affairs:
 
     def __init__(self) -> None:
         self.runs, self.hindrance, self.trouble = 0, "", ""
+        self.kind: type[Exception] = ArithmeticError
 
     def run(self) -> None:
         self.runs += 1
         if self.trouble:
-            raise ArithmeticError(self.trouble)
+            raise self.kind(self.trouble)
 
 
 @contextmanager
@@ -65,6 +69,15 @@ def test_nothing_runs_while_the_daemon_is_hindered_and_readiness_says_why() -> N
         told.wait_for(ok=True)
         assert affairs.runs > 0
         assert ticker.problems() == []
+
+
+def test_what_hinders_a_chore_under_way_is_its_failure_and_no_error_of_the_daemon_s(caplog: pytest.LogCaptureFixture) -> None:
+    affairs, told = Affairs(), Told()
+    affairs.kind, affairs.trouble = Hindered, "another daemon works on this database"
+    with ticking(affairs, told) as ticker:
+        told.wait_for(ok=False)
+        assert ticker.problems() == ["tick failed: another daemon works on this database"]
+    assert "chore-failed" not in caplog.messages
 
 
 def test_a_chore_that_fails_comes_again_and_is_a_problem_until_it_does_not() -> None:

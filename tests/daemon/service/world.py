@@ -21,6 +21,7 @@ from daemon.domain.ledger import LedgerEntry
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.tick import TickReport, nothing
 from daemon.settings.schema import Settings
+from daemon.sole import Hindrance, unhindered
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from forecast.clock import Clock
@@ -177,11 +178,12 @@ def open_world(
     after_step: Callable[[str], None] = nothing,
     now: datetime = NOON,
     nodes: Mapping[str, ScriptedNode] | None = None,
+    hindrance: Hindrance = unhindered,
     **settings: Any,
 ) -> Iterator[World]:
     """A world in that folder; opened again with the same nodes, it is the daemon after a restart."""
     places = [{"run_root": str(folder / site["name"]), "data_root": str(folder / "data"), **site} for site in sites or (HEIDELBERG,)]
-    chosen = Settings(database=f"sqlite:///{folder / 'lowtide.db'}", sites=places, **settings)  # type: ignore[arg-type]  # pydantic takes tables for models
+    chosen = Settings(**{"database": f"sqlite:///{folder / 'lowtide.db'}", "sites": places, **settings})
     known = nodes or {}
     if not (folder / "lowtide.db").exists():
         (folder / "lowtide.db").write_bytes(_empty_database())
@@ -190,7 +192,7 @@ def open_world(
     for node in world.nodes.values():
         node.now = lambda: world.now
     clock = Clock(NOON, NOON, real=lambda: world.now)
-    with build_daemon(chosen, after_step, Surroundings(clock, world.nodes)) as daemon:
+    with build_daemon(chosen, after_step, Surroundings(clock, world.nodes), hindrance) as daemon:
         world.daemon = daemon
         world.record()
         yield world

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from daemon.sole import AlreadyRunning, sole_daemon
 from daemon.store import StoreUnavailable
-from tests.postgresql import emptied
+from tests.postgresql import emptied, end_sessions_with_locks
 
 HOLD = "import sys; from daemon.sole import sole_daemon\nwith sole_daemon(sys.argv[1]):\n    print('mine', flush=True); sys.stdin.read()"
 
@@ -55,15 +54,6 @@ def test_a_server_that_is_out_of_reach_is_one_sentence() -> None:
 def server_url(server: str) -> str:
     """Only a server loses locks."""
     return emptied(server)
-
-
-def end_sessions_with_locks(url: str) -> None:
-    """As a restart of the server does, which ends every session."""
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-        assert connection.execute(text(ended)).all() == [(True,)]
-    engine.dispose()
 
 
 @pytest.mark.service

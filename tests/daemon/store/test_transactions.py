@@ -14,12 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from daemon.domain.errors import NotFound
 from daemon.domain.states import JobState
 from daemon.store import StaleWrite, Store, StoreUnavailable
 from tests.daemon.store.builders import event, job
 from tests.disks import small_disk
+from tests.postgresql import emptied
+from tests.processes import wait_for
 
 
 def in_threads(number: int, work: Callable[[int], object]) -> None:
@@ -188,6 +191,8 @@ import sys, threading
 from daemon.store import Store
 from tests.daemon.store.builders import event, job
 from tests.disks import small_disk
+from tests.postgresql import emptied
+from tests.processes import wait_for
 store = Store.open(sys.argv[1])
 def accept(thread):
     for number in range(1_000_000):
@@ -222,6 +227,24 @@ def test_a_killed_process_loses_no_accepted_job_and_leaves_no_half_one(store_url
             assert reader.idempotent(job_id, None) == (job_id, "digest")
     accept(store, "job-after-the-crash")
     store.close()
+
+
+@pytest.mark.service
+def test_a_session_that_the_server_ended_for_resting_is_a_database_out_of_reach_and_is_made_anew(server: str) -> None:
+    store, looking = Store.open(emptied(server)), create_engine(server, isolation_level="AUTOCOMMIT")
+
+    def rest_until_it_is_ended() -> None:
+        with store.database.write() as connection, looking.connect() as other:
+            session = {"pid": connection.scalar(text("SELECT pg_backend_pid()"))}
+            connection.execute(text("SET idle_in_transaction_session_timeout = 1"))
+            wait_for(lambda: other.execute(text("SELECT 1 FROM pg_stat_activity WHERE pid = :pid"), session).first() is None or None)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(StoreUnavailable, match="idle-in-transaction"):
+        rest_until_it_is_ended()
+    accept(store, "job-afterwards")
+    store.close()
+    looking.dispose()
 
 
 @pytest.fixture
