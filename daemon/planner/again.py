@@ -1,7 +1,7 @@
 """Planning again when all goes as planned and only a few jobs have come: the last plan stands, and what is new joins it.
 
 A whole plan is made where anything else has changed, where a new job would be late or has a budget to keep, and every so often,
-so that many small steps do not add up to a bad plan.
+so that many small steps do not add up to a bad plan: within minutes where a job is late or has no place.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ def _with(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions)
 def _new_jobs(standing: Standing, snapshot: Snapshot) -> Sequence[PlanJob] | None:
     """Jobs the standing plan knows nothing of, in the order in which a whole plan would place them; None where it has to place them."""
     placed = {placement.job_id for placement in standing.plan.placements}
-    new = [job for job in with_turns(snapshot).jobs if job.id not in placed]
+    known = placed | {answer.job_id for answer in standing.plan.unplaced}
+    new = [job for job in with_turns(snapshot).jobs if job.id not in known]
+    if new and standing.is_in_need:
+        return None  # who comes first, whoever is late or whoever is new, a whole plan knows
     if len(new) > MOST_NEW or any(job.price_of_waiting_g_per_hour for job in new):
         return None
     if any(name not in placed for job in new for name in job.after):

@@ -1,6 +1,6 @@
 """The standing plan a moment later: what is done is cut off, what runs as planned goes on, and nobody is moved.
 
-It stands as long as all goes as it said, within a leeway. Where a job is late, has failed or was cancelled, where GPUs were
+It stands as long as all goes as it said, within a leeway. Where a job falls behind, has failed or was cancelled, where GPUs were
 lost or found, it does not, and a plan is made as a whole.
 """
 
@@ -23,6 +23,7 @@ from daemon.planner.task import Task, task_of
 from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain, terrain_of
 
 LONGEST = timedelta(hours=3)  # between two whole plans: as often as a replay looks again at what waits
+LONGEST_IN_NEED = timedelta(minutes=10)  # where a job is late or has no place: others run a little quicker than they said
 SAME_POWER_SHARE = 1e-6  # kilowatts are energy left over time left, and differ in their last digits as both shrink
 
 _ASKED = ("id", "mode", "gpus", "accepted_at", "earliest", "deadline", "home", "priority", "price_of_waiting_g_per_hour", "project", "user")
@@ -77,11 +78,9 @@ def _plan(plan: Plan, placements: Iterable[Placement], bound_g: float, snapshot:
 
 
 def _is_due(standing: Standing, snapshot: Snapshot) -> bool:
-    """Whether a whole plan is: after a while, on a new day, for its words say `tomorrow`, and where somebody is late or has no place."""
-    if snapshot.now - standing.whole_at > LONGEST or snapshot.now.date() != standing.whole_at.date():
-        return True
-    placements = standing.plan.placements
-    return len(placements) != len(standing.snapshot.jobs) or any(placement.is_late for placement in placements)
+    """Whether a whole plan is: after a while, sooner where somebody is in need of a better one, and on a new day: words say `tomorrow`."""
+    longest = LONGEST_IN_NEED if standing.is_in_need else LONGEST
+    return snapshot.now - standing.whole_at > longest or snapshot.now.date() != standing.whole_at.date()
 
 
 def _unmovable(snapshot: Snapshot) -> frozenset[str]:
@@ -92,6 +91,8 @@ def _unmovable(snapshot: Snapshot) -> frozenset[str]:
 def _course(standing: Standing, snapshot: Snapshot, terrain: Terrain) -> _Course | None:
     """None where a job took another course than the plan's."""
     before, jobs = {job.id: job for job in standing.snapshot.jobs}, {job.id: job for job in snapshot.jobs}
+    if not all(_waits_on(before[answer.job_id], jobs.get(answer.job_id)) for answer in standing.plan.unplaced):
+        return None
     course = _Course()
     for placement in standing.plan.placements:
         earlier, job = before[placement.job_id], jobs.get(placement.job_id)
@@ -107,9 +108,19 @@ def _course(standing: Standing, snapshot: Snapshot, terrain: Terrain) -> _Course
         course.stays.append(now)
         if now is not placement and _state(earlier) != _state(job):
             task = task_of(job, terrain)
-            course.begun += [task] if task is not None else []
+            course.begun += [_as_late_as_now(task, now, terrain)] if task is not None else []
             course.outdated.append(placement)
     return course
+
+
+def _waits_on(earlier: PlanJob, job: PlanJob | None) -> bool:
+    """Whether a job without a place is as it was."""
+    return job is not None and replace(job, previous=earlier.previous) == earlier and job.previous in ((), earlier.previous)
+
+
+def _as_late_as_now(task: Task, placement: Placement, terrain: Terrain) -> Task:
+    """A late job may be as late in the bound, too."""
+    return replace(task, due=max(task.due, terrain.seconds(placement.end)))
 
 
 def _may_be_gone(placement: Placement, job: PlanJob, standing: Standing, snapshot: Snapshot) -> bool:
@@ -132,7 +143,7 @@ def _placed_now(
         return None
     task = task_of(replace(job, previous=_with_its_rest(placement.segments, job, terrain)), terrain)
     offer = carried_over(task, terrain) if task is not None else None
-    if task is None or offer is None or offer.end > task.due + EDGE_TOLERANCE_SECONDS:
+    if task is None or offer is None or (offer.end > task.due + EDGE_TOLERANCE_SECONDS and not placement.is_late):
         return None
     if not standing.promises[job.id].holds(terrain.instant(offer.end)):
         return None

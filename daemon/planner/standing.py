@@ -44,6 +44,11 @@ class Standing:
     least_g: Mapping[str, float] = field(default_factory=dict)
     added: int = 0
 
+    @property
+    def is_in_need(self) -> bool:
+        """Whether a job is late or has no place."""
+        return bool(self.plan.unplaced) or any(placement.is_late for placement in self.plan.placements)
+
     @classmethod
     def of(cls, snapshot: Snapshot, plan: Plan, options: PlannerOptions) -> Standing:
         """A plan made as a whole."""

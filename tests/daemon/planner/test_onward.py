@@ -114,6 +114,29 @@ def test_the_cost_of_a_plan_that_stands_is_that_of_what_is_left_and_its_bound_is
         assert answer.bound_g <= anew.cost_g * (1 + 1e-9) + 1e-9
 
 
+@given(snapshots_under_way(), st.lists(st.integers(1, 4), min_size=1, max_size=2), st.sampled_from([1.0, 0.99, 1.005]))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+def test_a_plan_with_late_jobs_and_such_without_a_place_stands_for_minutes_and_makes_nobody_later(
+    snap: Snapshot, minutes: list[int], pace: float
+) -> None:
+    snap = replace(snap, jobs=tuple(replace(one, deadline=max(one.deadline - 6 * HOUR, snap.now + HOUR)) for one in snap.jobs))
+    assume(not is_whole_and_in_time(plan(snap, QUICK)))
+    whole, standing, later = stands(snap, minutes, pace)
+    if standing is None:
+        return
+    answer = standing.plan
+    assert answer.unplaced == whole.plan.unplaced
+    told = [*(one.job_id for one in answer.placements), *(one.job_id for one in answer.unplaced)]
+    assert sorted(told) == sorted(one.id for one in later.jobs)
+    assert {one.job_id for one in answer.placements if one.is_late} <= {one.job_id for one in whole.plan.placements if one.is_late}
+    assert all(whole.promises[one.job_id].holds(one.end) for one in answer.placements)
+    assert 0 <= answer.bound_g <= answer.cost_g * (1 + 1e-9)
+    anew = plan(later, QUICK)
+    ends = {one.job_id: one.end for one in anew.placements}
+    if {one.job_id for one in answer.placements} == ends.keys() and all(ends[one.job_id] <= one.end for one in answer.placements):
+        assert answer.bound_g <= anew.cost_g * (1 + 1e-9) + 1e-9
+
+
 @given(snapshots(most_jobs=5), SPANS)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_equal_sequences_of_snapshots_give_equal_plans(snap: Snapshot, minutes: list[int]) -> None:
@@ -235,6 +258,59 @@ def test_a_whole_plan_is_made_after_three_hours_at_the_latest() -> None:
     whole, snap = a_queue_under_way()
     assert with_new_jobs(whole, followed(snap, whole.plan, 180 * MINUTE), BARE) is not None
     assert with_new_jobs(whole, followed(snap, whole.plan, 181 * MINUTE), BARE) is None
+
+
+def a_queue_in_need() -> tuple[Standing, Snapshot]:
+    """One GPU for two jobs, of which the second ends too late, and a third that wants two."""
+    first = job("first", hours=3, deadline_hours=3.2, mode=Mode.INTERRUPTIBLE)
+    late = job("late", hours=3, deadline_hours=4)
+    snap = snapshot([first, late, job("large", gpus=2, deadline_hours=30)], {"DE": HILLS}, gpus=1)
+    whole = Standing.of(snap, plan(snap, BARE), BARE)
+    assert [placement.is_late for placement in whole.plan.placements] == [False, True]
+    assert [answer.job_id for answer in whole.plan.unplaced] == ["large"]
+    return whole, snap
+
+
+def test_where_a_job_is_late_or_has_no_place_a_plan_stands_for_ten_minutes_while_nothing_changes() -> None:
+    whole, snap = a_queue_in_need()
+    standing = with_new_jobs(whole, followed(snap, whole.plan, 10 * MINUTE), BARE)
+    assert standing is not None
+    assert placed(standing.plan, "late") is placed(whole.plan, "late")
+    assert standing.plan.unplaced == whole.plan.unplaced
+    assert with_new_jobs(whole, followed(snap, whole.plan, 11 * MINUTE), BARE) is None
+
+
+@pytest.mark.parametrize("change", ["new", "gone", "changed", "freed", "more GPUs", "sooner"])
+def test_whoever_is_late_or_has_no_place_is_planned_anew_as_soon_as_anything_changes(change: str) -> None:
+    whole, snap = a_queue_in_need()
+    later = followed(snap, whole.plan, 2 * MINUTE)
+    first, late, large = later.jobs
+    (site,) = later.sites
+    changed = {
+        "new": replace(later, jobs=(*later.jobs, job("new", hours=1, deadline_hours=30))),
+        "gone": replace(later, jobs=(first, late)),
+        "changed": replace(later, jobs=(first, late, replace(large, priority=1))),
+        "freed": replace(later, jobs=(late, large)),
+        "more GPUs": replace(later, sites=(replace(site, free_gpus=site.free_gpus + 1),)),
+        "sooner": replace(later, jobs=(replace(first, options=(replace(first.options[0], work_seconds=1800.0),)), late, large)),
+    }[change]
+    assert with_new_jobs(whole, changed, BARE) is None
+
+
+def test_a_queue_in_need_gets_a_whole_plan_a_few_times_an_hour_and_not_at_every_tick() -> None:
+    _, snap = a_queue_in_need()
+    whole: list[Snapshot] = []
+
+    def planned(seen: Snapshot) -> Plan:
+        whole.append(seen)
+        return plan(seen, BARE)
+
+    planner = Planner(planned, BARE)
+    answer = planner(snap)
+    for _ in range(60):
+        snap = followed(snap, answer, MINUTE)
+        answer = planner(snap)
+    assert len(whole) == 6
 
 
 def test_a_job_goes_on_a_moment_beyond_its_planned_end() -> None:
