@@ -34,7 +34,8 @@ class Demand:
         """
         self._began = task.release if self._noted == 0 else self._began
         self._noted += 1
-        self._jobs.append((task.release, task.due, task.gpus, task.gpus * (task.shortest + step / 2)))
+        gpus = task.gpus * task.width
+        self._jobs.append((task.release, task.due, gpus, gpus * (task.shortest + step / 2)))
         if self._jobs[0][0] < task.release - 2 * FORGOTTEN_SECONDS:  # half of the list at once, so that it is seldom copied
             self._jobs = [job for job in self._jobs if job[0] >= task.release - FORGOTTEN_SECONDS]
 

@@ -316,6 +316,24 @@ def test_what_may_come_is_what_came_and_a_margin_that_shrinks_with_the_weeks_kno
     assert few[2] == 0
 
 
+def test_a_job_whose_pieces_run_side_by_side_asks_for_the_gpus_of_all_of_them() -> None:
+    terrain, side_by_side, unbroken = a_terrain([100.0] * 3, gpus=3), Demand(), Demand()
+    for week in range(3):
+        at = timedelta(weeks=week, days=2, hours=12)
+        due, begins = at / HOUR + 5, MONDAY + at
+        for demand, one in (
+            (side_by_side, job(f"{week}", 9, due, mode=Mode.DIVISIBLE, max_width=3, earliest=begins)),
+            (unbroken, job(f"{week}", 3, due, gpus=3, earliest=begins)),
+        ):
+            task = task_of(one, terrain)
+            assert task is not None
+            demand.note(task, 1e-9)
+    start, noon = np.array([2.0 * 86400 + 3 * WEEK_SECONDS]), 2.5 * 86400 + 3 * WEEK_SECONDS
+    wide, large = (demand.to_come(start, noon + 5 * H, float(start[0])) for demand in (side_by_side, unbroken))
+    assert wide[0] == pytest.approx(large[0])
+    assert wide[0] > 9 * H
+
+
 def test_what_may_be_left_until_after_the_deadline_needs_no_room_before_it() -> None:
     week = 3 * WEEK_SECONDS
     start = np.array([2.0 * 86400 + week])
