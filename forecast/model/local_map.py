@@ -1,6 +1,6 @@
 """What a zone's own record adds to the linear forecast: a map of its own, learnt again every week from all that is known by then.
 
-With x the inputs, a constant and the neighbours at past origins, r what the shipped linear forecast missed by there, and w weights
+With x the columns of a past origin (`forecast.model.map_columns`), r what the shipped linear forecast missed by there, and w weights
 that halve every HALF_LIFE_WEEKS, the map is M = (X'WX + P)^-1 X'WR: ridge regression towards the shipped forecast, which is what is
 left where there is no record. Sums are carried from week to week (recursive least squares with forgetting), so that the maps of
 all past weeks, which tell how good such forecasts were, cost one walk along the record.
@@ -12,41 +12,25 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from forecast.intensity import FloatArray
-from forecast.model.features import (
-    CALENDAR_COLUMNS,
-    DAY_HOURS,
-    EARLIER_HOURS,
-    HORIZON_HOURS,
-    INPUT_COLUMNS,
-    WEEK_HOURS,
-    WINDOW_HOURS,
-    SingleArray,
-)
-from forecast.model.linear import Linear, with_constant
+from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WEEK_HOURS, WINDOW_HOURS, SingleArray
+from forecast.model.linear import Linear
+from forecast.model.map_columns import MAP_COLUMNS, map_columns, map_penalties
 from forecast.model.network import WARM_HOURS
-from forecast.model.record import NEIGHBOUR_COLUMNS, Record
+from forecast.model.record import Record
 from forecast.scoring import IntArray, targets
-
-STRIDE_HOURS = 3
-"""Between the origins learnt from; every third hour teaches what every hour does, in a third of the time."""
 
 HALF_LIFE_WEEKS = 104
 """Half as long errs 0.1 % more on zones never seen (second half of 2022)."""
 
-INPUT_PENALTY = 500.0
-CALM_PENALTY = 4000.0
-"""Of daily means and the zone's state, which say the same for weeks: a single year knows little about them."""
+LATER_PENALTY = 3.0
+"""How much more the penalties count after the first day, of which the past says less. Twice all penalties err 0.2 % more in the first day
+(second half of 2022, as the figures of `map_columns`; learning from every third hour only erred 0.6 % more)."""
 
-NEIGHBOUR_PENALTY = 700.0
 LARGEST_TARGET = 5.0
 """As in training: outcomes further than this many spreads from the level are drawn in."""
 
-_CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
-"""The inputs between the hours and the calendar."""
-
 Maps = Mapping[int, SingleArray]
-"""By week since the epoch: (INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS, HORIZON_HOURS), in scaled units."""
+"""By week since the epoch: (MAP_COLUMNS, HORIZON_HOURS), in scaled units."""
 
 
 def learn_maps(linear: Linear, zone_row: int, record: Record, weeks: Collection[int]) -> Maps:
@@ -60,7 +44,7 @@ def learn_maps(linear: Linear, zone_row: int, record: Record, weeks: Collection[
         sums.forget()
         known_until = min(begins, len(record.values)) - HORIZON_HOURS + 1
         origins = np.arange(seen_until, known_until)
-        origins = origins[((origins + record.first_hour) % STRIDE_HOURS == 0) & (record.known[origins] >= WARM_HOURS)]
+        origins = origins[record.known[origins] >= WARM_HOURS]
         if len(origins):
             sums.see(linear, zone_row, record, origins)
         seen_until = max(seen_until, known_until)
@@ -71,23 +55,19 @@ def learn_maps(linear: Linear, zone_row: int, record: Record, weeks: Collection[
 
 def added_by(maps: Maps, record: Record, origins: IntArray, inputs: SingleArray) -> SingleArray:
     """(origins, HORIZON_HOURS): what the map of each origin's week adds to the linear forecast."""
-    rows, weeks = _rows(record, origins, inputs), record.weeks(origins)
+    weeks = record.weeks(origins)
     added = np.zeros((len(origins), HORIZON_HOURS), dtype=np.float32)
     for week in np.unique(weeks):
-        added[weeks == week] = rows[weeks == week] @ maps[int(week)]
+        chosen = np.flatnonzero(weeks == week)
+        added[chosen] = map_columns(inputs[chosen], record.passing[origins[chosen]]) @ maps[int(week)]
     return added
-
-
-def _rows(record: Record, origins: IntArray, inputs: SingleArray) -> SingleArray:
-    return np.concatenate([with_constant(inputs), record.passing[origins]], axis=1)
 
 
 class _Sums:
     """Weighted sums over the origins seen so far."""
 
     def __init__(self) -> None:
-        columns = INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS
-        self._squares, self._products = np.zeros((columns, columns)), np.zeros((columns, HORIZON_HOURS))
+        self._squares, self._products = np.zeros((MAP_COLUMNS, MAP_COLUMNS)), np.zeros((MAP_COLUMNS, HORIZON_HOURS))
         self._spreads, self._count = 0.0, 0
 
     def forget(self) -> None:
@@ -105,18 +85,16 @@ class _Sums:
         self._spreads += float(features.spread.sum())
         self._count += len(origins)
         weights = (features.spread / (self._spreads / self._count)).astype(np.float32)[:, None]
-        rows = _rows(record, origins, features.inputs)
+        rows = map_columns(features.inputs, record.passing[origins])
         self._squares += (rows * weights).T @ rows
         self._products += (rows * weights).T @ misses
 
     def map(self) -> SingleArray:
         """The map that these sums call for."""
-        solved: SingleArray = np.linalg.solve(self._squares + np.diag(_penalties()), self._products).astype(np.float32)
+        near, later = self._solved(slice(DAY_HOURS), 1.0), self._solved(slice(DAY_HOURS, None), LATER_PENALTY)
+        return np.concatenate([near, later], axis=1)
+
+    def _solved(self, leads: slice, strength: float) -> SingleArray:
+        penalised = self._squares + np.diag(strength * map_penalties())
+        solved: SingleArray = np.linalg.solve(penalised, self._products[:, leads]).astype(np.float32)
         return solved
-
-
-def _penalties() -> FloatArray:
-    penalties = np.full(INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS, INPUT_PENALTY)
-    penalties[_CALM] = CALM_PENALTY
-    penalties[INPUT_COLUMNS + 1 :] = NEIGHBOUR_PENALTY
-    return penalties

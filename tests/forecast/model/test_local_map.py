@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecast.intensity import FloatArray
-from forecast.model.features import HORIZON_HOURS, WEEK_HOURS
+from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WEEK_HOURS
 from forecast.model.local_map import added_by, learn_maps
 from forecast.model.network import Network
 from forecast.model.record import Record
@@ -24,15 +24,15 @@ def odd_zone(hours: int = YEAR) -> FloatArray:
     return hourly(hours) + 60 * day * np.cos(np.arange(hours) / 24 * 2 * np.pi)
 
 
-def missed(record: Record, origins: np.ndarray, *, with_map: bool) -> float:
-    """Mean error of the linear forecast, in spreads."""
+def missed(record: Record, origins: np.ndarray, *, with_map: bool, leads: int = HORIZON_HOURS) -> float:
+    """Mean error of the linear forecast over the first `leads` hours, in spreads."""
     features = record.features(origins)
     ahead = LINEAR.forecast(features.inputs, 0)
     if with_map:
         maps = learn_maps(LINEAR, 0, record, set(record.weeks(origins).tolist()))
         ahead = ahead + added_by(maps, record, origins, features.inputs)
     truth = (targets(record.values, origins, HORIZON_HOURS) - features.level[:, None]) / features.spread[:, None]
-    return float(np.abs(truth - ahead).mean())
+    return float(np.abs(truth - ahead)[:, :leads].mean())
 
 
 def test_a_zone_unlike_all_others_is_forecast_better_by_its_own_year() -> None:
@@ -69,6 +69,21 @@ def test_what_a_neighbour_does_first_is_learnt() -> None:
     last_month = np.arange(YEAR - 24 * 30, YEAR - HORIZON_HOURS)
     alone, informed = (missed(Record.of("XY", here, 0, around), last_month, with_map=True) for around in ((), (upwind,)))
     assert informed < 0.98 * alone
+
+
+def fickle_zone(hours: int = YEAR) -> FloatArray:
+    """What stirs by noon turns round for the afternoon, what stirs by midnight lasts until noon: the hour tells which it will be."""
+    random = np.random.default_rng(8)
+    stirred = np.repeat(random.normal(0, 60, hours // DAY_HOURS + 1), DAY_HOURS)[:hours]
+    turned = np.where(np.arange(hours) % DAY_HOURS < DAY_HOURS // 2, 1.0, -1.0)
+    return hourly(hours) + stirred * turned
+
+
+def test_what_the_newest_hours_mean_is_learnt_for_each_time_of_day() -> None:
+    record = Record.of("XY", fickle_zone(), 0)
+    mornings, noons = (np.arange(YEAR - 24 * 30, YEAR - HORIZON_HOURS - 24, 24) + hour for hour in (8, 14))
+    for origins in (mornings, noons):
+        assert missed(record, origins, with_map=True, leads=8) < 0.67 * missed(record, origins, with_map=False, leads=8)
 
 
 def test_a_gap_of_five_weeks_teaches_nothing_and_breaks_nothing() -> None:

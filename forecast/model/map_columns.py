@@ -1,0 +1,77 @@
+"""What a zone's own map looks at: one row per moment, with the newest day and the neighbours once more for each time of day.
+
+A morning's numbers say something else about the evening than the evening's about the night, on a Friday something else than on a Sunday.
+The pooled forecast knows this of all zones; here the newest day and what the neighbours do are multiplied by waves of the local hour, by
+the weekday and by the season, so that one linear map can tell them apart in the one zone. The first day's forecasts err 0.9 % less by the
+hours, 0.4 % by the weekday, 0.3 % by the season (second half of 2022, twelve zones).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecast.intensity import FloatArray
+from forecast.model.features import (
+    CALENDAR_COLUMNS,
+    DAY_HOURS,
+    EARLIER_HOURS,
+    INPUT_COLUMNS,
+    WEEK_HOURS,
+    SingleArray,
+)
+from forecast.model.linear import with_constant
+from forecast.model.record import NEIGHBOUR_COLUMNS
+
+WAVES = 6
+"""Sine and cosine of the local hour, once, twice and three times a day."""
+
+SLOW_WAVES = 4
+WEEKDAYS = 7
+SEASONS = 2
+PLAIN_COLUMNS = INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS
+MAP_COLUMNS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS) + NEIGHBOUR_COLUMNS * SLOW_WAVES + WEEKDAYS * WAVES
+
+INPUT_PENALTY = 500.0
+CALM_PENALTY = 4000.0
+"""Of daily means and the zone's state, which say the same for weeks: a single year knows little about them."""
+
+NEIGHBOUR_PENALTY = 700.0
+CROSSED_PENALTY = 1000.0
+
+_CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
+"""The inputs between the hours and the calendar."""
+
+
+def map_columns(inputs: SingleArray, passing: SingleArray) -> SingleArray:
+    """(moments, MAP_COLUMNS) from the inputs of each moment and what the neighbours (moments, NEIGHBOUR_COLUMNS) did before it."""
+    calendar = inputs[:, -CALENDAR_COLUMNS:]
+    newest_day, weekday, season = inputs[:, WEEK_HOURS - DAY_HOURS : WEEK_HOURS], calendar[:, -WEEKDAYS:], calendar[:, 4 : 4 + SEASONS]
+    waves = _waves(calendar)
+    crossings = [
+        _crossed(newest_day, np.concatenate([waves, weekday, season], axis=1)),
+        _crossed(passing, waves[:, :SLOW_WAVES]),
+        _crossed(weekday, waves),
+    ]
+    return np.concatenate([with_constant(inputs), passing, *crossings], axis=1)
+
+
+def map_penalties() -> FloatArray:
+    """What the square of each column's weight costs, in squared spreads."""
+    penalties = np.full(MAP_COLUMNS, CROSSED_PENALTY)
+    penalties[:PLAIN_COLUMNS] = INPUT_PENALTY
+    penalties[_CALM] = CALM_PENALTY
+    penalties[INPUT_COLUMNS + 1 : PLAIN_COLUMNS] = NEIGHBOUR_PENALTY
+    return penalties
+
+
+def _waves(calendar: SingleArray) -> SingleArray:
+    """Of the local hour: the calendar's two and the third."""
+    cosine, sine, twice_cosine, twice_sine = calendar[:, :SLOW_WAVES].T
+    third = [cosine * twice_cosine - sine * twice_sine, sine * twice_cosine + cosine * twice_sine]
+    return np.concatenate([calendar[:, :SLOW_WAVES], np.stack(third, axis=1)], axis=1)
+
+
+def _crossed(left: SingleArray, right: SingleArray) -> SingleArray:
+    """Every column of `left` times every column of `right`."""
+    product: SingleArray = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+    return product

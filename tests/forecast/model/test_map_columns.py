@@ -1,0 +1,68 @@
+"""What a zone's own map looks at: the newest day and the neighbours, told apart by the local hour, the weekday and the season."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecast.model.features import DAY_HOURS, INPUT_COLUMNS, WEEK_HOURS, WINDOW_HOURS, SingleArray, build
+from forecast.model.map_columns import MAP_COLUMNS, PLAIN_COLUMNS, SEASONS, WAVES, WEEKDAYS, map_columns, map_penalties
+from forecast.model.places import place_of
+from forecast.model.record import NEIGHBOUR_COLUMNS
+from tests.forecast.model.records import hourly
+
+PLACE = place_of("DE")
+NEWEST_DAY = slice(WEEK_HOURS - DAY_HOURS, WEEK_HOURS)
+DAY_CROSSINGS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS)
+
+
+def inputs_at(*first_hours: int) -> SingleArray:
+    """The same four weeks, as if they ended before each of `first_hours`."""
+    windows = np.tile(hourly(WINDOW_HOURS), (len(first_hours), 1))
+    return build(windows, np.array(first_hours), PLACE).inputs
+
+
+def passing(moments: int) -> SingleArray:
+    return np.random.default_rng(3).normal(0, 1, (moments, NEIGHBOUR_COLUMNS)).astype(np.float32)
+
+
+def test_there_is_a_penalty_for_every_column() -> None:
+    assert map_columns(inputs_at(0, 5), passing(2)).shape == (2, MAP_COLUMNS)
+    assert map_penalties().shape == (MAP_COLUMNS,)
+    assert (map_penalties() > 0).all()
+
+
+def test_the_record_itself_comes_first_unchanged() -> None:
+    inputs, around = inputs_at(0, 5, 17), passing(3)
+    columns = map_columns(inputs, around)
+    np.testing.assert_array_equal(columns[:, :INPUT_COLUMNS], inputs)
+    np.testing.assert_array_equal(columns[:, INPUT_COLUMNS], 1)
+    np.testing.assert_array_equal(columns[:, INPUT_COLUMNS + 1 : PLAIN_COLUMNS], around)
+
+
+@settings(max_examples=30, deadline=None)
+@given(first_hour=st.integers(400_000, 500_000))
+def test_the_newest_day_is_told_apart_by_local_hour_weekday_and_season(first_hour: int) -> None:
+    inputs = inputs_at(first_hour)
+    crossed = map_columns(inputs, passing(1))[:, PLAIN_COLUMNS:DAY_CROSSINGS].reshape(DAY_HOURS, -1)
+    local = first_hour + PLACE.utc_offset_hours
+    angles = 2 * np.pi * local / DAY_HOURS * np.array([1, 2, 3])
+    season = 2 * np.pi * first_hour / (365.25 * DAY_HOURS)
+    waves = np.stack([np.cos(angles), np.sin(angles)], axis=1).ravel()
+    weekday = np.eye(7)[int(local // DAY_HOURS) % 7]
+    tellers = np.concatenate([waves, weekday, [np.cos(season), np.sin(season)]])
+    np.testing.assert_allclose(crossed, np.outer(inputs[0, NEWEST_DAY], tellers), atol=2e-5)
+
+
+def test_neighbours_are_told_apart_by_hour_but_not_by_weekday() -> None:
+    around = np.repeat(passing(1), 3, axis=0)
+    noon, midnight, next_noon = map_columns(inputs_at(11, 23, 35), around)[:, DAY_CROSSINGS : DAY_CROSSINGS + NEIGHBOUR_COLUMNS * 4]
+    np.testing.assert_allclose(noon, next_noon, atol=1e-5)
+    assert np.abs(noon - midnight).max() > 1
+
+
+def test_where_nothing_is_known_of_neighbours_their_columns_are_empty() -> None:
+    columns = map_columns(inputs_at(0), np.zeros((1, NEIGHBOUR_COLUMNS), dtype=np.float32))
+    assert not columns[:, INPUT_COLUMNS + 1 : PLAIN_COLUMNS].any()
+    assert not columns[:, DAY_CROSSINGS : DAY_CROSSINGS + NEIGHBOUR_COLUMNS * 4].any()
