@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.intensity import FloatArray
-from forecast.model.calibration import ISSUES, LIGHT_STRIDE_HOURS, STRIDE_HOURS, UNCORRECTED, USUAL_SHARE, WIDTH_LIMITS, learn, past_origins
+from forecast.model.calibration import (
+    ISSUES,
+    LIGHT_STRIDE_HOURS,
+    NEWEST_ISSUES,
+    STRIDE_HOURS,
+    UNCORRECTED,
+    USUAL_SHARE,
+    WIDTH_LIMITS,
+    Correction,
+    learn,
+    past_origins,
+)
 from forecast.model.features import HORIZON_HOURS
 from forecast.scoring import interval_scores
 
@@ -69,6 +80,43 @@ def test_two_past_forecasts_move_the_share_less_than_many() -> None:
     few, many = learn(before[:2], actual[:2]).share, learn(before, actual).share
     assert (np.abs(few - USUAL_SHARE) < 0.1).all()
     assert (many < few).all()
+
+
+def reverting(level: float = 100.0, hours: float = 40.0) -> FloatArray:
+    """Forecasts that see a grid `level` above its usual 300 g/kWh return there, by a factor of e every `hours`."""
+    before = opinions(half_width=30)
+    before[:, :3] += level * np.exp(-np.arange(HORIZON_HOURS) / hours)
+    return before
+
+
+def test_a_grid_that_stays_where_it_is_is_no_longer_expected_to_return() -> None:
+    before = reverting()
+    stays = outcomes(spread=20, bias=100)
+    correction = learn(before, stays)
+    errors = (np.abs(stays - each[:, 1]).mean() for each in (before, correction.apply(before)))
+    assert correction.hold > 0.5
+    assert next(errors) > 2 * next(errors)
+
+
+def test_a_grid_that_returns_as_foreseen_hardly_changes_what_is_foreseen() -> None:
+    before = reverting()
+    correction = learn(before, before[:, 1] + outcomes(spread=20) - 300)
+    assert abs(correction.hold) < 0.08
+
+
+def test_only_the_newest_past_forecasts_tell_how_long_a_level_lasts() -> None:
+    before = reverting()
+    lately, formerly = outcomes(spread=20, bias=100), before[:, 1] + outcomes(spread=20) - 300
+    changed = np.where(np.arange(ISSUES)[:, None] < NEWEST_ISSUES, lately, formerly)
+    assert learn(before, changed).hold == learn(before, lately).hold
+
+
+def test_the_first_hour_stays_and_bounds_keep_their_distance_where_a_level_is_held() -> None:
+    before = reverting()
+    held = Correction(UNCORRECTED.share, 0.5, UNCORRECTED.lower, UNCORRECTED.upper).apply(before)
+    np.testing.assert_allclose(held[:, 1, 0], before[:, 1, 0])
+    np.testing.assert_allclose(np.diff(held, axis=1), np.diff(before[:, :3], axis=1))
+    assert (held[:, 1, -1] > before[:, 1, -1] + 20).all()
 
 
 def test_bounds_move_with_the_middle() -> None:
