@@ -88,10 +88,10 @@ class _Sums:
         misses = np.nan_to_num(np.clip(truth, -LARGEST_TARGET, LARGEST_TARGET) - ahead).astype(np.float32)
         self._spreads += float(features.spread.sum())
         self._count += len(origins)
-        weights = (features.spread / (self._spreads / self._count)).astype(np.float32)[:, None]
-        rows = map_columns(features.inputs, record.passing[origins])
-        self._squares += (rows * weights).T @ rows
-        self._products += (rows * weights).T @ misses
+        roots = np.sqrt(features.spread / (self._spreads / self._count)).astype(np.float32)[:, None]
+        rows = map_columns(features.inputs, record.passing[origins]) * roots
+        self._squares += rows.T @ rows
+        self._products += rows.T @ (misses * roots)
 
     def map(self) -> SingleArray:
         """The map that these sums call for."""
