@@ -53,12 +53,16 @@ class Actor:
             jobs = reader.jobs_among([attempt.job_id for attempt in attempts])
         ended: list[Attempt] = []
         for attempt in attempts:
-            if (hindrance := self._hindrance()) is not None:  # planning and copying weights take long enough to lose the lock
-                raise Hindered(hindrance)
             with poisoned_alone("act", attempt=attempt.id):
+                self._refuse_if_hindered()
                 ending = self._move(jobs[attempt.job_id], runs[attempt.run_id], attempt)
                 ended += [ending] if ending is not None else []
         return ended
+
+    def _refuse_if_hindered(self) -> None:
+        """Raises Hindered: planning, and copying weights, take long enough to lose the lock."""
+        if (hindrance := self._hindrance()) is not None:
+            raise Hindered(hindrance)
 
     def _move(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
         """One step with one attempt; the attempt if that was its end."""
@@ -77,6 +81,7 @@ class Actor:
         try:
             run = self._prepare(job, run, attempt, place)
             self._after_step("act:prepared")
+            self._refuse_if_hindered()
             launch = Launch(attempt.id, run.id, job.id, run.directory, attempt.gpus, job.workload.threads)
             native_id = place.executor.launch(launch)
         except (LaunchRefused, OSError, ValidationError) as error:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from daemon.domain.errors import Hindered
 from daemon.store import StaleWrite, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -15,11 +16,11 @@ log = logging.getLogger(__name__)
 def poisoned_alone(during: str, **facts: object) -> Iterator[None]:
     """Log whatever goes wrong inside, and go on behind it.
 
-    What is foreseen passes through: a stale write, and a database out of reach, which concerns everybody.
+    What is foreseen passes through: a stale write, and what concerns everybody, a database out of reach or a daemon that must not act.
     """
     try:
         yield
-    except (StaleWrite, StoreUnavailable):
+    except (StaleWrite, StoreUnavailable, Hindered):
         raise
     except Exception:  # an error we did not foresee, in one job's own affairs
         log.exception("job-poisoned", extra={"during": during, **facts})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +11,9 @@ from daemon.domain.plan import Plan, PlanJob, Snapshot
 from daemon.service.isolation import poisoned_alone
 from daemon.service.snapshot import Photographer
 from daemon.service.work import JobWork
-from daemon.store import Store
+from daemon.store import Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 
 class Memory:
@@ -32,9 +35,18 @@ class Memory:
     def __call__(self, snapshot: Snapshot) -> Plan:
         """Raises StoreUnavailable; the next call then tells it all."""
         if not self._is_told:
-            self._remember(replace(snapshot, jobs=tuple(self._came_since(snapshot.now - self._reach))))
+            self._tell(snapshot)
             self._is_told = True
         return self._plan(snapshot)
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        """Nothing where the past cannot be read: plans can do without it."""
+        try:
+            self._remember(replace(snapshot, jobs=tuple(self._came_since(snapshot.now - self._reach))))
+        except StoreUnavailable:
+            raise
+        except Exception:  # an ended job that another version wrote must not keep those that wait from being planned
+            log.exception("past-unreadable")
 
     def _came_since(self, instant: datetime) -> list[PlanJob]:
         """The jobs as they were when they came, with nothing done."""

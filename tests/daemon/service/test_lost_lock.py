@@ -35,6 +35,20 @@ def test_nothing_is_started_or_stopped_while_something_hinders_the_daemon(tmp_pa
         assert world.attempt_states(waits) == [AttemptState.COMPLETED]
 
 
+def test_nothing_is_started_by_a_daemon_that_was_hindered_while_it_prepared_the_run(tmp_path: Path) -> None:
+    hindrances: list[str] = []
+
+    def hindered_once_prepared(step: str) -> None:
+        hindrances.extend(["another daemon works on this database"] if step == "act:prepared" else [])
+
+    with open_world(tmp_path, hindrance=lambda: hindrances.pop() if hindrances else None, after_step=hindered_once_prepared) as world:
+        job = world.submit(training(1), deadline=world.deadline(1.2))
+        with pytest.raises(Hindered):
+            world.tick()
+        assert world.attempt_states(job) == [AttemptState.LAUNCHING]
+        assert world.home.launches.total() == 0
+
+
 @pytest.mark.service
 def test_a_daemon_that_lost_its_lock_to_another_while_it_planned_leaves_the_launches_to_that_one(tmp_path: Path) -> None:
     with postgresql_server() as url, ExitStack() as other:

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.domain.job import Job
 from daemon.domain.plan import Plan
+from daemon.domain.states import JobState
 from daemon.store import Reader, StoreUnavailable
 from tests.daemon.service.world import HEIDELBERG, NOON, World, open_world, training
 
@@ -82,3 +83,20 @@ def test_a_database_out_of_reach_at_the_first_plan_is_asked_again_at_the_next(
             with pytest.raises(StoreUnavailable):
                 world.tick()
         assert segments(world.tick().plan) == segments(plan)
+
+
+def test_an_ended_job_that_an_older_version_wrote_otherwise_keeps_nobody_from_being_planned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_world(tmp_path) as world:
+        ended = world.submit(training(1), deadline=world.deadline(2))
+        world.until(ended, JobState.SUCCEEDED)
+        later = world.now
+    with closing(sqlite3.connect(tmp_path / "lowtide.db")) as connection, connection:
+        connection.execute("UPDATE job SET request = '{}'")
+    with open_world(tmp_path, now=later) as world:
+        waits = world.submit(training(1), deadline=world.deadline(20))
+        assert [placement.job_id for placement in world.tick().plan.placements] == [waits]
+        assert [record.message for record in caplog.records].count("past-unreadable") == 1
+        world.tick()
+        assert [record.message for record in caplog.records].count("past-unreadable") == 1
