@@ -21,6 +21,7 @@ from tests.processes import wait_for
 OWNER = "postgres"  # made by Debian's package; the server refuses to run as root
 SORTED_AS_PEOPLE_DO = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")  # not byte by byte
 NOT_FOR_POWER_CUTS = ("-c", "fsync=off")
+NO_LONGER_THAN_WE = ("setpriv", "--pdeathsig", "QUIT")  # also where the tests are killed
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def postgresql_server() -> Iterator[str]:
         cluster = str(folder / "cluster")
         initdb = [str(programs / "initdb"), "--auth=trust", "--no-sync", f"--username={OWNER}", *SORTED_AS_PEOPLE_DO, cluster]
         subprocess.run(initdb, cwd=folder, user=_owner(), stdout=subprocess.DEVNULL, check=True)
-        serve = [str(programs / "postgres"), "-D", cluster, "-k", made, "-c", "listen_addresses=", *NOT_FOR_POWER_CUTS]
+        serve = [*NO_LONGER_THAN_WE, str(programs / "postgres"), "-D", cluster, "-k", made, "-c", "listen_addresses=", *NOT_FOR_POWER_CUTS]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(serve, cwd=folder, user=_owner(), stdout=log, stderr=log)
         try:

@@ -190,9 +190,6 @@ ACCEPT_FOR_EVER = """
 import sys, threading
 from daemon.store import Store
 from tests.daemon.store.builders import event, job
-from tests.disks import small_disk
-from tests.postgresql import emptied
-from tests.processes import wait_for
 store = Store.open(sys.argv[1])
 def accept(thread):
     for number in range(1_000_000):
