@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from daemon.store.errors import DiskFull, StoreUnavailable
 from daemon.store.group_commit import GroupCommit
@@ -144,9 +144,15 @@ def _plain_errors(url: URL) -> Iterator[None]:
     except OperationalError as error:
         if "disk is full" in str(error.orig) or "No space left on device" in str(error.orig):  # SQLite's words, PostgreSQL's words
             raise DiskFull(f"the disk that holds {url.render_as_string(hide_password=True)} is full: free space there") from error
-        said = " ".join(str(error.orig).split())  # PostgreSQL's words come in several lines
-        raise StoreUnavailable(f"the database {url.render_as_string(hide_password=True)} is not available: {said}") from error
+        raise _not_available(url, error) from error
     except (DatabaseError, InterfaceError) as error:
-        if type(error) is not DatabaseError and not error.connection_invalidated:
+        if error.connection_invalidated:  # PostgreSQL ends sessions in more words than an OperationalError's
+            raise _not_available(url, error) from error
+        if type(error) is not DatabaseError:
             raise  # a broken constraint or a wrong statement is our own mistake and stays visible
         raise StoreUnavailable(f"{url.render_as_string(hide_password=True)} cannot be used as a database: {error.orig}") from error
+
+
+def _not_available(url: URL, error: DBAPIError) -> StoreUnavailable:
+    said = " ".join(str(error.orig).split())  # PostgreSQL's words come in several lines
+    return StoreUnavailable(f"the database {url.render_as_string(hide_password=True)} is not available: {said}")
