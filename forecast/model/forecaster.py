@@ -8,6 +8,8 @@ archive it learns once a day what the zone's years and its neighbours say. Nothi
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from threading import Lock
+from zlib import crc32
 
 import numpy as np
 
@@ -29,8 +31,6 @@ RECORD_HOURS = WINDOW_HOURS + LIGHT_STRIDE_HOURS * 28
 ARCHIVE_HOURS = 3 * 366 * 24
 """How much of an archive a lesson is learnt from."""
 
-LESSON_HOLDS = timedelta(days=1)
-
 MAXIMUM_DELAY_HOURS = 8
 """The oldest newest value the model can start from; a longer outage is bridged by the zone's daily shape up to there."""
 
@@ -39,11 +39,12 @@ class TrainedForecaster:
     """Forecasts with central 80 % bounds, hourly, or finer where the record is.
 
     The bundled model is read at the first forecast, so that a daemon starts without waiting for it. What an archive taught is kept
-    for a day, by zone.
+    for a day, by zone. Threads may share a forecaster: one of them learns, the others wait for what it has learnt.
     """
 
     def __init__(self) -> None:
         self._lessons: dict[str, tuple[datetime, Lesson]] = {}
+        self._learning = Lock()
 
     def forecast(self, history: Series, now: datetime, horizon: timedelta, archive: Archive | None = None) -> Vintage:
         """A forecast issued at `now` covering [the hour of now, now + horizon), or more.
@@ -78,11 +79,28 @@ class TrainedForecaster:
         return forecast
 
     def _lesson(self, zone: str, start: datetime, archive: Archive) -> Lesson:
-        """What the archive teaches by `start`, or taught less than LESSON_HOLDS before."""
-        kept = self._lessons.get(zone)
-        if kept is None or not timedelta(0) <= start - kept[0] < LESSON_HOLDS:
-            kept = self._lessons[zone] = (start, _learnt(archive, zone, start))
-        return kept[1]
+        """What the archive teaches by `start`, or taught before on the same day of lessons."""
+        lesson = self._kept(zone, start)
+        if lesson is not None:
+            return lesson
+        with self._learning:
+            lesson = self._kept(zone, start)  # another thread may have learnt it meanwhile
+            if lesson is None:
+                lesson = _learnt(archive, zone, start)
+                self._lessons[zone] = (start, lesson)
+            return lesson
+
+    def _kept(self, zone: str, start: datetime) -> Lesson | None:
+        """The lesson learnt before `start` on the same day of lessons."""
+        learnt_at, lesson = self._lessons.get(zone, (None, None))
+        holds = learnt_at is not None and learnt_at <= start and lesson_day(zone, learnt_at) == lesson_day(zone, start)
+        return lesson if holds else None
+
+
+def lesson_day(zone: str, start: datetime) -> int:
+    """The number of the day of lessons. It begins at an hour of the zone's own, so that a daemon with many zones learns a few at a time
+    and plans never wait for all."""
+    return (epoch_hours(start) + crc32(zone.encode())) // DAY_HOURS
 
 
 def _learnt(archive: Archive, zone: str, start: datetime) -> Lesson:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ from hypothesis import strategies as st
 from forecast.forecasters import InsufficientHistory
 from forecast.intensity import Rung, Series, Vintage
 from forecast.model.backtest import reissue
-from forecast.model.forecaster import MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours
+from forecast.model.forecaster import MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours, lesson_day
 from forecast.model.network import Network
 from forecast.timeline import HOUR
 from tests.forecast.model.records import NOW, record
@@ -173,11 +177,50 @@ def test_a_backtest_says_what_the_daemon_would_have_said() -> None:
     np.testing.assert_allclose(again[-1], bounds(live), rtol=1e-4)
 
 
-def test_a_lesson_is_learnt_once_a_day() -> None:
+def test_a_lesson_is_learnt_once_a_day_at_an_hour_of_the_zones_own() -> None:
     forecaster, shelf = TrainedForecaster(), Shelf(record(24 * 60))
-    for hours in range(0, 30, 3):
-        forecaster.forecast(shelf.records["DE"], NOW - timedelta(hours=30 - hours), FOUR_DAYS, shelf)
+    moments = [NOW - timedelta(hours=hours) for hours in range(71, -1, -1)]
+    learnt_at = []
+    for moment in moments:
+        before = shelf.asked
+        forecaster.forecast(shelf.records["DE"], moment, FOUR_DAYS, shelf)
+        learnt_at += [moment] * (shelf.asked - before)
+    begun = [moment for previous, moment in pairwise(moments) if lesson_day("DE", previous) != lesson_day("DE", moment)]
+    assert learnt_at == [moments[0], *begun]
+    assert [later - earlier for earlier, later in pairwise(begun)] == [timedelta(days=1)] * 2
+
+
+def test_many_zones_do_not_learn_at_the_same_hour() -> None:
+    zones = ("BE", "CA-ON", "DE", "ES", "FI", "FR", "GB", "SE")
+    begins = Counter(
+        hour for zone in zones for hour in range(24) if lesson_day(zone, NOW + hour * HOUR) != lesson_day(zone, NOW + (hour - 1) * HOUR)
+    )
+    assert begins.total() == len(zones)
+    assert max(begins.values()) <= 3
+
+
+def test_a_clock_set_back_learns_anew_instead_of_knowing_what_is_to_come() -> None:
+    forecaster, shelf = TrainedForecaster(), Shelf(record(24 * 60))
+    same_day = next(
+        NOW - hours * HOUR for hours in (0, 1) if lesson_day("DE", NOW - hours * HOUR) == lesson_day("DE", NOW - (hours + 1) * HOUR)
+    )
+    for moment in (same_day, same_day - HOUR):
+        forecaster.forecast(shelf.records["DE"], moment, FOUR_DAYS, shelf)
     assert shelf.asked == 2
+
+
+def test_threads_that_want_the_same_lesson_learn_it_once() -> None:
+    forecaster, shelf, together = TrainedForecaster(), Shelf(record(24 * 60)), Barrier(4)
+
+    def ask(_: int) -> Vintage:
+        together.wait(timeout=30)
+        return forecaster.forecast(shelf.records["DE"], NOW, FOUR_DAYS, shelf)
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(ask, range(4))
+    assert shelf.asked == 1
+    for each in others:
+        np.testing.assert_array_equal(bounds(each), bounds(first))
 
 
 def test_an_archive_without_the_zone_still_gives_a_forecast() -> None:
