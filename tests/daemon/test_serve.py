@@ -81,6 +81,20 @@ def healthy(port: int) -> bool | None:
         return None
 
 
+def test_matrix_products_leave_the_other_cores_to_the_jobs() -> None:
+    code = (
+        "import os\nfrom daemon.cli.serve import calculate_on_one_core\ncalculate_on_one_core()\n"
+        "import numpy\nnumpy.ones((900, 900)) @ numpy.ones((900, 900))\nprint(len(os.listdir('/proc/self/task')))"
+    )
+    told = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    assert [threads_of(code, told), threads_of(code, told | {"OPENBLAS_NUM_THREADS": "2"})] == [1, min(2, len(os.sched_getaffinity(0)))]
+
+
+def threads_of(code: str, environment: dict[str, str]) -> int:
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
 def test_others_on_the_host_may_not_read_what_the_daemon_writes(daemon: RunningDaemon) -> None:
     files = list(daemon.folder.glob("lowtide.db*"))
     assert len(files) > 1
