@@ -50,10 +50,9 @@ class Memory:
 
     def _came_since(self, instant: datetime) -> list[PlanJob]:
         """The jobs as they were when they came, with nothing done."""
-        with self._store.read() as reader:
-            jobs = reader.came_since(instant)
         came: list[PlanJob] = []
-        for job in jobs:
-            with poisoned_alone("remember", job=job.id):
-                came.append(self._photographer.plan_job(JobWork(job), {}, frozenset()))
+        with self._store.read() as reader:
+            for job in reader.came_since(instant):
+                with poisoned_alone("remember", job=job.id):
+                    came.append(self._photographer.plan_job(JobWork(job), {}, frozenset()))
         return came

@@ -20,7 +20,7 @@ from daemon.store.documents import decode_plan
 from daemon.store.totals import entries_that_count, ledger_totals
 from jobs.energy.observation import RunObservation
 
-_LARGEST_SET = 500  # ids asked for in one statement; databases limit the number of parameters
+_LARGEST_SET = 500  # ids asked for in one statement, for databases limit the number of parameters; rows read at once
 _LIVE_ATTEMPT_STATES = [state for state in AttemptState if not state.is_final]
 
 _JOB_FIELDS = statements.columns_of(schema.job, Job)
@@ -76,11 +76,13 @@ class Reader:
         """Jobs that are not final, the oldest first."""
         return self._jobs(statements.LIVE_JOBS)
 
-    def came_since(self, instant: datetime) -> list[Job]:
-        """Jobs accepted at `instant` or later, and the first of all, in the order of acceptance."""
+    def came_since(self, instant: datetime) -> Iterator[Job]:
+        """Jobs accepted at `instant` or later, and the first of all, in the order of acceptance; a few at a time are in memory."""
         accepted = schema.job.c.accepted_at
         first = select(func.min(accepted)).scalar_subquery()
-        return self._jobs(select(*_JOB_FIELDS).where(or_(accepted >= instant, accepted == first)).order_by(accepted, schema.job.c.id))
+        query = select(*_JOB_FIELDS).where(or_(accepted >= instant, accepted == first)).order_by(accepted, schema.job.c.id)
+        for row in self._connection.execute(query.execution_options(yield_per=_LARGEST_SET)):
+            yield Job(*row)
 
     def live_ids(self, caller: Caller) -> set[str]:
         """The ids of jobs that are not final, as far as the caller sees them."""

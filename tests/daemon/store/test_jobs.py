@@ -60,8 +60,8 @@ def test_jobs_are_paged_newest_first(store: Store) -> None:
 def test_the_jobs_that_came_since_an_instant_are_told_with_the_first_one_ever_in_the_order_they_came(store: Store) -> None:
     add(store, *(job(f"job-{9 - hour}", accepted_at=MONDAY + hour * HOUR) for hour in range(5)))
     with store.read() as reader:
-        came = reader.came_since(MONDAY + 3 * HOUR)
-        assert reader.came_since(MONDAY + 9 * HOUR) == reader.jobs_named(["job-9"])
+        came = list(reader.came_since(MONDAY + 3 * HOUR))
+        assert list(reader.came_since(MONDAY + 9 * HOUR)) == reader.jobs_named(["job-9"])
     assert [one.id for one in came] == ["job-9", "job-6", "job-5"]
 
 
