@@ -10,6 +10,9 @@ from types import FrameType
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Several processes test at once: threads for matrix products would only wait for each other. numpy, imported later, heeds it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("lowtide", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lowtide")
