@@ -54,9 +54,10 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
         parsed.get_dialect().import_dbapi()
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # psycopg without a library of PostgreSQL's cannot be imported either, and says so in several lines
+        said = " ".join(str(error).split())
         raise StoreUnavailable(
-            f"database: install the driver, the Python package {error.name!r}, which is not installed: pip install it"
+            f"database: its driver cannot be loaded ({said}): install it, for PostgreSQL as psycopg[binary], the extra postgresql"
         ) from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreUnavailable(f'database: {url!r} is not a database URL; write for example "sqlite:///lowtide.db"') from error

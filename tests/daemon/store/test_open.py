@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(file_url: str) 
     [
         ("lowtide.db", "is not a database URL; write for example"),
         ("oracle-of-delphi://host/db", "is not a database URL"),
-        ("postgresql+pg8000://host/db", "install the driver, the Python package 'pg8000', which is not installed"),
+        ("postgresql+pg8000://host/db", "its driver cannot be loaded .No module named 'pg8000'.: install it"),
         ("sqlite://", "would forget every job; name a file"),
         ("sqlite:///:memory:", "would forget every job"),
     ],
@@ -115,6 +116,17 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(file_url: str) 
 def test_a_url_that_cannot_work_is_refused_with_the_remedy(url: str, said: str) -> None:
     with pytest.raises(StoreUnavailable, match=said):
         Store.open(url)
+
+
+def test_a_driver_without_the_library_it_needs_is_one_sentence_with_the_remedy() -> None:
+    opening = (
+        "import sys\nfrom daemon.store import Store, StoreUnavailable\ntry: Store.open(sys.argv[1])\nexcept StoreUnavailable as e: print(e)"
+    )
+    command = [sys.executable, "-c", opening, "postgresql+psycopg://ada@host/lowtide"]
+    environment = dict(os.environ) | {"PSYCOPG_IMPL": "c", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # not in psycopg[binary]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "its driver cannot be loaded" in told
+    assert "psycopg[binary]" in told
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
