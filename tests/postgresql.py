@@ -52,6 +52,7 @@ def emptied(url: str) -> str:
     """The same database, without tables."""
     engine = create_engine(url)
     with engine.begin() as connection:
+        connection.execute(text("SET LOCAL lock_timeout = '60s'"))  # a test that failed may have left a transaction open
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
@@ -69,7 +70,7 @@ def end_sessions_with_locks(url: str) -> None:
 
 def _programs() -> Path:
     """Where the newest server's programs are: Debian keeps them out of the search path."""
-    newest = max(Path("/usr/lib/postgresql").glob("[0-9]*/bin/initdb"), key=lambda path: int(path.parts[-3]), default=None)
+    newest = max(Path("/usr/lib/postgresql").glob("[0-9]*/bin/initdb"), key=lambda path: float(path.parts[-3]), default=None)
     if newest is None:
         pytest.skip("Debian's package postgresql is not installed")
     return newest.parent
