@@ -73,7 +73,8 @@ class IntensityFeed:
     """Polls, records, answers. A zone is asked about at the first of `sources` that serves it; where none does, its ladder starts
     at our own forecast. Raises MixedKinds for a source of another kind than the feed's.
 
-    `clock` gives grid time. Polls raise nothing for anything the provider does; the store's own errors pass through.
+    `clock` gives grid time. Polls raise nothing for anything the provider does; the store's own errors pass through, and Hindered where
+    the feed was stopped.
     """
 
     def __init__(
@@ -96,6 +97,10 @@ class IntensityFeed:
         self._rungs: dict[str, Rung | None] = {}
         self._history_at: dict[str, datetime] = {}
         self._back_filled_at: dict[str, datetime] = {}
+
+    def stop(self) -> None:
+        """Let what is under way end soon: polls that have zones left, and questions that need a new forecast, end with Hindered."""
+        self._knowledge.stop()
 
     def poll_latest(self, zones: Iterable[str]) -> list[Fetch]:
         """Fetch and record the running hour of each zone."""
@@ -141,6 +146,7 @@ class IntensityFeed:
         """Ask about each zone in turn, whatever happened to the others; then look where each one stands now."""
         fetches: list[Fetch] = []
         for zone in zones:
+            self._knowledge.go_on()
             fetches += ask(zone)
             self._knowledge.forget(zone)
             self._note_rung(zone)

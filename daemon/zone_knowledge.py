@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from daemon.domain.errors import Hindered
 from daemon.intensity_store import IntensityStore
 from forecast.climatology import Climatology, climatology_of
 from forecast.combining import LEARNT_FROM, Combination, combine, learn_combination
@@ -54,6 +55,16 @@ class Knowledge:
         self._climatologies = _Kept[Climatology | None](settings.reuse_slow)
         self._combinations = _Kept[Combination | None](settings.reuse_slow)
         self._combined: dict[str, tuple[Vintage, ...]] = {}
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Begin nothing long any more, from whatever thread: `go_on` raises Hindered, and so does whatever needs a new forecast."""
+        self._is_stopped = True
+
+    def go_on(self) -> None:
+        """Raises Hindered where told to stop."""
+        if self._is_stopped:
+            raise Hindered("the daemon is being stopped")
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -129,6 +140,7 @@ class Knowledge:
         return None if history is None else self._forecast(history, now)
 
     def _forecast(self, history: Series, now: datetime) -> Vintage | None:
+        self.go_on()  # what years of record teach takes seconds a zone
         try:
             return self._forecaster.forecast(history, now, self._settings.forecast_horizon, archive=self)
         except InsufficientHistory:

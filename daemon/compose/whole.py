@@ -64,6 +64,7 @@ def open_daemon(settings: Settings) -> Iterator[Daemon]:
         try:
             yield daemon
         finally:
+            daemon.feed.stop()
             daemon.ticker.stop()
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from daemon.domain.errors import Hindered
 from daemon.feed import IntensityFeed
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.zone_knowledge import KnowledgeSettings
-from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Reading, Rung, Series
+from forecast.forecasters import Archive
+from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Reading, Rung, Series, Vintage
 from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
 from forecast.timeline import HOUR, Interval
 
@@ -67,6 +69,29 @@ def archived(recorded: RecordedIntensity, *zones: str) -> FloatArray:
 def test_the_forecast_is_the_one_that_all_recorded_zones_call_for(recorded: RecordedIntensity, zones: tuple[str, ...]) -> None:
     direct = TrainedForecaster().forecast(RECORDS["DE"], NOW, FOUR_DAYS, Shelf(*zones)).g_per_kwh
     np.testing.assert_allclose(archived(recorded, *zones), direct, rtol=1e-5)
+
+
+class Interrupted(TrainedForecaster):
+    """The feed is told to stop while its first forecast is made."""
+
+    feed: IntensityFeed
+
+    def forecast(self, history: Series, now: datetime, horizon: timedelta, archive: Archive | None = None) -> Vintage:
+        self.feed.stop()
+        return super().forecast(history, now, horizon, archive)
+
+
+def test_a_feed_told_to_stop_ends_with_the_zone_it_is_at(recorded: RecordedIntensity) -> None:
+    forecaster = Interrupted()
+    settings = KnowledgeSettings(history=RECORD_HOURS * HOUR, forecast_horizon=FOUR_DAYS, zones=("DE", "PL"))
+    forecaster.feed = IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: NOW, forecaster=forecaster, settings=settings)
+    with pytest.raises(Hindered, match="being stopped"):
+        forecaster.feed.poll_forecast(["DE", "PL"])
+    done, left = (recorded.latest_vintage(zone, LIFECYCLE_AVERAGE, Rung.OWN_FORECAST, NOW) for zone in ("DE", "PL"))
+    assert done is not None
+    assert left is None
+    with pytest.raises(Hindered):
+        forecaster.feed.outlook("PL", NOW, HOUR, 24, NOW)
 
 
 def test_a_neighbour_that_knows_the_gust_already_changes_the_forecast() -> None:
