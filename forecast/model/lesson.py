@@ -19,7 +19,7 @@ from forecast.scoring import IntArray, targets
 
 _LEADS = np.arange(HORIZON_HOURS)
 MEAN_WEIGHTS = np.interp(_LEADS, (0, 8, 32, 36), (0.0, 0.2, 0.2, 0.0))
-"""What the 10 % and the 90 % quantile each count, beside the median, in the value published for each hour ahead. Nothing makes it the
+"""What the 10 % and the 90 % quantile each count, beside the median, in the value published for each hour ahead. Zero makes it the
 median, which errs least; 0.3 Swanson's estimate of the mean, which picks the better hours for jobs that wait a day (second half of
 2022)."""
 
