@@ -19,6 +19,10 @@ from daemon.store.group_commit import GroupCommit
 
 _BUSY_MILLISECONDS = 10_000  # how long we wait for another program that writes
 _KEPT_CONNECTIONS = 16  # opening one costs several statements; more readers than this at once are rare
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""How long a server that vanished without a word is waited for (libpq's names; the last in ms): the kernel gives up after a quarter of an
+hour only, and no job starts meanwhile."""
+
 _WRITERS_LOCK = 0x6C6F7774696465  # "lowtide": the advisory lock that PostgreSQL's writers follow one another by
 
 
@@ -93,8 +97,10 @@ def _sqlite_engine(url: URL, begin: str) -> Engine:
 
 def _server_engines(url: URL) -> tuple[Engine, Engine]:
     """PostgreSQL: writers take an advisory lock, readers a read-only snapshot. Lost connections are noticed and made anew."""
-    writing = create_engine(url, pool_pre_ping=True)
-    reading = create_engine(url, pool_pre_ping=True, pool_size=_KEPT_CONNECTIONS, isolation_level="REPEATABLE READ")
+    writing = create_engine(url, connect_args=_patience(url), pool_pre_ping=True)
+    reading = create_engine(
+        url, connect_args=_patience(url), pool_pre_ping=True, pool_size=_KEPT_CONNECTIONS, isolation_level="REPEATABLE READ"
+    )
 
     @event.listens_for(writing, "begin")
     def _begin(connection: Connection) -> None:
@@ -103,12 +109,17 @@ def _server_engines(url: URL) -> tuple[Engine, Engine]:
     return writing, reading.execution_options(postgresql_readonly=True)
 
 
+def _patience(url: URL) -> dict[str, int]:
+    """What the URL says itself comes first; drivers that are not libpq's have other names for it."""
+    return {name: value for name, value in _PATIENCE.items() if name not in url.query} if url.drivername.endswith("psycopg") else {}
+
+
 class AdvisoryLock:
     """A lock of PostgreSQL's, held by a session of its own: it ends with the process, and wherever the server ends the session."""
 
     def __init__(self, url: str, key: int) -> None:
         self._url, self._key = _parse(url), key
-        self._engine = create_engine(self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._engine = create_engine(self._url, connect_args=_patience(self._url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
         self._session: Connection | None = None
 
     def take(self) -> bool:

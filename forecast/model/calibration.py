@@ -39,8 +39,9 @@ USUAL_SHARE = 0.6
 
 HOLDS = np.linspace(-0.3, 0.9, 25)
 USUAL_HOLD = 0.1
-"""A grid that runs cleaner or dirtier than it used to returns to its former level later than years of record say, if at all. With this
-21 of 27 zones err less, 0.6 % on average (second half of 2022)."""
+"""A grid that runs cleaner or dirtier than it used to returns to its former level later than years of record say, if at all. Judged by
+the hours after the first day, where it shows, and applied to all: 21 of 27 zones err less for it, there by 0.6 %, in the first day by 0.3 %
+(second half of 2022)."""
 
 PRIOR_ISSUES = 20
 """As much as so many past issues weigh the usual share and the usual hold."""

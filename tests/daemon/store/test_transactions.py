@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, text
 from daemon.domain.errors import NotFound
 from daemon.domain.states import JobState
 from daemon.store import StaleWrite, Store, StoreUnavailable
+from daemon.store.database import Database
 from tests.daemon.store.builders import event, job
 from tests.disks import small_disk
 from tests.postgresql import emptied
@@ -276,3 +277,18 @@ def test_a_full_disk_refuses_jobs_in_words_keeps_the_accepted_and_recovers(disk:
     with store.read() as reader:
         assert {one.id for one in reader.live_jobs()} == {*accepted, "job-after"}
     store.close()
+
+
+@pytest.mark.service
+def test_a_server_that_vanishes_is_given_up_within_a_minute_unless_its_url_says_otherwise(server: str) -> None:
+    for url, seconds in ((server, "10"), (f"{server}{'&' if '?' in server else '?'}connect_timeout=3", "3")):
+        database = Database(url)
+        try:
+            for engine in (database.write_engine, database.read_engine):
+                with engine.connect() as connection:
+                    session = connection.connection.driver_connection
+                    assert session is not None
+                    said = session.info.get_parameters()
+                    assert (said["connect_timeout"], said["keepalives_idle"]) == (seconds, "30")
+        finally:
+            database.close()
