@@ -94,12 +94,14 @@ class _Sums:
         self._products += rows.T @ (misses * roots)
 
     def map(self) -> SingleArray:
-        """The map that these sums call for."""
+        """The map that these sums call for; as long as they are empty, nothing is added."""
+        if not self._count:
+            return np.zeros((MAP_COLUMNS, HORIZON_HOURS), dtype=np.float32)
         near, later = self._solved(slice(DAY_HOURS), 1.0), self._solved(slice(DAY_HOURS, None), LATER_PENALTY)
         return np.concatenate([near, later], axis=1)
 
     def _solved(self, leads: slice, strength: float) -> SingleArray:
-        youth = 1 + YOUNG_WEEKS * WEEK_HOURS / max(self._count, 1)
+        youth = 1 + YOUNG_WEEKS * WEEK_HOURS / self._count
         penalised = self._squares + np.diag(strength * youth * map_penalties())
         solved: SingleArray = np.linalg.solve(penalised, self._products[:, leads]).astype(np.float32)
         return solved
