@@ -126,7 +126,7 @@ def killed(house: House, weights_job: str) -> str:
     dice = random.Random(SEED)
     for number, moment in enumerate(sorted(dice.sample(range(1, SAMPLES - 2 * BATCH), 10))):
         wait_for(lambda: house.made(job_id) >= moment or None, PATIENCE_SECONDS)  # noqa: B023  # asked at once
-        time.sleep(dice.uniform(0, 0.05))  # somewhere within a micro-batch, a write or a tick
+        time.sleep(dice.uniform(0, 0.3))  # somewhere within a micro-batch, a write or a tick
         if number % 3 != 1:
             house.kill_worker()
         if number % 3 != 0:
