@@ -126,10 +126,20 @@ class IntensityFeed:
         """Fetch and record the monthly means of the last thirteen months."""
         return self._poll(zones, lambda zone: [self._monthly(zone)])
 
+    def learn(self, zones: Iterable[str]) -> None:
+        """Let our forecaster learn what years of record teach, once a day and zone: seconds each, for which no poll and no plan waits.
+
+        It counts from the next forecast on, and at once where that of the hour had to do without.
+        """
+        for zone in zones:
+            if self._knowledge.learn(zone, self._clock()):
+                self._issue_own(zone)
+                self._knowledge.forget(zone)
+
     def outlook(self, zone: str, start: datetime, step: timedelta, steps: int, now: datetime) -> ZoneOutlook:
         """What `zone` is expected to be (and, for hours gone by, was) on the given grid, as known at `now`."""
-        is_about_the_past = start < floor_to(now, HOUR)
-        knowledge = self._knowledge.of_the_past(zone, start, now) if is_about_the_past else self._knowledge.of(zone, now)
+        is_about_the_past, end = start < floor_to(now, HOUR), start + steps * step
+        knowledge = self._knowledge.of_the_past(zone, start, end, now) if is_about_the_past else self._knowledge.of(zone, now)
         return build_outlook(zone, self.kind, knowledge, start, step, steps, now)
 
     def observed(self, zone: str, start: datetime, end: datetime) -> Series:
@@ -196,11 +206,15 @@ class IntensityFeed:
 
     def _forecasts(self, zone: str) -> list[Fetch]:
         fetch, vintage = self._ask(zone, "forecast", lambda source: source.forecast(zone))
-        own = self._knowledge.make_forecast(zone, self._clock())
-        for each in (vintage, own):
-            if each is not None:
-                self._store.put_vintage(each)
+        if vintage is not None:
+            self._store.put_vintage(vintage)
+        self._issue_own(zone)
         return [fetch]
+
+    def _issue_own(self, zone: str) -> None:
+        own = self._knowledge.make_forecast(zone, self._clock())
+        if own is not None:
+            self._store.put_vintage(own)
 
     def _monthly(self, zone: str) -> Fetch:
         now = self._clock()

@@ -25,7 +25,7 @@ from forecast.skill import ForecastSkill
 from forecast.zone_scores import BUCKETS
 
 JOB_KINDS = ("training", "synthesis")
-CHORES = ("tick", "latest", "forecast", "score", "monthly", "settle", "retention")
+CHORES = ("tick", "latest", "forecast", "lesson", "score", "monthly", "settle", "retention")
 ENDPOINTS = ("latest", "history", "forecast", "past-range")
 JOULES_PER_KWH = 3.6e6
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside every counter, which nobody reads

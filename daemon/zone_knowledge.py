@@ -112,11 +112,12 @@ class Knowledge:
         hourly = None if record is None else hours_of(record)
         return (None, ()) if hourly is None else sound(hourly)
 
-    def of_the_past(self, zone: str, start: datetime, now: datetime) -> ZoneKnowledge:
-        """Everything known about `zone` at `now`, with the record since `start` and what was forecast for its missing hours."""
+    def of_the_past(self, zone: str, start: datetime, end: datetime, now: datetime) -> ZoneKnowledge:
+        """Everything known about `zone` at `now`, with the record since `start` and what was forecast for the hours of [start, end)
+        that it misses."""
         known = self.of(zone, now)
         history = known.history if start >= now - BACK_IN_MEMORY else self.history(zone, start, now + HOUR)
-        passed = on_hours(history, zone, self._kind, start, floor_to(now, HOUR))
+        passed = on_hours(history, zone, self._kind, start, floor_to(min(end, now), HOUR))
         missing = [passed.start + int(index) * HOUR for index in np.flatnonzero(np.isnan(passed.values))]
         return replace(known, history=history, bridges=self._bridges(zone, missing))
 
@@ -139,8 +140,20 @@ class Knowledge:
         history = self.history(zone, now - self._settings.history, now + HOUR)
         return None if history is None else self._forecast(history, now)
 
+    def learn(self, zone: str, now: datetime) -> bool:
+        """Learn what years of the record teach of `zone`, once a day: seconds. True where forecasts were made without until now.
+
+        Raises Hindered where told to stop.
+        """
+        self.go_on()
+        history = self.history(zone, now - self._settings.history, now + HOUR)
+        try:
+            return history is not None and self._forecaster.learn(history, now, archive=self)
+        except InsufficientHistory:
+            return False
+
     def _forecast(self, history: Series, now: datetime) -> Vintage | None:
-        self.go_on()  # what years of record teach takes seconds a zone
+        self.go_on()
         try:
             return self._forecaster.forecast(history, now, self._settings.forecast_horizon, archive=self)
         except InsufficientHistory:

@@ -56,6 +56,14 @@ class Forecaster(Protocol):
         """A forecast issued at `now` that covers at least [the hour of now, now + horizon).
 
         `history` is the zone's own recent record. Uses nothing that starts after `now`, whatever is recorded. Raises InsufficientHistory.
+        It never waits for `learn`.
+        """
+        ...
+
+    def learn(self, history: Series, now: datetime, archive: Archive) -> bool:
+        """Learn what takes long, where that is due for the zone of `history`; later forecasts go by it. Any thread may call it meanwhile.
+
+        True where forecasts lacked it until now. Raises InsufficientHistory.
         """
         ...
 
@@ -84,6 +92,10 @@ class SevenDayMean:
         lead_days = np.maximum(0, hours - len(window)) // DAY_HOURS + 1
         low, high = _bounds(past, values, lead_days)
         return Vintage(history.zone, history.kind, "seven-day mean", Rung.OWN_FORECAST, now, now, start, HOUR, values, low, high)
+
+    def learn(self, history: Series, now: datetime, archive: Archive) -> bool:
+        """There is nothing to learn."""
+        return False
 
 
 def _hours_before(history: Series, end: datetime, days: int = 5 * DAYS) -> FloatArray:

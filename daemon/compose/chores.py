@@ -25,6 +25,7 @@ def chores_of(parts: Parts, tick: Tick, settler: Settler, zones: Zones) -> list[
         Chore("tick", work.beat, timedelta(seconds=every.tick_seconds)),
         Chore("latest", work.fetch_latest, timedelta(minutes=every.latest_minutes)),
         Chore("forecast", work.fetch_forecast, timedelta(minutes=every.forecast_minutes)),
+        Chore("lesson", work.learn, timedelta(minutes=every.forecast_minutes)),
         Chore("score", work.score, timedelta(minutes=every.forecast_minutes)),
         Chore("monthly", work.fetch_monthly, timedelta(hours=every.monthly_hours)),
         Chore("settle", work.settle, timedelta(minutes=every.settle_minutes)),
@@ -55,6 +56,9 @@ class _Work:
 
     def fetch_forecast(self) -> None:
         self.parts.feed.poll_forecast(self.zones)
+
+    def learn(self) -> None:
+        self.parts.feed.learn(self.zones)
 
     def fetch_monthly(self) -> None:
         self.parts.feed.poll_monthly(self.zones)

@@ -1,14 +1,13 @@
 """Our own forecaster: the bundled model on one zone's record, fitted to that zone by its past.
 
 It starts from what is settled: doubtful values are set aside before anything is computed (`forecast.anomalies`), and hours
-between the newest settled value and now are forecast like those after. It needs a day of record and goes by four months; from an
-archive it learns once a day what the zone's years and its neighbours say. Nothing that starts after `now` is used.
+between the newest settled value and now are forecast like those after. It needs a day of record and goes by four months; what the
+zone's years and its neighbours say it learns from an archive once a day, apart from forecasting. Nothing that starts after `now` is used.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 from zlib import crc32
 
 import numpy as np
@@ -35,16 +34,19 @@ MAXIMUM_DELAY_HOURS = 8
 """The oldest newest value the model can start from; a longer outage is bridged by the zone's daily shape up to there."""
 
 
+LONGEST_USE = timedelta(days=28)
+"""How old a lesson may be where no newer one could be learnt."""
+
+
 class TrainedForecaster:
     """Forecasts with central 80 % bounds, hourly, or finer where the record is.
 
-    The bundled model is read at the first forecast, so that a daemon starts without waiting for it. What an archive taught is kept
-    for a day, by zone. Threads may share a forecaster: one of them learns, the others wait for what it has learnt.
+    The bundled model is read at the first forecast, so that a daemon starts without waiting for it. `learn` takes seconds of a thread of
+    its own; `forecast` never waits for it, and goes by the last lesson, or by the newest four months where there is none.
     """
 
     def __init__(self) -> None:
         self._lessons: dict[str, tuple[datetime, Lesson]] = {}
-        self._learning = Lock()
 
     def forecast(self, history: Series, now: datetime, horizon: timedelta, archive: Archive | None = None) -> Vintage:
         """A forecast issued at `now` covering [the hour of now, now + horizon), or more.
@@ -53,53 +55,61 @@ class TrainedForecaster:
         Raises InsufficientHistory where less than a day of the last four weeks is recorded and sound.
         """
         now = as_utc(now)
-        this_hour = floor_to(now, HOUR)
-        values = recorded_hours(history, this_hour, RECORD_HOURS)
-        known = np.flatnonzero(np.isfinite(values[-WINDOW_HOURS:]))
-        if len(known) < MINIMUM_HOURS:
-            raise InsufficientHistory(history.zone, len(known), WINDOW_HOURS // DAY_HOURS)
-        start = this_hour - min(WINDOW_HOURS - 1 - int(known[-1]), MAXIMUM_DELAY_HOURS) * HOUR
-        quantiles = self._quantiles(history.zone, values[: len(values) - int((this_hour - start) // HOUR)], start, archive)
-        quantiles = _extended(quantiles, -((start - now - horizon) // HOUR))
+        values, start = _settled(history, now)
+        quantiles = _extended(self._quantiles(history.zone, values, start, archive), -((start - now - horizon) // HOUR))
         pieces = HOUR // history.step if history.step < HOUR and not HOUR % history.step else 1
         low, middle, high = _refined(quantiles, pieces)
         return Vintage(history.zone, history.kind, SOURCE, Rung.OWN_FORECAST, now, now, start, HOUR / pieces, middle, low, high)
 
+    def learn(self, history: Series, now: datetime, archive: Archive) -> bool:
+        """Learn what the archive teaches of the zone of `history`, once on each of its days of lessons: some seconds of processor time.
+
+        True where forecasts were made without any lesson until now. Raises InsufficientHistory as `forecast` does.
+        """
+        zone, (_, start) = history.zone, _settled(history, as_utc(now))
+        learnt_at, lesson = self._lesson(zone, start)
+        if learnt_at is not None and lesson_day(zone, learnt_at) == lesson_day(zone, start):
+            return False
+        self._lessons[zone] = (start, _learnt(archive, zone, start))
+        return lesson is None
+
     def _quantiles(self, zone: str, values: FloatArray, start: datetime, archive: Archive | None) -> FloatArray:
         """(3, HORIZON_HOURS) of low, middle, high from `start` on, which follows the last of `values`."""
         network, first_hour = Network.bundled(), epoch_hours(start)
-        if archive is None:
+        _, lesson = self._lesson(zone, start)
+        if archive is None or lesson is None:
             record = Record.of(zone, values, first_hour - len(values))
             lesson = learn_lesson(network, record, with_map=False)
         else:
             around = _neighbours(archive, zone, start, WINDOW_HOURS)
             record = Record.of(zone, values[-WINDOW_HOURS:], first_hour - WINDOW_HOURS, around)
-            lesson = self._lesson(zone, start, archive)
         forecast: FloatArray = lesson.apply(network, record, np.array([len(record.values)]))[0]
         return forecast
 
-    def _lesson(self, zone: str, start: datetime, archive: Archive) -> Lesson:
-        """What the archive teaches by `start`, or taught before on the same day of lessons."""
-        lesson = self._kept(zone, start)
-        if lesson is not None:
-            return lesson
-        with self._learning:
-            lesson = self._kept(zone, start)  # another thread may have learnt it meanwhile
-            if lesson is None:
-                lesson = _learnt(archive, zone, start)
-                self._lessons[zone] = (start, lesson)
-            return lesson
-
-    def _kept(self, zone: str, start: datetime) -> Lesson | None:
-        """The lesson learnt before `start` on the same day of lessons."""
+    def _lesson(self, zone: str, start: datetime) -> tuple[datetime, Lesson] | tuple[None, None]:
+        """The lesson that a forecast from `start` on may go by, and when it was learnt; of a later moment, as after a clock was set back,
+        it would know what is to come."""
         learnt_at, lesson = self._lessons.get(zone, (None, None))
-        holds = learnt_at is not None and learnt_at <= start and lesson_day(zone, learnt_at) == lesson_day(zone, start)
-        return lesson if holds else None
+        if learnt_at is None or lesson is None or not timedelta(0) <= start - learnt_at <= LONGEST_USE:
+            return None, None
+        return learnt_at, lesson
+
+
+def _settled(history: Series, now: datetime) -> tuple[FloatArray, datetime]:
+    """The sound hourly means of RECORD_HOURS before now, without those after the newest settled one, and when they end: at most
+    MAXIMUM_DELAY_HOURS before the hour of now. Raises InsufficientHistory."""
+    this_hour = floor_to(now, HOUR)
+    values = recorded_hours(history, this_hour, RECORD_HOURS)
+    known = np.flatnonzero(np.isfinite(values[-WINDOW_HOURS:]))
+    if len(known) < MINIMUM_HOURS:
+        raise InsufficientHistory(history.zone, len(known), WINDOW_HOURS // DAY_HOURS)
+    delay_hours = min(WINDOW_HOURS - 1 - int(known[-1]), MAXIMUM_DELAY_HOURS)
+    return values[: len(values) - delay_hours], this_hour - delay_hours * HOUR
 
 
 def lesson_day(zone: str, start: datetime) -> int:
     """The number of the day of lessons. It begins at an hour of the zone's own, so that a daemon with many zones learns a few at a time
-    and plans never wait for all."""
+    instead of holding a core for minutes."""
     return (epoch_hours(start) + crc32(zone.encode())) // DAY_HOURS
 
 

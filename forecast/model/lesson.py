@@ -33,18 +33,20 @@ NO_MAPS: Maps = {}
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """The zone's maps of the weeks in which it may be used (none: the model as shipped), and the correction."""
+    """The zone's maps of the weeks in which it was to be used (none: the model as shipped), and the correction."""
 
     correction: Correction
     maps: Maps = field(default_factory=dict)
 
     def apply(self, network: Network, record: Record, origins: IntArray) -> FloatArray:
-        """Forecasts (origins, 3, HORIZON_HOURS) of low, middle, high."""
-        return self.correction.apply(opinions(network, record, origins, self.maps))
+        """Forecasts (origins, 3, HORIZON_HOURS) of low, middle, high. In weeks after those of the maps the newest map goes on."""
+        weeks = record.weeks(origins).tolist()
+        maps = {week: self.maps[min(week, max(self.maps))] for week in weeks} if self.maps else NO_MAPS
+        return self.correction.apply(opinions(network, record, origins, maps))
 
 
 def learn_lesson(network: Network, record: Record, *, with_map: bool) -> Lesson:
-    """The lesson of a `record`, good for forecasts from its end on and for a day more."""
+    """The lesson of a `record`, for forecasts from its end on; its maps are those of the day that follows."""
     now = len(record.values)
     past = past_origins(now, WINDOW_HOURS, STRIDE_HOURS if with_map else LIGHT_STRIDE_HOURS)
     past = past[record.known[past] >= WARM_HOURS]

@@ -14,7 +14,7 @@ from daemon.feed import IntensityFeed
 from daemon.store import Store
 from daemon.store.intensity import RecordedIntensity
 from daemon.zone_knowledge import KnowledgeSettings
-from forecast.forecasters import Archive
+from forecast.forecasters import Archive, Forecaster
 from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Reading, Rung, Series, Vintage
 from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
 from forecast.timeline import HOUR, Interval
@@ -56,23 +56,67 @@ def recorded(tmp_path: Path) -> Iterator[RecordedIntensity]:
     store.close()
 
 
-def archived(recorded: RecordedIntensity, *zones: str) -> FloatArray:
-    """What a feed that records `zones` archives as our forecast of DE."""
-    settings = KnowledgeSettings(history=RECORD_HOURS * HOUR, forecast_horizon=FOUR_DAYS, zones=zones)
-    IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: NOW, forecaster=TrainedForecaster(), settings=settings).poll_forecast(["DE"])
-    vintage = recorded.latest_vintage("DE", LIFECYCLE_AVERAGE, Rung.OWN_FORECAST, NOW)
-    assert vintage is not None
-    return vintage.g_per_kwh
+class House:
+    """A feed that records some zones, and its clock."""
+
+    def __init__(self, recorded: RecordedIntensity, *zones: str, forecaster: Forecaster | None = None) -> None:
+        self.recorded, self.now = recorded, NOW
+        settings = KnowledgeSettings(history=RECORD_HOURS * HOUR, forecast_horizon=FOUR_DAYS, zones=zones)
+        taught = forecaster or TrainedForecaster()
+        self.feed = IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: self.now, forecaster=taught, settings=settings)
+
+    def archived(self, zone: str = "DE") -> Vintage | None:
+        """Our newest forecast of a zone."""
+        return self.recorded.latest_vintage(zone, LIFECYCLE_AVERAGE, Rung.OWN_FORECAST, self.now)
+
+    def expected(self) -> FloatArray:
+        """What plans expect of DE."""
+        return self.feed.outlook("DE", NOW, HOUR, 48, self.now).g_per_kwh
+
+
+def directly(*zones: str) -> FloatArray:
+    """The forecast of DE that the records of `zones` call for."""
+    forecaster = TrainedForecaster()
+    forecaster.learn(RECORDS["DE"], NOW, Shelf(*zones))
+    return forecaster.forecast(RECORDS["DE"], NOW, FOUR_DAYS, Shelf(*zones)).g_per_kwh
 
 
 @pytest.mark.parametrize("zones", [("DE",), ("DE", "PL")])
 def test_the_forecast_is_the_one_that_all_recorded_zones_call_for(recorded: RecordedIntensity, zones: tuple[str, ...]) -> None:
-    direct = TrainedForecaster().forecast(RECORDS["DE"], NOW, FOUR_DAYS, Shelf(*zones)).g_per_kwh
-    np.testing.assert_allclose(archived(recorded, *zones), direct, rtol=1e-5)
+    house = House(recorded, *zones)
+    house.feed.learn(["DE"])
+    vintage = house.archived()
+    assert vintage is not None
+    np.testing.assert_allclose(vintage.g_per_kwh, directly(*zones), rtol=1e-5)
+
+
+def test_plans_go_on_without_a_lesson_and_by_it_once_it_is_learnt(recorded: RecordedIntensity) -> None:
+    house = House(recorded, "DE", "PL")
+    before = house.expected()  # a tick before any poll
+    house.feed.poll_forecast(["DE"])
+    np.testing.assert_allclose(house.expected(), before)
+    house.now += timedelta(seconds=5)
+    house.feed.learn(["DE"])
+    np.testing.assert_allclose(house.expected(), directly("DE", "PL")[:48], rtol=1e-5)
+    assert np.abs(house.expected() - before).max() > 5
+
+
+def test_a_lesson_that_follows_another_waits_for_the_next_poll(recorded: RecordedIntensity) -> None:
+    house = House(recorded, "DE")
+    house.feed.learn(["DE"])
+    house.now += timedelta(days=1)
+    house.feed.learn(["DE"])
+    first = house.archived()
+    assert first is not None
+    assert first.issued_at == NOW
+    house.feed.poll_forecast(["DE"])
+    second = house.archived()
+    assert second is not None
+    assert second.issued_at == house.now
 
 
 class Interrupted(TrainedForecaster):
-    """The feed is told to stop while its first forecast is made."""
+    """The feed is told to stop while its first forecast is made, or its first lesson is learnt."""
 
     feed: IntensityFeed
 
@@ -80,20 +124,29 @@ class Interrupted(TrainedForecaster):
         self.feed.stop()
         return super().forecast(history, now, horizon, archive)
 
+    def learn(self, history: Series, now: datetime, archive: Archive) -> bool:
+        self.feed.stop()
+        return False
+
 
 def test_a_feed_told_to_stop_ends_with_the_zone_it_is_at(recorded: RecordedIntensity) -> None:
     forecaster = Interrupted()
-    settings = KnowledgeSettings(history=RECORD_HOURS * HOUR, forecast_horizon=FOUR_DAYS, zones=("DE", "PL"))
-    forecaster.feed = IntensityFeed([], recorded, LIFECYCLE_AVERAGE, lambda: NOW, forecaster=forecaster, settings=settings)
+    house = House(recorded, "DE", "PL", forecaster=forecaster)
+    forecaster.feed = house.feed
     with pytest.raises(Hindered, match="being stopped"):
-        forecaster.feed.poll_forecast(["DE", "PL"])
-    done, left = (recorded.latest_vintage(zone, LIFECYCLE_AVERAGE, Rung.OWN_FORECAST, NOW) for zone in ("DE", "PL"))
-    assert done is not None
-    assert left is None
+        house.feed.poll_forecast(["DE", "PL"])
+    assert house.archived("DE") is not None
+    assert house.archived("PL") is None
     with pytest.raises(Hindered):
-        forecaster.feed.outlook("PL", NOW, HOUR, 24, NOW)
+        house.feed.outlook("PL", NOW, HOUR, 24, NOW)
+
+
+def test_a_feed_told_to_stop_learns_no_further_zone(recorded: RecordedIntensity) -> None:
+    forecaster = Interrupted()
+    forecaster.feed = House(recorded, "DE", "PL", forecaster=forecaster).feed
+    with pytest.raises(Hindered, match="being stopped"):
+        forecaster.feed.learn(["DE", "PL"])
 
 
 def test_a_neighbour_that_knows_the_gust_already_changes_the_forecast() -> None:
-    alone, informed = (TrainedForecaster().forecast(RECORDS["DE"], NOW, FOUR_DAYS, Shelf(*zones)) for zones in (("DE",), ("DE", "PL")))
-    assert np.abs(informed.g_per_kwh - alone.g_per_kwh)[:12].max() > 5
+    assert np.abs(directly("DE", "PL") - directly("DE"))[:12].max() > 5

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from threading import Barrier
+from threading import Event
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from forecast.forecasters import InsufficientHistory
 from forecast.intensity import Rung, Series, Vintage
 from forecast.model.backtest import reissue
-from forecast.model.forecaster import MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours, lesson_day
+from forecast.model.forecaster import LONGEST_USE, MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours, lesson_day
 from forecast.model.network import Network
 from forecast.timeline import HOUR
 from tests.forecast.model.records import NOW, record
@@ -48,6 +48,26 @@ class Shelf:
     def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
         self.asked += zone == next(iter(self.records), None)
         return self.records.get(zone)
+
+
+class SlowShelf(Shelf):
+    """Whoever asks for it waits until somebody lets go."""
+
+    def __init__(self, *records: Series) -> None:
+        super().__init__(*records)
+        self.wanted, self.let_go = Event(), Event()
+
+    def history(self, zone: str, start: datetime, end: datetime) -> Series | None:
+        self.wanted.set()
+        assert self.let_go.wait(timeout=30)
+        return super().history(zone, start, end)
+
+
+def taught(*records: Series, at: datetime = NOW) -> TrainedForecaster:
+    """One that learnt at a moment what these records teach of the first of them."""
+    forecaster = TrainedForecaster()
+    forecaster.learn(records[0], at, Shelf(*records))
+    return forecaster
 
 
 def with_values(history: Series, where: slice, value: float) -> Series:
@@ -113,6 +133,8 @@ def test_one_day_of_record_is_enough_and_less_is_refused_in_a_sentence() -> None
     assert len(FORECASTER.forecast(record(24), NOW, FOUR_DAYS).g_per_kwh) == 96
     with pytest.raises(InsufficientHistory, match="DE: 23 recorded hours in the last 28 days, at least 24 are needed"):
         FORECASTER.forecast(record(23), NOW, FOUR_DAYS)
+    with pytest.raises(InsufficientHistory, match="DE: 23 recorded hours"):
+        FORECASTER.learn(record(23), NOW, Shelf())
 
 
 def test_an_old_record_is_not_enough() -> None:
@@ -173,7 +195,7 @@ def test_a_backtest_says_what_the_daemon_would_have_said() -> None:
     origins = np.arange(24 * 299, 24 * 300 + 1)
     where = ("DE", history.values, epoch_hours(history.start))
     again = reissue(Network.bundled(), *where, origins, neighbours=[each.values for each in around])
-    live = TrainedForecaster().forecast(history, NOW, FOUR_DAYS, Shelf(history, *around))
+    live = taught(history, *around).forecast(history, NOW, FOUR_DAYS, Shelf(history, *around))
     np.testing.assert_allclose(again[-1], bounds(live), rtol=1e-4)
 
 
@@ -183,7 +205,8 @@ def test_a_lesson_is_learnt_once_a_day_at_an_hour_of_the_zones_own() -> None:
     learnt_at = []
     for moment in moments:
         before = shelf.asked
-        forecaster.forecast(shelf.records["DE"], moment, FOUR_DAYS, shelf)
+        lacked_it = forecaster.learn(shelf.records["DE"], moment, shelf)
+        assert lacked_it is (moment == moments[0])
         learnt_at += [moment] * (shelf.asked - before)
     begun = [moment for previous, moment in pairwise(moments) if lesson_day("DE", previous) != lesson_day("DE", moment)]
     assert learnt_at == [moments[0], *begun]
@@ -199,39 +222,52 @@ def test_many_zones_do_not_learn_at_the_same_hour() -> None:
     assert max(begins.values()) <= 3
 
 
-def test_a_clock_set_back_learns_anew_instead_of_knowing_what_is_to_come() -> None:
-    forecaster, shelf = TrainedForecaster(), Shelf(record(24 * 60))
-    same_day = next(
-        NOW - hours * HOUR for hours in (0, 1) if lesson_day("DE", NOW - hours * HOUR) == lesson_day("DE", NOW - (hours + 1) * HOUR)
+def test_a_clock_set_back_forgets_what_is_to_come_until_it_has_learnt_anew() -> None:
+    history = record(24 * 60)
+    forecaster, shelf, earlier = taught(history), Shelf(history), NOW - HOUR
+    np.testing.assert_array_equal(
+        bounds(forecaster.forecast(history, earlier, FOUR_DAYS, shelf)), bounds(FORECASTER.forecast(history, earlier, FOUR_DAYS))
     )
-    for moment in (same_day, same_day - HOUR):
-        forecaster.forecast(shelf.records["DE"], moment, FOUR_DAYS, shelf)
-    assert shelf.asked == 2
+    assert forecaster.learn(history, earlier, shelf)
 
 
-def test_threads_that_want_the_same_lesson_learn_it_once() -> None:
-    forecaster, shelf, together = TrainedForecaster(), Shelf(record(24 * 60)), Barrier(4)
+def test_no_forecast_waits_for_a_lesson_and_the_next_one_goes_by_it() -> None:
+    history = record(24 * 60)
+    forecaster, slow, plain = TrainedForecaster(), SlowShelf(history), bounds(FORECASTER.forecast(history, NOW, FOUR_DAYS))
+    with ThreadPoolExecutor(1) as pool:
+        learning = pool.submit(forecaster.learn, history, NOW, slow)
+        try:
+            assert slow.wanted.wait(timeout=30)
+            meanwhile = bounds(forecaster.forecast(history, NOW, FOUR_DAYS, slow))
+            assert not learning.done()
+        finally:
+            slow.let_go.set()
+        assert learning.result(timeout=60) is True
+    np.testing.assert_array_equal(meanwhile, plain)
+    assert np.abs(bounds(forecaster.forecast(history, NOW, FOUR_DAYS, slow)) - plain).max() > 1
 
-    def ask(_: int) -> Vintage:
-        together.wait(timeout=30)
-        return forecaster.forecast(shelf.records["DE"], NOW, FOUR_DAYS, shelf)
 
-    with ThreadPoolExecutor(4) as pool:
-        first, *others = pool.map(ask, range(4))
-    assert shelf.asked == 1
-    for each in others:
-        np.testing.assert_array_equal(bounds(each), bounds(first))
+def test_a_lesson_serves_for_four_weeks_where_no_newer_one_is_learnt() -> None:
+    history = record(24 * 120, end=NOW + LONGEST_USE + HOUR)
+    forecaster, shelf = taught(history), Shelf(history)
+
+    def differs(moment: datetime) -> bool:
+        by_the_lesson, plain = (bounds(each.forecast(history, moment, FOUR_DAYS, shelf)) for each in (forecaster, FORECASTER))
+        return bool(np.abs(by_the_lesson - plain).max() > 1)
+
+    assert [differs(NOW + after) for after in (timedelta(days=9), LONGEST_USE, LONGEST_USE + HOUR)] == [True, True, False]
 
 
 def test_an_archive_without_the_zone_still_gives_a_forecast() -> None:
-    with_archive = TrainedForecaster().forecast(record(1000), NOW, FOUR_DAYS, Shelf())
-    assert np.isfinite(bounds(with_archive)).all()
+    forecaster = TrainedForecaster()
+    assert forecaster.learn(record(1000), NOW, Shelf())
+    assert np.isfinite(bounds(forecaster.forecast(record(1000), NOW, FOUR_DAYS, Shelf()))).all()
 
 
 def test_a_gap_of_five_weeks_in_the_record_is_survived() -> None:
     history = with_values(record(2600), slice(800, 800 + 840), np.nan)
-    for archive in (None, Shelf(history)):
-        assert np.isfinite(bounds(TrainedForecaster().forecast(history, NOW, FOUR_DAYS, archive))).all()
+    for forecaster in (FORECASTER, taught(history)):
+        assert np.isfinite(bounds(forecaster.forecast(history, NOW, FOUR_DAYS, Shelf(history)))).all()
 
 
 def test_a_backtest_refuses_a_record_that_is_too_short() -> None:
