@@ -1,7 +1,7 @@
 """Planning again when all goes as planned and only a few jobs have come: the last plan stands, and what is new joins it.
 
-A whole plan is made where anything else has changed, where a new job would be late or has a budget to keep, and every so often,
-so that many small steps do not add up to a bad plan: within minutes where a job is late or has no place.
+A whole plan is made where anything else has changed, where a new job would be the first that is late or has a budget to keep, and every
+so often, so that many small steps do not add up to a bad plan: within minutes where a job is late or has no place.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
-from daemon.domain.plan import Plan, PlanJob, Snapshot
+from daemon.domain.plan import Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.bound import least_of
 from daemon.planner.coming import Coming
 from daemon.planner.fairness import with_turns
-from daemon.planner.joined import joined
+from daemon.planner.in_need import behind_others
+from daemon.planner.joined import Moved, joined
 from daemon.planner.onward import moved_on
 from daemon.planner.options import PlannerOptions
 from daemon.planner.residual import REACH
@@ -25,7 +26,7 @@ from daemon.planner.task import task_of
 from daemon.planner.terrain import terrain_of
 
 MOST_NEW = 8  # jobs that are new at once; more deserve a plan of their own
-MOST_ADDED_SHARE = 0.02  # of the jobs of the last whole plan, before the next one is made
+MOST_ADDED_SHARE = 0.02  # of the jobs of the last whole plan, before the next one is made; in need that comes within minutes anyway
 FEWEST_ADDED = 1  # so that a short queue does not wait for its next whole plan
 
 
@@ -68,14 +69,14 @@ def with_new_jobs(standing: Standing, snapshot: Snapshot, options: PlannerOption
     if new is None:
         return None
     added = standing.added + len(new)
-    if added > max(FEWEST_ADDED, MOST_ADDED_SHARE * len(standing.snapshot.jobs)):
+    if added > max(FEWEST_ADDED, MOST_ADDED_SHARE * len(standing.snapshot.jobs)) and not standing.is_in_need:
         return None
     on_course = moved_on(standing, snapshot)
     if on_course is None:
         return None
     plan = on_course.plan
     for job in new:
-        grown = _with(plan, job, snapshot, options)
+        grown = _with(plan, job, snapshot, options, may_be_late=standing.is_in_need)
         if grown is None:
             return None
         plan = grown
@@ -85,18 +86,29 @@ def with_new_jobs(standing: Standing, snapshot: Snapshot, options: PlannerOption
     return replace(on_course, plan=replace(plan, planner_seconds=perf_counter() - began), promises=promises, added=added)
 
 
-def _with(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Plan | None:
-    """The plan with one job more, a few others moved for it where that pays; None where somebody would be late."""
+def _with(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions, *, may_be_late: bool) -> Plan | None:
+    """The plan with one job more, a few others moved for it where that pays; None where a whole plan has to place it."""
     ends = {p.job_id: p.end for p in plan.placements if p.job_id in job.after}
+    begins = replace(job, earliest=max([job.earliest, *ends.values()]))
+    in_turn = with_turns(snapshot)
     # A whole plan looks no further than the outlook either, and would move what lies beyond.
-    begins = replace(job, earliest=max([job.earliest, *ends.values()]), deadline=min(job.deadline, snapshot.grid.end))
-    moved = joined(plan, begins, with_turns(snapshot), options)
-    if moved is None:
-        return None
-    terrain = terrain_of(snapshot, REACH * (snapshot.grid.end - snapshot.now).total_seconds())
+    moved = joined(plan, replace(begins, deadline=min(job.deadline, snapshot.grid.end)), in_turn, options)
+    if moved is None and may_be_late:
+        behind = behind_others(plan, begins, in_turn, options)
+        if isinstance(behind, Unplaced):
+            return replace(plan, unplaced=(*plan.unplaced, behind))
+        moved = None if behind is None else {job.id: behind}
+    return None if moved is None else _grown(plan, moved, job, snapshot)
+
+
+def _grown(plan: Plan, moved: Moved, job: PlanJob, snapshot: Snapshot) -> Plan:
+    """The plan with the placement of a new job, and new ones of those that moved for it."""
+    new = moved[job.id]
+    reach_seconds = max(REACH * (snapshot.grid.end - snapshot.now).total_seconds(), (new.end - snapshot.now).total_seconds())
+    terrain = terrain_of(snapshot, reach_seconds)
     alone = task_of(job, terrain)
-    least = least_of(alone, terrain, prices_on(plan, terrain)) if alone is not None else 0.0
-    new = moved.pop(job.id)
+    # A late job may be as late in the bound, too.
+    least = least_of(replace(alone, due=max(alone.due, terrain.seconds(new.end))), terrain, prices_on(plan, terrain)) if alone else 0.0
     more = new.expected_g + sum(moved[p.job_id].expected_g - p.expected_g for p in plan.placements if p.job_id in moved)
     placements = (*(moved.get(placement.job_id, placement) for placement in plan.placements), new)
     cost = plan.cost_g + more
@@ -108,8 +120,6 @@ def _new_jobs(standing: Standing, snapshot: Snapshot) -> Sequence[PlanJob] | Non
     placed = {placement.job_id for placement in standing.plan.placements}
     known = placed | {answer.job_id for answer in standing.plan.unplaced}
     new = [job for job in with_turns(snapshot).jobs if job.id not in known]
-    if new and standing.is_in_need:
-        return None  # who comes first, whoever is late or whoever is new, a whole plan knows
     if len(new) > MOST_NEW or any(job.price_of_waiting_g_per_hour for job in new):
         return None
     if any(name not in placed for job in new for name in job.after):

@@ -31,9 +31,9 @@ class Residual:
         return self.shortage.free
 
     @classmethod
-    def of(cls, snapshot: Snapshot, plan: Plan, options: PlannerOptions | None = None) -> Residual:
-        """What `plan`, made from `snapshot`, leaves."""
-        terrain = terrain_of(snapshot, REACH * (snapshot.grid.end - snapshot.now).total_seconds())
+    def of(cls, snapshot: Snapshot, plan: Plan, options: PlannerOptions | None = None, reach_seconds: float | None = None) -> Residual:
+        """What `plan`, made from `snapshot`, leaves until `reach_seconds` from now, by default REACH times the grid's length."""
+        terrain = terrain_of(snapshot, reach_seconds or REACH * (snapshot.grid.end - snapshot.now).total_seconds())
         free = terrain.free.copy()
         pinned = {job.id for job in snapshot.jobs if job.mode is Mode.CONTIGUOUS and job.running_at is not None}
         for placement in plan.placements:

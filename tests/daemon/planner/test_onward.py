@@ -260,59 +260,6 @@ def test_a_whole_plan_is_made_after_three_hours_at_the_latest() -> None:
     assert with_new_jobs(whole, followed(snap, whole.plan, 181 * MINUTE), BARE) is None
 
 
-def a_queue_in_need() -> tuple[Standing, Snapshot]:
-    """One GPU for two jobs, of which the second ends too late, and a third that wants two."""
-    first = job("first", hours=3, deadline_hours=3.2, mode=Mode.INTERRUPTIBLE)
-    late = job("late", hours=3, deadline_hours=4)
-    snap = snapshot([first, late, job("large", gpus=2, deadline_hours=30)], {"DE": HILLS}, gpus=1)
-    whole = Standing.of(snap, plan(snap, BARE), BARE)
-    assert [placement.is_late for placement in whole.plan.placements] == [False, True]
-    assert [answer.job_id for answer in whole.plan.unplaced] == ["large"]
-    return whole, snap
-
-
-def test_where_a_job_is_late_or_has_no_place_a_plan_stands_for_ten_minutes_while_nothing_changes() -> None:
-    whole, snap = a_queue_in_need()
-    standing = with_new_jobs(whole, followed(snap, whole.plan, 10 * MINUTE), BARE)
-    assert standing is not None
-    assert placed(standing.plan, "late") is placed(whole.plan, "late")
-    assert standing.plan.unplaced == whole.plan.unplaced
-    assert with_new_jobs(whole, followed(snap, whole.plan, 11 * MINUTE), BARE) is None
-
-
-@pytest.mark.parametrize("change", ["new", "gone", "changed", "freed", "more GPUs", "sooner"])
-def test_whoever_is_late_or_has_no_place_is_planned_anew_as_soon_as_anything_changes(change: str) -> None:
-    whole, snap = a_queue_in_need()
-    later = followed(snap, whole.plan, 2 * MINUTE)
-    first, late, large = later.jobs
-    (site,) = later.sites
-    changed = {
-        "new": replace(later, jobs=(*later.jobs, job("new", hours=1, deadline_hours=30))),
-        "gone": replace(later, jobs=(first, late)),
-        "changed": replace(later, jobs=(first, late, replace(large, priority=1))),
-        "freed": replace(later, jobs=(late, large)),
-        "more GPUs": replace(later, sites=(replace(site, free_gpus=site.free_gpus + 1),)),
-        "sooner": replace(later, jobs=(replace(first, options=(replace(first.options[0], work_seconds=1800.0),)), late, large)),
-    }[change]
-    assert with_new_jobs(whole, changed, BARE) is None
-
-
-def test_a_queue_in_need_gets_a_whole_plan_a_few_times_an_hour_and_not_at_every_tick() -> None:
-    _, snap = a_queue_in_need()
-    whole: list[Snapshot] = []
-
-    def planned(seen: Snapshot) -> Plan:
-        whole.append(seen)
-        return plan(seen, BARE)
-
-    planner = Planner(planned, BARE)
-    answer = planner(snap)
-    for _ in range(60):
-        snap = followed(snap, answer, MINUTE)
-        answer = planner(snap)
-    assert len(whole) == 6
-
-
 def test_a_job_goes_on_a_moment_beyond_its_planned_end() -> None:
     runs = job("runs", hours=1, deadline_hours=3, mode=Mode.INTERRUPTIBLE, startup_kwh=5.0, running_at="de", state_at="de")
     snap = snapshot([runs], {"DE": HILLS})
