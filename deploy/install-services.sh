@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests run against, from Debian's packages: services, a real head CT, the library LightGBM needs. Nothing is started.
 set -eu
-packages="prometheus postgresql invesalius-examples libgomp1"
+packages="prometheus postgresql pgbouncer invesalius-examples libgomp1"
 missing=$(for package in $packages; do dpkg -s "$package" >/dev/null 2>&1 || echo "$package"; done)
 [ -n "$missing" ] || exit 0
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)

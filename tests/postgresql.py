@@ -48,6 +48,31 @@ def postgresql_server() -> Iterator[str]:
             server.wait(30)
 
 
+@contextmanager
+def pooler(url: str, mode: str) -> Iterator[str]:
+    """The URL of a pgbouncer before that database that lends sessions for a `session` or a `transaction`; skips where there is none."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("Debian's package pgbouncer is not installed")
+    with tempfile.TemporaryDirectory(prefix="lowtide-pool-") as made:
+        folder, server = Path(made), url.rpartition("host=")[2]
+        if os.geteuid() == 0:
+            shutil.chown(folder, OWNER)
+        (folder / "ini").write_text(
+            f"[databases]\n{OWNER} = host={server} user={OWNER}\n"
+            f"[pgbouncer]\nlisten_addr =\nunix_socket_dir = {made}\nauth_type = any\npool_mode = {mode}\n"
+        )
+        with (folder / "log").open("wb") as log:
+            between = subprocess.Popen([*NO_LONGER_THAN_WE, program, str(folder / "ini")], cwd=made, user=_owner(), stdout=log, stderr=log)
+        try:
+            pooled = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={made}&port=6432"
+            wait_for(lambda: _answers(pooled, between, folder / "log"))
+            yield pooled
+        finally:
+            between.send_signal(signal.SIGTERM)  # at once, whoever is connected
+            between.wait(30)
+
+
 def emptied(url: str) -> str:
     """The same database, without tables."""
     engine = create_engine(url)

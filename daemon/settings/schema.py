@@ -27,7 +27,8 @@ class Settings(BaseSettings):
     )
 
     database: str = Field(
-        default="sqlite:///lowtide.db", description="the one database: a SQLite file, or a server as postgresql+psycopg://user@host/name"
+        default="sqlite:///lowtide.db",
+        description="the one database: a SQLite file, or a server (not its pooler) as postgresql+psycopg://user@host/name",
     )
     server: ServerSettings = ServerSettings()
     electricity_maps: ElectricityMapsSettings = ElectricityMapsSettings()

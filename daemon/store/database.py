@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
@@ -114,6 +114,13 @@ def _patience(url: URL) -> dict[str, int]:
     return {name: value for name, value in _PATIENCE.items() if name not in url.query} if url.drivername.endswith("psycopg") else {}
 
 
+_HOLDS = text(
+    "SELECT pg_backend_pid() = :backend AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = :backend AND granted"
+    " AND CAST(classid AS bigint) = :high AND CAST(objid AS bigint) = :low AND objsubid = 1)"
+)
+"""A lock's key of 64 bits is told in two halves (PostgreSQL's documentation of pg_locks)."""
+
+
 class AdvisoryLock:
     """A lock of PostgreSQL's, held by a session of its own: it ends with the process, and wherever the server ends the session."""
 
@@ -121,21 +128,29 @@ class AdvisoryLock:
         self._url, self._key = _parse(url), key
         self._engine = create_engine(self._url, connect_args=_patience(self._url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
         self._session: Connection | None = None
+        self._holds = _HOLDS
 
     def take(self) -> bool:
-        """Whether it is ours now. Raises StoreUnavailable."""
+        """Whether it is ours now. Raises StoreUnavailable, also where a pooler would give the lock's session to others."""
+        self.release()
         with _plain_errors(self._url), ExitStack() as unless_ours:
             session = unless_ours.enter_context(self._engine.connect())
+            backend = session.scalar(select(func.pg_backend_pid()))
+            if announced_backend(session) not in (None, backend):
+                raise _pooled(self._url)
+            self._holds = _HOLDS.bindparams(backend=backend, high=self._key >> 32, low=self._key & 0xFFFFFFFF)
             if not session.scalar(select(func.pg_try_advisory_lock(self._key))):
                 return False
+            if not session.scalar(self._holds):
+                raise _pooled(self._url)
             unless_ours.pop_all()
         self._session = session
         return True
 
     def is_held(self) -> bool:
-        """Whether the session that took it still answers."""
+        """Whether the session that took it still answers, is the same at the server, and has the lock."""
         try:
-            return self._session is not None and self._session.scalar(select(1)) == 1
+            return self._session is not None and bool(self._session.scalar(self._holds))
         except SQLAlchemyError:  # whatever it is, nobody knows whether the lock is ours
             self.release()
             return False
@@ -146,6 +161,21 @@ class AdvisoryLock:
             self._session.invalidate()
             self._session.close()
             self._session = None
+
+
+def announced_backend(session: Connection) -> int | None:
+    """The number of the server's process as it was told when the connection was made; None where the driver does not pass it on.
+
+    Poolers such as pgbouncer make one up, since each statement may go to another process (libpq's PQbackendPID).
+    """
+    return getattr(getattr(session.connection.driver_connection, "info", None), "backend_pid", None)
+
+
+def _pooled(url: URL) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the database {url.render_as_string(hide_password=True)} is reached through a pooler (such as pgbouncer), where the lock that "
+        "keeps a second daemon away would not hold, as one session may serve several programs: set database to the server's own address"
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.daemon.api.test_problems import job, synthesis
-from tests.postgresql import emptied, postgresql_server
+from tests.postgresql import emptied, pooler, postgresql_server
 from tests.processes import RunningDaemon, daemon_process, wait_for
 
 pytestmark = pytest.mark.service
@@ -57,6 +57,16 @@ def test_a_second_daemon_is_refused_in_one_sentence(folder: Path) -> None:
     assert second.returncode == 1
     assert "another daemon works on" in " ".join(second.stderr.split())
     assert "Traceback" not in second.stderr
+
+
+def test_a_server_behind_a_pooler_is_refused_in_one_sentence(tmp_path: Path, server: str) -> None:
+    with pooler(server, "transaction") as pooled:
+        (tmp_path / "lowtide.toml").write_text(f"database = '{pooled}'\n")
+        command = [sys.executable, "-m", "daemon", "serve", "--port", "0", "--config", str(tmp_path / "lowtide.toml")]
+        refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    assert "is reached through a pooler (such as pgbouncer)" in " ".join(refused.stderr.split())
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_server_that_ends_every_session_does_not_end_the_daemon(folder: Path, server: str) -> None:

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from daemon.sole import AlreadyRunning, sole_daemon
 from daemon.store import StoreUnavailable
-from tests.postgresql import emptied, end_sessions_with_locks
+from daemon.store import database as databases
+from daemon.store.database import AdvisoryLock
+from tests.postgresql import emptied, end_sessions_with_locks, pooler
 
 HOLD = "import sys; from daemon.sole import sole_daemon\nwith sole_daemon(sys.argv[1]):\n    print('mine', flush=True); sys.stdin.read()"
 
@@ -83,6 +86,33 @@ def test_a_daemon_whose_lock_another_took_meanwhile_rests_until_that_one_has_end
         assert caplog.record_tuples == [("daemon.sole", logging.ERROR, "sole-lock-lost")], "once, not at every turn"
         assert any(first() is None for _ in range(200)), "the server notices the end of a session a moment after"
         assert caplog.messages == ["sole-lock-lost", "sole-lock-renewed"]
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_a_server_behind_a_pooler_is_refused_in_one_sentence_and_no_lock_stays(server_url: str, mode: str) -> None:
+    with pooler(server_url, mode) as pooled:
+        with (
+            pytest.raises(StoreUnavailable, match=r"is reached through a pooler .* set database to the server's own address"),
+            sole_daemon(pooled),
+        ):
+            pass
+        with sole_daemon(server_url) as hindrance:
+            assert hindrance() is None
+
+
+@pytest.mark.service
+def test_a_lock_whose_session_went_to_another_program_is_not_held(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "announced_backend", lambda _: None)  # a driver that does not tell
+    with pooler(server_url, "transaction") as pooled:
+        lock, engine = AdvisoryLock(pooled, 7), create_engine(pooled)
+        assert lock.take()
+        assert lock.is_held()
+        with engine.begin() as other:
+            other.execute(text("SELECT 1"))  # it has the session now, lock and all
+            assert not lock.is_held()
+        engine.dispose()
+        lock.release()
 
 
 def test_a_file_s_lock_is_never_lost(tmp_path: Path) -> None:
