@@ -24,7 +24,7 @@ from daemon.store.grid_schema import replaced_reading
 from daemon.store.intensity import RecordedIntensity
 from daemon.store.migrate import migrate
 from forecast.electricity_maps.client import ElectricityMaps
-from forecast.intensity import LIFECYCLE_AVERAGE, Rung, Vintage
+from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, Rung, Vintage
 from forecast.ladder import FORECAST_MAX_AGE
 from forecast.model.forecaster import TrainedForecaster
 from forecast.portal_csv import read_intensity_file
@@ -438,6 +438,18 @@ def test_an_outlook_of_long_ago_reads_the_old_record(house: House) -> None:
     outlook = house.feed.outlook("DE", THIS_HOUR, HOUR, 3, long_after)
     assert outlook.g_per_kwh.tolist() == [house.truth(THIS_HOUR + offset * HOUR) for offset in range(3)]
     assert set(outlook.rung) == {Rung.OBSERVED}
+
+
+def test_an_outlook_of_long_ago_looks_for_forecasts_of_its_own_hours_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, find, long_after = list[datetime](), house.store.latest_vintage, START + timedelta(days=200)
+
+    def watched(zone: str, kind: IntensityKind, rung: Rung, now: datetime) -> Vintage | None:
+        asked.append(now)
+        return find(zone, kind, rung, now)
+
+    monkeypatch.setattr(house.store, "latest_vintage", watched)
+    house.feed.outlook("DE", THIS_HOUR, HOUR, 10, long_after)
+    assert sorted(set(asked)) == [THIS_HOUR, THIS_HOUR + FORECAST_MAX_AGE, long_after]
 
 
 def test_half_hour_steps_hold_the_value_of_their_hour(house: House) -> None:
