@@ -7,6 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.rundir import RunDirectory
+from tests.jobs.processes import prepare, training, work
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A `training()` that nobody interrupted. Made once: leave it as it is."""
+    directory = prepare(tmp_path_factory.mktemp("trained") / "run", training())
+    assert work(directory) == 0
+    return directory
+
 
 @pytest.fixture(autouse=True)
 def deterministic_mode_is_set_back() -> Iterator[None]:

@@ -164,13 +164,13 @@ def test_the_moving_average_follows_at_first_and_then_slowly() -> None:
     assert float(average.state()["weight"]) == pytest.approx(0.9 * 1.0 + 0.1 * 2.0, rel=1e-5)
 
 
-def test_samples_are_made_with_the_averaged_weights_and_resuming_keeps_them_to_the_bit(tmp_path: Path) -> None:
+def test_samples_are_made_with_the_averaged_weights_and_resuming_keeps_them_to_the_bit(tmp_path: Path, trained: RunDirectory) -> None:
     averaged = training(ema_decay=0.9)
-    whole, plain = prepare(tmp_path / "whole", averaged), prepare(tmp_path / "plain", training())
-    assert [work(directory) for directory in (whole, plain)] == [0, 0]
+    whole = prepare(tmp_path / "whole", averaged)
+    assert work(whole) == 0
     cut = interrupted_run(tmp_path / "cut", averaged, [(6, signal.SIGKILL), (9, signal.SIGTERM)])
     assert_same_weights(cut, whole)
-    ours, theirs = tensors(whole), tensors(plain)
+    ours, theirs = tensors(whole), tensors(trained)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours if name.startswith("autoencoder."))
     assert not all(torch.equal(ours[name], theirs[name]) for name in ours if name.startswith("unet."))
     checkpoint = torch.load(max(whole.checkpoints.glob("*.pt")), weights_only=True)["training"]
@@ -249,10 +249,8 @@ def test_velocity_weights_read_as_noise_weights_would_give_other_samples(tmp_pat
     assert [each.sha256 for each in right.sample_records()] != [each.sha256 for each in wrong.sample_records()]
 
 
-def test_weights_of_before_schedules_were_recorded_have_the_defaults(tmp_path: Path) -> None:
-    directory = prepare(tmp_path / "train", training())
-    assert work(directory) == 0
-    content: dict[str, Any] = torch.load(directory.weights_file, weights_only=True)
+def test_weights_of_before_schedules_were_recorded_have_the_defaults(tmp_path: Path, trained: RunDirectory) -> None:
+    content: dict[str, Any] = torch.load(trained.weights_file, weights_only=True)
     for name in ("noise_schedule", "prediction", "ema_decay"):
         del content[name]
     torch.save(content, tmp_path / "old.pt")
@@ -261,10 +259,8 @@ def test_weights_of_before_schedules_were_recorded_have_the_defaults(tmp_path: P
 
 
 @pytest.mark.parametrize("change", [{"prediction": "x0"}, {"noise_schedule": {"kind": "sigmoid"}}])
-def test_weights_trained_in_an_unknown_way_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    directory = prepare(tmp_path / "train", training(iterations=1, autoencoder_iterations=1))
-    assert work(directory) == 0
-    torch.save({**torch.load(directory.weights_file, weights_only=True), **change}, tmp_path / "odd.pt")
+def test_weights_trained_in_an_unknown_way_are_refused(tmp_path: Path, trained: RunDirectory, change: dict[str, Any]) -> None:
+    torch.save({**torch.load(trained.weights_file, weights_only=True), **change}, tmp_path / "odd.pt")
     with pytest.raises(BadInput, match=r"odd\.pt were trained in a way that this version does not know"):
         load_weights(tmp_path / "odd.pt", ModelSpec.model_validate(TINY_2D))
 
@@ -301,9 +297,7 @@ def test_tf32_is_off_unless_asked_for_and_part_of_the_fingerprint(monkeypatch: p
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: install g++")
-def test_compiled_synthesis_agrees_with_plain_synthesis(tmp_path: Path) -> None:
-    trained = prepare(tmp_path / "train", training())
-    assert work(trained) == 0
+def test_compiled_synthesis_agrees_with_plain_synthesis(tmp_path: Path, trained: RunDirectory) -> None:
     plain = prepared_synthesis(tmp_path / "plain", trained.weights_file)
     compiled = prepared_synthesis(tmp_path / "compiled", trained.weights_file, compile=True)
     assert work(plain) == 0

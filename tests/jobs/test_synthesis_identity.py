@@ -19,15 +19,9 @@ from jobs.rundir import RunDirectory
 from tests.jobs.processes import TINY_2D, TINY_3D, Worker, new_attempt, prepare, synthesis, training, work
 
 
-def trained(folder: Path, **changes: Any) -> str:
-    directory = prepare(folder / "training", training(**changes))
-    assert work(directory) == 0
-    return str(directory.weights_file)
-
-
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return trained(tmp_path_factory.mktemp("weights"))
+def weights(trained: RunDirectory) -> str:
+    return str(trained.weights_file)
 
 
 def prepare_range(path: Path, weights: str, first: int, count: int, workload: dict[str, Any] | None = None) -> RunDirectory:
@@ -153,7 +147,9 @@ def test_a_range_that_splits_a_micro_batch_is_refused(tmp_path: Path, weights: s
 
 @pytest.mark.slow
 def test_volumes_cut_into_chunks_have_the_same_bytes_and_a_sensible_header(tmp_path: Path) -> None:
-    weights = trained(tmp_path, model=TINY_3D)
+    training_run = prepare(tmp_path / "training", training(model=TINY_3D))
+    assert work(training_run) == 0
+    weights = str(training_run.weights_file)
     workload = synthesis(model=TINY_3D, samples=4, batch_size=2, sampler="pndm")
     whole = prepare_range(tmp_path / "whole", weights, 0, 4, workload)
     chunks = [prepare_range(tmp_path / f"chunk-{first}", weights, first, 2, workload) for first in (0, 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -48,28 +49,21 @@ def interrupted_run(path: Path, workload: dict[str, Any], stops: list[tuple[int,
     return directory
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    directory = prepare(tmp_path_factory.mktemp("whole") / "run", training())
-    assert work(directory) == 0
-    return directory
-
-
-def test_killed_in_both_stages_and_stopped_once_it_ends_with_the_same_weights(tmp_path: Path, uninterrupted: RunDirectory) -> None:
+def test_killed_in_both_stages_and_stopped_once_it_ends_with_the_same_weights(tmp_path: Path, trained: RunDirectory) -> None:
     stops = [(2, signal.SIGKILL), (6, signal.SIGTERM), (9, signal.SIGKILL)]  # 4 steps of VQ-GAN, then 8 of diffusion
     directory = interrupted_run(tmp_path / "run", training(), stops)
-    assert_same_weights(directory, uninterrupted)
+    assert_same_weights(directory, trained)
     attempts = {record.attempt_id for record in directory.energy()}
     assert attempts == {"attempt-1", "attempt-2", "attempt-3", "attempt-4"}, "energy of killed attempts is kept"
 
 
-def test_a_rotten_checkpoint_costs_some_steps_but_changes_nothing(tmp_path: Path, uninterrupted: RunDirectory) -> None:
+def test_a_rotten_checkpoint_costs_some_steps_but_changes_nothing(tmp_path: Path, trained: RunDirectory) -> None:
     directory = prepare(tmp_path / "run", training(), checkpoint_every_seconds=1e-6)
     interrupt_at(directory, 1, 7, signal.SIGKILL)
     newest = max(directory.checkpoints.glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:1000])
     assert work(new_attempt(directory, 2)) == 0
-    assert_same_weights(directory, uninterrupted)
+    assert_same_weights(directory, trained)
     assert f"checkpoint {newest.name} is damaged" in directory.log_file.read_text()
 
 
@@ -82,10 +76,9 @@ def test_the_latents_are_encoded_once(tmp_path: Path) -> None:
     assert latents.stat().st_mtime_ns == before
 
 
-def test_checkpoints_of_another_configuration_are_refused_naming_the_difference(tmp_path: Path) -> None:
-    directory = prepare(tmp_path / "run", training())
-    assert work(directory) == 0
-    prepare(directory.path, training(seed=5))
+def test_checkpoints_of_another_configuration_are_refused_naming_the_difference(tmp_path: Path, trained: RunDirectory) -> None:
+    shutil.copytree(trained.path, tmp_path / "run")
+    directory = prepare(tmp_path / "run", training(seed=5))
     assert work(new_attempt(directory, 2)) == 1
     outcome = directory.read_outcome("attempt-2")
     assert outcome is not None
@@ -95,10 +88,10 @@ def test_checkpoints_of_another_configuration_are_refused_naming_the_difference(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", range(4))
-def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path, uninterrupted: RunDirectory, case: int) -> None:
+def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path: Path, trained: RunDirectory, case: int) -> None:
     draw = random.Random(case)
     stops = [(step, draw.choice([signal.SIGKILL, signal.SIGTERM])) for step in sorted(draw.sample(range(1, 12), 3))]
-    assert_same_weights(interrupted_run(tmp_path / "run", training(), stops), uninterrupted)
+    assert_same_weights(interrupted_run(tmp_path / "run", training(), stops), trained)
 
 
 @pytest.mark.slow
