@@ -7,6 +7,9 @@ TORCH := torch==2.13.0
 RUNTIME := $(VENV)/.runtime-installed
 TOOLS := $(VENV)/.tools-installed
 
+# Daemons, workers and test processes start by the dozen: without bytecode each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-slow check format bench lock dashboards clean
 
@@ -20,7 +23,7 @@ serve: $(RUNTIME)  ## run the daemon here, with lowtide.toml if there is one
 	$(VENV)/bin/lowtide serve
 
 test: $(TOOLS)  ## run the fast tests
-	$(VENV)/bin/python -m pytest -q -n 3 --dist loadgroup -m "not slow and not traces and not service"
+	$(VENV)/bin/python -m pytest -q -n 3 --dist loadfile -m "not slow and not traces and not service"
 
 test-slow: $(TOOLS)  ## run all other tests: slow ones, and those that need services or traces
 	$(VENV)/bin/python -m pytest -q -n 2 --dist loadgroup -m "slow or traces or service"

@@ -1,4 +1,5 @@
-"""Shared by all tests: how Hypothesis behaves on a busy machine; a skipped service test is an error where services must be there (CI)."""
+"""Shared by all tests: how Hypothesis behaves on a busy machine, and how tests are shared out; a skipped service test is an error where
+services must be there (CI)."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ from types import FrameType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.sharing_out import pytest_xdist_make_scheduler  # noqa: F401  # pytest finds it here
+
 # Several processes test at once: threads for matrix products would only wait for each other. numpy, imported later, heeds it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("lowtide", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lowtide")
-
 
 PATIENCE_SECONDS = 1200  # a test that waits for what never comes fails instead of hanging
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from daemon.logs import EVENTS
 from daemon.settings import Settings
+from tests.sharing_out import FORKING
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "monai", "generative", "pandas", "scipy", "matplotlib", "sklearn", "lightgbm", "carbontracker", "plotly")
@@ -95,3 +96,11 @@ def logged_events() -> Iterator[str]:
                 for name in names:
                     assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: an event is named by a plain string"
                     yield str(name.value)
+
+
+def test_all_files_that_use_the_fork_server_are_one_part_of_the_suite() -> None:
+    uses_it = re.compile(r"^from tests\.(fork_server|jobs\.processes) import .*\b(fork_server|Worker|work)\b", re.MULTILINE)
+    files = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if uses_it.search(path.read_text(encoding="utf-8"))
+    }
+    assert files == FORKING

@@ -13,8 +13,6 @@ from tests.daemon.service.mortal_daemon import CLEAN, Death, live, prepare, witn
 from tests.fork_server import fork_server
 from tests.postgresql import emptied, postgresql_server
 
-pytestmark = pytest.mark.xdist_group("kill points")  # they share a life of some seconds
-
 Live = Callable[[Path, Death | None], int | None]
 
 
