@@ -26,6 +26,7 @@ QUICK_JOB = Path(__file__).with_name("quick_job.py")
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 60.0
 WIDE_SAMPLES, ONLY_FOR_TWO = 20, timedelta(seconds=70)  # which the planner expects to take 107 s
+IN_A_HURRY = {"price_of_waiting_g_per_hour": 1e6}  # to start when its weights are there, not when they were expected
 MODEL = {"dimensions": 2, "size": "tiny", "image_shape": [32, 32]}
 TRAINING = {"kind": "training", "model": MODEL, "data": {"phantom": {"patients": 2}}, "iterations": 4, "autoencoder_iterations": 2}
 
@@ -104,7 +105,7 @@ def submit(daemon: Daemon, now: datetime) -> dict[str, str]:
     trained = _submit(daemon, "trained", TRAINING, {"sites": ["here"]})
     return {
         "trained": trained,
-        "moved": _submit(daemon, "moved", _synthesis(3, weights={"job": trained}), {"sites": ["there"]}),
+        "moved": _submit(daemon, "moved", _synthesis(3, weights={"job": trained}), {"sites": ["there"]} | IN_A_HURRY),
         "paused": _submit(daemon, "paused", _synthesis(5, seed=7, **paths), {"sites": ["here"]}),
         "wide": _submit(daemon, "wide", _synthesis(WIDE_SAMPLES, **paths) | {"inference_steps": 1000}, _only_for_two(now)),
     }
