@@ -28,7 +28,6 @@ EVENTS: dict[str, str] = {
     "launch-postponed": "an executor could not start an attempt now; each tick tries again, for ten minutes, then a retry is charged",
     "observer-failed": "an executor could not say how its attempts are; nothing is charged to any job",
     "opening-cut-short": "the daemon was told to stop while it still opened its database; the next start goes on from there",
-    "past-unreadable": "what came before the start cannot be read; plans keep room for new jobs only when a week of them was seen again",
     "plan-stale": "a job changed while it was planned; this part of the plan is dropped, the next tick plans again",
     "serve-started": "the daemon listens; address, database and sites",
     "serve-stopped": "the daemon has ended; running work goes on and is adopted at the next start",

@@ -118,7 +118,7 @@ def _tick(parts: Parts, after_step: Callable[[str], None], hindrance: Hindrance)
         Observer(store, places, clock, policy, parts.reach, after_step),
         parts.photographer,
         Seasons(
-            Memory(planner, planner.remember, store, parts.photographer, REMEMBERED),
+            Memory(planner, planner.remember, store, REMEMBERED),
             partial(held_for_a_season, options=parts.options),
             parts.grid.outlook,
         ),

@@ -92,6 +92,18 @@ class DataTag(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Came:
+    """What a job asked of the GPUs when it came; the fields are a `Job`'s."""
+
+    id: str
+    kind: str
+    accepted_at: datetime
+    deadline: datetime
+    gpus_at_most: int
+    shortest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A request and where it stands. `version` counts its changes; a commit against an older version is refused.
 
@@ -117,6 +129,8 @@ class Job:
     estimated_energy_kwh: float | None = None  # component energy as estimated at acceptance, at home
     estimated_seconds: float | None = None  # grid seconds as estimated at acceptance, at home
     owner: str | None = None  # name of the token it came with; None without tokens
+    gpus_at_most: int | None = None  # that it would hold at once, in all its runs side by side, as seen at acceptance
+    shortest_seconds: float | None = None  # grid seconds on so many where that is quickest, without a pause, as estimated at acceptance
 
     @property
     def workload(self) -> TrainingWorkload | SynthesisWorkload:

@@ -182,6 +182,7 @@ class Acceptance:
         self._check_paths(job)
         estimate = self._costs.estimate(request, self._sites[home].hardware)
         seconds = self._clock.grid_seconds(estimate.duration_seconds.mid)
+        job = self._measured(job)
         self._check_deadline(job, now)
         return replace(job, estimated_energy_kwh=estimate.energy_kwh.mid, estimated_seconds=seconds)
 
@@ -233,16 +234,20 @@ class Acceptance:
             raise Rejected(
                 "constraints.deadline", f"{job.deadline.isoformat()} is not in the future (it is {now.isoformat()}): choose a later one"
             )
-        begin = max(now, job.request.constraints.earliest_start or now)
-        sites = admissible_sites(job, self._sites)
-        width = widest(job, sites, JobWork(job).batches_left, self._policy.max_parallel)
-        fastest = min(self._seconds_at(job, site, width) for site in sites)
-        if (job.deadline - begin).total_seconds() < fastest:
+        begin, shortest_seconds = max(now, job.request.constraints.earliest_start or now), job.shortest_seconds or 0.0
+        if (job.deadline - begin).total_seconds() < shortest_seconds:
             raise Rejected(
                 "constraints.deadline",
-                f"the work takes about {fastest / 3600:,.1f} h and begins at {begin.isoformat(timespec='minutes')} at the earliest: "
-                "choose a later deadline or less work",
+                f"the work takes about {shortest_seconds / 3600:,.1f} h and begins at "
+                f"{begin.isoformat(timespec='minutes')} at the earliest: choose a later deadline or less work",
             )
+
+    def _measured(self, job: Job) -> Job:
+        """The job with what it asks of the GPUs where it may run."""
+        sites = admissible_sites(job, self._sites)
+        width = widest(job, sites, JobWork(job).batches_left, self._policy.max_parallel)
+        shortest_seconds = min(self._seconds_at(job, site, width) for site in sites)
+        return replace(job, gpus_at_most=job.request.constraints.gpus * width, shortest_seconds=shortest_seconds)
 
     def _seconds_at(self, job: Job, site: Site, width: int) -> float:
         """Grid seconds of the work with as many runs side by side, each with a start-up of its own."""

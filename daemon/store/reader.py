@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import NotFound
-from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.job import Attempt, Came, Event, Job, Run
 from daemon.domain.ledger import LedgerEntry, LedgerTotals
 from daemon.domain.plan import Plan
 from daemon.domain.shares import Held
@@ -76,13 +76,13 @@ class Reader:
         """Jobs that are not final, the oldest first."""
         return self._jobs(statements.LIVE_JOBS)
 
-    def came_since(self, instant: datetime) -> Iterator[Job]:
-        """Jobs accepted at `instant` or later, and the first of all, in the order of acceptance; a few at a time are in memory."""
-        accepted = schema.job.c.accepted_at
-        first = select(func.min(accepted)).scalar_subquery()
-        query = select(*_JOB_FIELDS).where(or_(accepted >= instant, accepted == first)).order_by(accepted, schema.job.c.id)
-        for row in self._connection.execute(query.execution_options(yield_per=_LARGEST_SET)):
-            yield Job(*row)
+    def came_since(self, instant: datetime) -> list[Came]:
+        """Jobs accepted at `instant` or later, and the first of all, in the order of acceptance; without those that came
+        before a version that noted what they asked for."""
+        accepted, is_known = schema.job.c.accepted_at, schema.job.c.shortest_seconds.is_not(None)
+        first = select(func.min(accepted)).where(is_known).scalar_subquery()
+        query = select(*statements.columns_of(schema.job, Came)).where(is_known, or_(accepted >= instant, accepted == first))
+        return [Came(*row) for row in self._connection.execute(query.order_by(accepted, schema.job.c.id))]
 
     def live_ids(self, caller: Caller) -> set[str]:
         """The ids of jobs that are not final, as far as the caller sees them."""

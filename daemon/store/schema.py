@@ -46,6 +46,8 @@ job = Table(
     Column("estimated_energy_kwh", Double),
     Column("estimated_seconds", Double),
     Column("owner", String(100)),
+    Column("gpus_at_most", Integer),
+    Column("shortest_seconds", Double),
     Index(None, "state", "kind"),
     Index(None, "state", "owner", "project"),
     Index(None, "project", "id"),

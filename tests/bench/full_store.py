@@ -46,6 +46,8 @@ def ended_job(number: int, of: int) -> tuple[Job, Event]:
         settled=True,
         estimated_energy_kwh=1.0,
         estimated_seconds=7200.0,
+        gpus_at_most=1,
+        shortest_seconds=7200.0,
     )
     return past, Event(name, past.accepted_at, "accepted", "accepted")
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from daemon.domain.job import Job
-from daemon.domain.plan import Plan
+from daemon.domain.job import Came
+from daemon.domain.plan import Plan, Snapshot
 from daemon.domain.states import JobState
+from daemon.planner.task import Task, task_of
+from daemon.planner.terrain import terrain_of
+from daemon.service.memory import Memory
 from daemon.store import Reader, StoreUnavailable
-from tests.daemon.service.world import HEIDELBERG, NOON, World, open_world, training
+from tests.daemon.service.world import HEIDELBERG, NOON, UMEA, World, open_world, synthesis, training
 
 GPUS = 7
 SITE = {**HEIDELBERG, "gpus": GPUS}
@@ -74,7 +77,7 @@ def test_a_database_out_of_reach_at_the_first_plan_is_asked_again_at_the_next(
 ) -> None:
     written, plan = seen
 
-    def out_of_reach(*_: object) -> list[Job]:
+    def out_of_reach(*_: object) -> list[Came]:
         raise StoreUnavailable("the database is not available")
 
     with open_world(copied(written, tmp_path / "again"), SITE, now=EVENING) as world:
@@ -85,18 +88,37 @@ def test_a_database_out_of_reach_at_the_first_plan_is_asked_again_at_the_next(
         assert segments(world.tick().plan) == segments(plan)
 
 
-def test_an_ended_job_that_an_older_version_wrote_otherwise_keeps_nobody_from_being_planned(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def shape(task: Task | None) -> list[float]:
+    """What it asks of the GPUs, and when."""
+    assert task is not None
+    return [task.release, task.due, task.gpus * task.width, task.shortest]
+
+
+def test_jobs_are_recalled_as_wide_and_as_long_as_they_were_seen_to_come(tmp_path: Path) -> None:
+    told: list[Snapshot] = []
+    with open_world(tmp_path, {**HEIDELBERG, "gpus": 4}, {**UMEA, "gpus": 2}) as world:
+        world.submit(training(3), deadline=world.deadline(9), interruptible=False)
+        world.submit(training(2, seed=1, batch_size=4), gpus=2)
+        for parallel in (1, 3):
+            world.submit(synthesis(90, {"path": "weights.pt"}), max_parallel=parallel, home="heidelberg")
+        snapshot = world.tick().snapshot
+        Memory(lambda one: Plan(one.now, ()), told.append, world.daemon.store, timedelta(days=1))(snapshot)
+    terrain, recalled = terrain_of(snapshot), told[0].jobs
+    assert sorted(job.id for job in recalled) == sorted(job.id for job in snapshot.jobs)
+    seen = {job.id: shape(task_of(job, terrain)) for job in snapshot.jobs}
+    assert {wide for _, _, wide, _ in seen.values()} == {1, 2, 3}
+    for job in recalled:
+        assert shape(task_of(job, terrain)) == pytest.approx(seen[job.id])
+
+
+@pytest.mark.parametrize("change", ["UPDATE job SET request = '{}'", "UPDATE job SET gpus_at_most = NULL, shortest_seconds = NULL"])
+def test_an_ended_job_that_an_older_version_wrote_otherwise_keeps_nobody_from_being_planned(tmp_path: Path, change: str) -> None:
     with open_world(tmp_path) as world:
         ended = world.submit(training(1), deadline=world.deadline(2))
         world.until(ended, JobState.SUCCEEDED)
         later = world.now
     with closing(sqlite3.connect(tmp_path / "lowtide.db")) as connection, connection:
-        connection.execute("UPDATE job SET request = '{}'")
+        connection.execute(change)
     with open_world(tmp_path, now=later) as world:
         waits = world.submit(training(1), deadline=world.deadline(20))
         assert [placement.job_id for placement in world.tick().plan.placements] == [waits]
-        assert [record.message for record in caplog.records].count("past-unreadable") == 1
-        world.tick()
-        assert [record.message for record in caplog.records].count("past-unreadable") == 1

@@ -44,6 +44,8 @@ def full_job(job_id: str = "job-1") -> Job:
         estimated_energy_kwh=0.1 + 0.2,
         estimated_seconds=1e-9,
         owner="ada",
+        gpus_at_most=3,
+        shortest_seconds=1e9,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.domain.errors import NotFound
-from daemon.domain.job import Attempt, Event, Job, Run
+from daemon.domain.job import Attempt, Came, Event, Job, Run
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.states import JOB_TRANSITIONS, IllegalTransition, JobState
 from daemon.store import StaleWrite, Store, schema
@@ -58,11 +58,14 @@ def test_jobs_are_paged_newest_first(store: Store) -> None:
 
 
 def test_the_jobs_that_came_since_an_instant_are_told_with_the_first_one_ever_in_the_order_they_came(store: Store) -> None:
-    add(store, *(job(f"job-{9 - hour}", accepted_at=MONDAY + hour * HOUR) for hour in range(5)))
+    asked = [job(f"job-{9 - hour}", accepted_at=MONDAY + hour * HOUR, gpus_at_most=2, shortest_seconds=hour + 0.5) for hour in range(5)]
+    add(store, job("job-of-before", accepted_at=MONDAY - HOUR), *asked)
     with store.read() as reader:
-        came = list(reader.came_since(MONDAY + 3 * HOUR))
-        assert list(reader.came_since(MONDAY + 9 * HOUR)) == reader.jobs_named(["job-9"])
-    assert [one.id for one in came] == ["job-9", "job-6", "job-5"]
+        came = reader.came_since(MONDAY + 3 * HOUR)
+        assert reader.came_since(MONDAY + 9 * HOUR) == came[:1]
+    assert [(one.id, one.shortest_seconds) for one in came] == [("job-9", 0.5), ("job-6", 3.5), ("job-5", 4.5)]
+    first = asked[0]
+    assert came[0] == Came(first.id, "training", first.accepted_at, first.deadline, 2, 0.5)
 
 
 def test_jobs_are_chosen_by_state_and_project(store: Store) -> None:

@@ -74,11 +74,13 @@ def fill(connection: Connection, rows: Rows) -> None:
 
 def kept_by(revision: str, rows: Rows) -> Rows:
     """What of these rows a database of that revision could hold."""
-    unknown: dict[str, dict[str, object]] = {}
+    unknown: dict[str, dict[str, object]] = {"job": {}}
     if revision < "0002":
         unknown["ledger_entry"] = {"unmetered_seconds": None}
     if revision < "0003":
         unknown |= {"job": {"owner": None}, "submission_key": {"owner": ""}}
+    if revision < "0007":
+        unknown["job"] |= {"gpus_at_most": None, "shortest_seconds": None}
     return {table: [row | unknown.get(table, {}) for row in told] for table, told in rows.items()}
 
 
