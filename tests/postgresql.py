@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ from tests.processes import wait_for
 
 OWNER = "postgres"  # made by Debian's package; the server refuses to run as root
 SORTED_AS_PEOPLE_DO = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")  # not byte by byte
+NO_NETWORK = ("-c", "listen_addresses=")
 NOT_FOR_POWER_CUTS = ("-c", "fsync=off")
 NO_LONGER_THAN_WE = ("setpriv", "--pdeathsig", "QUIT")  # also where the tests are killed
+_IN_USE = "in-use"  # a file that is locked as long as its folder is
 
 
 @contextmanager
@@ -29,18 +32,15 @@ def postgresql_server() -> Iterator[str]:
     """The URL of an empty database, reached by a Unix socket in the cluster's folder; skips the test where there is no server to start."""
     pytest.importorskip("psycopg", reason="PostgreSQL's driver, the Python package psycopg, is not installed")
     programs = _programs()
-    with tempfile.TemporaryDirectory(prefix="lowtide-pg-") as made:
-        folder = Path(made)
-        if os.geteuid() == 0:
-            shutil.chown(folder, OWNER)
+    with owned_folder("lowtide-pg-") as folder:
         cluster = str(folder / "cluster")
         initdb = [str(programs / "initdb"), "--auth=trust", "--no-sync", f"--username={OWNER}", *SORTED_AS_PEOPLE_DO, cluster]
         subprocess.run(initdb, cwd=folder, user=_owner(), stdout=subprocess.DEVNULL, check=True)
-        serve = [*NO_LONGER_THAN_WE, str(programs / "postgres"), "-D", cluster, "-k", made, "-c", "listen_addresses=", *NOT_FOR_POWER_CUTS]
+        serve = [*NO_LONGER_THAN_WE, str(programs / "postgres"), "-D", cluster, "-k", str(folder), *NO_NETWORK, *NOT_FOR_POWER_CUTS]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(serve, cwd=folder, user=_owner(), stdout=log, stderr=log)
         try:
-            url = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={made}"
+            url = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={folder}"
             wait_for(lambda: _answers(url, server, folder / "log"))
             yield url
         finally:
@@ -54,23 +54,41 @@ def pooler(url: str, mode: str) -> Iterator[str]:
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("Debian's package pgbouncer is not installed")
-    with tempfile.TemporaryDirectory(prefix="lowtide-pool-") as made:
-        folder, server = Path(made), url.rpartition("host=")[2]
-        if os.geteuid() == 0:
-            shutil.chown(folder, OWNER)
+    with owned_folder("lowtide-pool-") as folder:
+        server = url.rpartition("host=")[2]
         (folder / "ini").write_text(
             f"[databases]\n{OWNER} = host={server} user={OWNER}\n"
-            f"[pgbouncer]\nlisten_addr =\nunix_socket_dir = {made}\nauth_type = any\npool_mode = {mode}\n"
+            f"[pgbouncer]\nlisten_addr =\nunix_socket_dir = {folder}\nauth_type = any\npool_mode = {mode}\n"
         )
         with (folder / "log").open("wb") as log:
-            between = subprocess.Popen([*NO_LONGER_THAN_WE, program, str(folder / "ini")], cwd=made, user=_owner(), stdout=log, stderr=log)
+            lend = [*NO_LONGER_THAN_WE, program, str(folder / "ini")]
+            between = subprocess.Popen(lend, cwd=folder, user=_owner(), stdout=log, stderr=log)
         try:
-            pooled = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={made}&port=6432"
+            pooled = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={folder}&port=6432"
             wait_for(lambda: _answers(pooled, between, folder / "log"))
             yield pooled
         finally:
             between.send_signal(signal.SIGTERM)  # at once, whoever is connected
             between.wait(30)
+
+
+@contextmanager
+def owned_folder(prefix: str) -> Iterator[Path]:
+    """A folder of the server's owner, gone afterwards; so are, by the way, those of tests that were killed."""
+    _sweep(prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix) as made, Path(made, _IN_USE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets it go whatever ends us
+        if os.geteuid() == 0:
+            shutil.chown(made, OWNER)
+        yield Path(made)
+
+
+def _sweep(prefix: str) -> None:
+    """Remove the folders in which nobody works any more."""
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*/{_IN_USE}"):
+        with suppress(OSError), path.open() as lock:  # of another user, or in use
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def emptied(url: str) -> str:

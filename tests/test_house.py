@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -16,6 +18,7 @@ from pydantic import BaseModel
 
 from daemon.logs import EVENTS
 from daemon.settings import Settings
+from tests.postgresql import owned_folder
 from tests.sharing_out import FORKING
 
 ROOT = Path(__file__).parents[1]
@@ -104,3 +107,17 @@ def test_all_files_that_use_the_fork_server_are_one_part_of_the_suite() -> None:
         str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if uses_it.search(path.read_text(encoding="utf-8"))
     }
     assert files == FORKING
+
+
+def test_folders_of_servers_whose_tests_were_killed_are_removed_by_the_next_and_those_in_use_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # the server's owner need not exist here
+    left, making = tmp_path / "server-killed", tmp_path / "server-being-made"
+    left.mkdir()
+    making.mkdir()
+    (left / "in-use").touch()
+    with owned_folder("server-") as first, owned_folder("server-") as second:
+        assert sorted(tmp_path.iterdir()) == sorted([making, first, second])
+    assert list(tmp_path.iterdir()) == [making]
