@@ -6,7 +6,6 @@ A job is data, never a command to execute. Unknown fields are errors. This modul
 from __future__ import annotations
 
 import math
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -78,7 +77,7 @@ class ModelSpec(StrictModel):
 
 def _relative_or_absolute_path(value: str) -> str:
     """A path that names one place: printable, without `..`, not empty. Where it may point is checked at the site."""
-    if not value or not value.isprintable() or ".." in PurePosixPath(value).parts:
+    if not value or not value.isprintable() or ".." in value.split("/"):
         raise ValueError("must be a plain path without '..' and control characters: name the folder or file itself")
     if len(value.encode()) > LONGEST_PATH_BYTES:
         raise ValueError(f"is longer than any path can be ({LONGEST_PATH_BYTES:,} bytes): name the folder or file itself")

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from daemon.domain.first_come import QueuedWork, first_come_starts
 from daemon.domain.job import Job
-from daemon.domain.ledger import LedgerEntry
 from daemon.service.policy import Workplaces
 from daemon.service.work import JobWork
 from daemon.store import Reader
@@ -41,9 +40,9 @@ class BaselineQueue:
         """Read what is not known as it now is; what is no longer in the queue is forgotten."""
         known = {job_id: item for job_id, item in self._known.items() if stamps.get(job_id) == item[0]}
         news = [job_id for job_id in stamps if job_id not in known]
-        entries = reader.newest_entries(news)
+        found_seconds = reader.baseline_seconds(news)
         for job in reader.jobs_named(news):
-            known[job.id] = (stamps[job.id], _queued(job, entries.get(job.id)))
+            known[job.id] = (stamps[job.id], _queued(job, found_seconds.get(job.id)))
         self._known = known
 
 
@@ -53,9 +52,9 @@ def ready_at(job: Job) -> datetime:
     return max(job.accepted_at, earliest) if earliest else job.accepted_at
 
 
-def _queued(job: Job, entry: LedgerEntry | None) -> QueuedWork:
-    if job.state.is_final and entry is not None:
-        seconds = entry.baseline_seconds
+def _queued(job: Job, found_seconds: float | None) -> QueuedWork:
+    if job.state.is_final and found_seconds is not None:
+        seconds = found_seconds
     elif job.state.is_final and job.started_at is None:
         seconds = 0.0
     else:

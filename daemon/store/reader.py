@@ -191,12 +191,12 @@ class Reader:
         rows = self._connection.execute(select(table).where(table.c.job_id == job_id).order_by(table.c.sequence))
         return [LedgerEntry(**row._mapping) for row in rows]
 
-    def newest_entries(self, job_ids: Sequence[str]) -> dict[str, LedgerEntry]:
-        """The settlement that counts of each of the jobs; one without any has no key."""
+    def baseline_seconds(self, job_ids: Sequence[str]) -> dict[str, float]:
+        """What the settlement that counts of each of the jobs says; one without any has no key."""
         table = schema.ledger_entry
-        query = select(table).select_from(entries_that_count())
+        query = select(table.c.job_id, table.c.baseline_seconds).select_from(entries_that_count())
         rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(table.c.job_id.in_(piece))))
-        return {row.job_id: LedgerEntry(**row._mapping) for row in rows}
+        return {row.job_id: row.baseline_seconds for row in rows}
 
     def latest_entries(
         self, project: str | None = None, start: datetime | None = None, end: datetime | None = None

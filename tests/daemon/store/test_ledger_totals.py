@@ -98,8 +98,7 @@ def test_open_accounts_and_those_added_to_lately_are_named_with_what_would_chang
         for one in (*jobs.values(), job("lives", version=7)):
             writer.add_job(replace(one, settled=one.id not in ("unsettled", "lives")), event(one.id))
         for name, sequence, hours in (("unsettled", 1, 1), ("lately", 1, 9), ("long ago", 1, 1), ("adjusted", 1, 1), ("adjusted", 2, 9)):
-            writer.add_ledger_entry(entry(name, sequence, settled_at=MONDAY + hours * HOUR))
+            writer.add_ledger_entry(entry(name, sequence, settled_at=MONDAY + hours * HOUR, baseline_seconds=100.0 * sequence + hours))
         found = writer.settling_since(MONDAY + 9 * HOUR)
         assert found == {"unsettled": (1, 1), "lives": (7, None), "lately": (1, 1), "adjusted": (1, 2)}
-        newest = writer.newest_entries(["adjusted", "lives", "unsettled"])
-        assert {name: one.sequence for name, one in newest.items()} == {"adjusted": 2, "unsettled": 1}
+        assert writer.baseline_seconds(["adjusted", "lives", "unsettled"]) == {"adjusted": 209.0, "unsettled": 101.0}
