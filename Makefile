@@ -10,6 +10,9 @@ TOOLS := $(VENV)/.tools-installed
 # Daemons, workers and test processes start by the dozen: without bytecode each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Generating requests for the API takes seconds in every test process, and so does loading what generates them; their tests are slow ones.
+NOT_FOR_FAST_TESTS := -p no:schemathesis --ignore tests/daemon/api/test_schema.py
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-slow check format bench lock dashboards clean
 
@@ -23,7 +26,7 @@ serve: $(RUNTIME)  ## run the daemon here, with lowtide.toml if there is one
 	$(VENV)/bin/lowtide serve
 
 test: $(TOOLS)  ## run the fast tests
-	$(VENV)/bin/python -m pytest -q -n 3 --dist loadfile -m "not slow and not traces and not service"
+	$(VENV)/bin/python -m pytest -q -n 3 --dist loadfile $(NOT_FOR_FAST_TESTS) -m "not slow and not traces and not service"
 
 test-slow: $(TOOLS)  ## run all other tests: slow ones, and those that need services or traces
 	$(VENV)/bin/python -m pytest -q -n 2 --dist loadgroup -m "slow or traces or service"

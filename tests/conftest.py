@@ -3,6 +3,7 @@ services must be there (CI)."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -21,6 +22,17 @@ settings.register_profile("lowtide", deadline=None, suppress_health_check=[Healt
 settings.load_profile("lowtide")
 
 PATIENCE_SECONDS = 1200  # a test that waits for what never comes fails instead of hanging
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported for the tests stays: the garbage collector need not look through it again and again, half a second each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
