@@ -191,8 +191,8 @@ def test_beyond_the_models_reach_its_last_day_repeats() -> None:
 
 
 def test_a_backtest_says_what_the_daemon_would_have_said() -> None:
-    history, around = record(24 * 300), [record(24 * 300, zone, seed=seed) for seed, zone in enumerate(("PL", "FR"))]
-    origins = np.arange(24 * 299, 24 * 300 + 1)
+    history, around = record(24 * 150), [record(24 * 150, zone, seed=seed) for seed, zone in enumerate(("PL", "FR"))]
+    origins = np.arange(24 * 149, 24 * 150 + 1)
     where = ("DE", history.values, epoch_hours(history.start))
     again = reissue(Network.bundled(), *where, origins, neighbours=[each.values for each in around])
     live = taught(history, *around).forecast(history, NOW, FOUR_DAYS, Shelf(history, *around))
