@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,7 +23,11 @@ from tests.daemon.planner.strategies import snapshots
 
 QUICK = replace(BARE, price_rounds=20, search_steps=60, moves=20)
 MINUTE = timedelta(minutes=1)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+FEW, MANY = (settings(PATIENT, max_examples=count) for count in (40, 200))
 SPANS = st.lists(st.integers(1, 70), min_size=1, max_size=3).filter(lambda minutes: sum(minutes) <= 170)
+MINUTES = st.lists(st.integers(1, 4), min_size=1, max_size=2)
+PACES = st.sampled_from([1.0, 0.99, 1.005])
 
 
 def stands(snap: Snapshot, minutes: Sequence[int], pace: float = 1.0) -> tuple[Standing, Standing | None, Snapshot]:
@@ -64,9 +68,7 @@ def is_whole_and_in_time(answer: Plan) -> bool:
     return not answer.unplaced and not any(placement.is_late for placement in answer.placements)
 
 
-@given(snapshots_under_way(), SPANS)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-def test_a_plan_that_is_followed_stands_and_keeps_what_it_promised(snap: Snapshot, minutes: list[int]) -> None:
+def check_promises(snap: Snapshot, minutes: list[int]) -> None:
     assume(all(one.deadline <= snap.grid.end for one in snap.jobs))
     answer = plan(snap, QUICK)
     assume(is_whole_and_in_time(answer) and not hands_over_within_a_slot(answer, snap))
@@ -89,11 +91,13 @@ def test_a_plan_that_is_followed_stands_and_keeps_what_it_promised(snap: Snapsho
             assert peak_use(answer, site.name, later.grid.edge(slot), later.grid.edge(slot + 1)) <= site.free_gpus[slot]
 
 
-@given(snapshots_under_way(), SPANS, st.sampled_from([1.0, 0.99, 1.005]))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-def test_the_cost_of_a_plan_that_stands_is_that_of_what_is_left_and_its_bound_is_below_every_plan(
-    snap: Snapshot, minutes: list[int], pace: float
-) -> None:
+@FEW
+@given(snapshots_under_way(), SPANS)
+def test_a_plan_that_is_followed_stands_and_keeps_what_it_promised(snap: Snapshot, minutes: list[int]) -> None:
+    check_promises(snap, minutes)
+
+
+def check_cost_and_bound(snap: Snapshot, minutes: list[int], pace: float) -> None:
     _, standing, later = stands(snap, minutes, pace)
     if standing is None:
         return
@@ -114,11 +118,15 @@ def test_the_cost_of_a_plan_that_stands_is_that_of_what_is_left_and_its_bound_is
         assert answer.bound_g <= anew.cost_g * (1 + 1e-9) + 1e-9
 
 
-@given(snapshots_under_way(), st.lists(st.integers(1, 4), min_size=1, max_size=2), st.sampled_from([1.0, 0.99, 1.005]))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-def test_a_plan_with_late_jobs_and_such_without_a_place_stands_for_minutes_and_makes_nobody_later(
+@FEW
+@given(snapshots_under_way(), SPANS, PACES)
+def test_the_cost_of_a_plan_that_stands_is_that_of_what_is_left_and_its_bound_is_below_every_plan(
     snap: Snapshot, minutes: list[int], pace: float
 ) -> None:
+    check_cost_and_bound(snap, minutes, pace)
+
+
+def check_nobody_later(snap: Snapshot, minutes: list[int], pace: float) -> None:
     snap = replace(snap, jobs=tuple(replace(one, deadline=max(one.deadline - 6 * HOUR, snap.now + HOUR)) for one in snap.jobs))
     assume(not is_whole_and_in_time(plan(snap, QUICK)))
     whole, standing, later = stands(snap, minutes, pace)
@@ -135,6 +143,23 @@ def test_a_plan_with_late_jobs_and_such_without_a_place_stands_for_minutes_and_m
     ends = {one.job_id: one.end for one in anew.placements}
     if {one.job_id for one in answer.placements} == ends.keys() and all(ends[one.job_id] <= one.end for one in answer.placements):
         assert answer.bound_g <= anew.cost_g * (1 + 1e-9) + 1e-9
+
+
+@FEW
+@given(snapshots_under_way(), MINUTES, PACES)
+def test_a_plan_with_late_jobs_and_such_without_a_place_stands_for_minutes_and_makes_nobody_later(
+    snap: Snapshot, minutes: list[int], pace: float
+) -> None:
+    check_nobody_later(snap, minutes, pace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("check", "drawn"),
+    [(check_promises, (SPANS,)), (check_cost_and_bound, (SPANS, PACES)), (check_nobody_later, (MINUTES, PACES))],
+)
+def test_the_same_is_true_of_many_more_queues(check: Callable[..., None], drawn: tuple[st.SearchStrategy[object], ...]) -> None:
+    MANY(given(snapshots_under_way(), *drawn)(check))()
 
 
 @given(snapshots(most_jobs=5), SPANS)
