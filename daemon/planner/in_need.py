@@ -11,8 +11,10 @@ from dataclasses import replace
 from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot, Unplaced
 from daemon.planner.engine import LONGEST_EXTENSION
 from daemon.planner.options import PlannerOptions
+from daemon.planner.orders import Timeline
 from daemon.planner.residual import REACH, Residual, preview
-from daemon.planner.task import task_of
+from daemon.planner.task import Task, task_of
+from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
 
 
 def behind_others(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Placement | Unplaced | None:
@@ -23,17 +25,33 @@ def behind_others(plan: Plan, job: PlanJob, snapshot: Snapshot, options: Planner
     """
     reach_seconds = _reach_seconds(plan, job, snapshot)
     residual = Residual.of(snapshot, plan, options, reach_seconds)
-    if task_of(job, residual.terrain) is None:
+    terrain, task = residual.terrain, task_of(job, residual.terrain)
+    if task is None:
         return None
     behind = preview(job, residual)
     if _is_in_time(behind):
         return behind
     first = replace(plan, placements=tuple(_those_before(plan, job, snapshot)))
-    return None if _is_in_time(preview(job, Residual.of(snapshot, first, options, reach_seconds))) else behind
+    could_be = _is_in_time(preview(job, Residual.of(snapshot, first, options, reach_seconds))) or _is_in_time_by_clock(task, first, terrain)
+    return None if could_be else behind
 
 
 def _is_in_time(answer: Placement | Unplaced) -> bool:
     return isinstance(answer, Placement) and not answer.is_late
+
+
+def _is_in_time_by_clock(task: Task, plan: Plan, terrain: Terrain) -> bool:
+    """Whether the job would be in time without a pause behind a plan whose jobs it may follow within a cell, as plain orders have it."""
+    timelines = [Timeline(terrain, free) for free in terrain.free]
+    for segment in (segment for placement in plan.placements for segment in placement.segments):
+        start, end = max(0.0, terrain.seconds(segment.start)), terrain.seconds(segment.end)
+        timelines[terrain.index[segment.site]].reserve(segment.gpus, start, end)
+    for choice in task.choices:
+        length = choice.work + choice.startup
+        start_at = timelines[choice.site].earliest(task.gpus, length, task.release)
+        if start_at is not None and start_at + length <= task.due + EDGE_TOLERANCE_SECONDS:
+            return True
+    return False
 
 
 def _those_before(plan: Plan, newcomer: PlanJob, snapshot: Snapshot) -> list[Placement]:

@@ -109,6 +109,17 @@ def test_a_newcomer_that_could_be_in_time_if_those_gave_way_that_are_due_after_i
     assert (grown is None) is is_whole
 
 
+@pytest.mark.parametrize(("hours", "is_whole"), [(0.4, True), (0.6, False)])
+def test_a_newcomer_that_could_follow_another_within_the_same_hour_and_be_in_time_gets_a_whole_plan(hours: float, is_whole: bool) -> None:
+    short, late = job("short", hours=0.5, deadline_hours=1), job("late", hours=6, deadline_hours=1.1, mode=Mode.INTERRUPTIBLE)
+    snap = snapshot([short, late], {"DE": HILLS}, gpus=1)
+    whole = Standing.of(snap, plan(snap, BARE), BARE)
+    assert [placement.is_late for placement in whole.plan.placements] == [False, True]
+    later = with_newcomer(snap, whole.plan, job("new", hours=hours, deadline_hours=1))
+    assert (with_new_jobs(whole, later, BARE) is None) is is_whole
+    assert placed(plan(later, BARE), "new").is_late is not is_whole
+
+
 @pytest.mark.parametrize(("priority", "is_whole"), [(1, True), (0, False), (-1, False)])
 def test_a_newcomer_of_higher_priority_comes_before_who_has_not_begun(priority: int, is_whole: bool) -> None:
     whole, snap = a_queue_in_need()
