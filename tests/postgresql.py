@@ -24,7 +24,7 @@ SORTED_AS_PEOPLE_DO = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider
 NO_NETWORK = ("-c", "listen_addresses=")
 NOT_FOR_POWER_CUTS = ("-c", "fsync=off")
 NO_LONGER_THAN_WE = ("setpriv", "--pdeathsig", "QUIT")  # also where the tests are killed
-_IN_USE = "in-use"  # a file that is locked as long as its folder is
+_IN_USE = "in-use"  # a file that is locked from its first moment on as long as its folder is used
 
 
 @contextmanager
@@ -74,10 +74,11 @@ def pooler(url: str, mode: str) -> Iterator[str]:
 
 @contextmanager
 def owned_folder(prefix: str) -> Iterator[Path]:
-    """A folder of the server's owner, gone afterwards; so are, by the way, those of tests that were killed."""
+    """A folder of the server's owner, gone afterwards; first those of tests that were killed are removed."""
     _sweep(prefix)
-    with tempfile.TemporaryDirectory(prefix=prefix) as made, Path(made, _IN_USE).open("w") as lock:
+    with tempfile.TemporaryDirectory(prefix=prefix) as made, Path(made, "to-be-locked").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets it go whatever ends us
+        Path(lock.name).rename(Path(made, _IN_USE))
         if os.geteuid() == 0:
             shutil.chown(made, OWNER)
         yield Path(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import IO, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -102,11 +103,35 @@ def logged_events() -> Iterator[str]:
 
 
 def test_all_files_that_use_the_fork_server_are_one_part_of_the_suite() -> None:
-    uses_it = re.compile(r"^from tests\.(fork_server|jobs\.processes) import .*\b(fork_server|Worker|work)\b", re.MULTILINE)
-    files = {
-        str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if uses_it.search(path.read_text(encoding="utf-8"))
-    }
-    assert files == FORKING
+    files = {path for path in (ROOT / "tests").rglob("test_*.py") if uses_the_fork_server(path.read_text(encoding="utf-8"))}
+    assert {str(path.relative_to(ROOT)) for path in files} == FORKING
+
+
+def uses_the_fork_server(test_file: str) -> bool:
+    """Itself, by what starts workers, or by the fixture that does."""
+    modules = ("tests.fork_server", "tests.jobs.processes")
+    if not any(word in test_file for word in (*modules, "trained")):
+        return False  # most files: parsing them all takes a second
+    nodes = list(ast.walk(ast.parse(test_file)))
+    imported = {name.name for node in nodes if isinstance(node, ast.ImportFrom) and node.module in modules for name in node.names}
+    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return bool(imported & {"fork_server", "Worker", "work"}) or "trained" in arguments
+
+
+def test_files_that_use_the_fork_server_run_in_one_process_and_others_beside(tmp_path: Path) -> None:
+    together, other = sorted(FORKING)[:2], "tests/test_other.py"
+    for name in (*together, other):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("".join(f"def test_{number}(): pass\n" for number in range(4)))
+    (tmp_path / "pytest.ini").touch()
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "xdist", "-n", "2", "--dist", "loadfile", "-p", "tests.sharing_out", "tests"]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = ours | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    processes = {name: set(re.findall(rf"^\[(gw\d)\].* PASSED {name}::", done.stdout, re.MULTILINE)) for name in (*together, other)}
+    assert {len(each) for each in processes.values()} == {1}
+    assert processes[together[0]] == processes[together[1]] != processes[other]
 
 
 def test_folders_of_servers_whose_tests_were_killed_are_removed_by_the_next_and_those_in_use_are_not(
@@ -121,3 +146,22 @@ def test_folders_of_servers_whose_tests_were_killed_are_removed_by_the_next_and_
     with owned_folder("server-") as first, owned_folder("server-") as second:
         assert sorted(tmp_path.iterdir()) == sorted([making, first, second])
     assert list(tmp_path.iterdir()) == [making]
+
+
+def test_a_folder_that_is_being_made_is_not_taken_for_one_of_killed_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    beside: list[Path] = []
+
+    def lock_late(file: IO[str], how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        with owned_folder("server-") as other:  # looks for folders to remove
+            beside.append(other)
+        lock(file, how)
+
+    lock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with owned_folder("server-") as folder:
+        assert folder.is_dir()
+    assert len(beside) == 1
+    assert list(tmp_path.iterdir()) == []
