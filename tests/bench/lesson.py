@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
         return 1
     shelf = Shelf(read_records([folder]))
+    if strange := sorted(set(chosen) - set(shelf.zones)):
+        parser.error(f"{folder} has no record of {', '.join(strange)}: name some of {', '.join(shelf.zones)}")
     Network.bundled()
     print(f"{'zone':<14} {'lesson, s':>9} {'by it, ms':>9} {'none, ms':>9} {'holds, MB':>9}")
     for zone in chosen:

@@ -64,7 +64,7 @@ def measured(cases: Sequence[Case], keeps_memory: bool, turns: int) -> list[tupl
     """Median CPU seconds of each with plain and with packed weights, in turns after one to warm up. For a process of its own."""
     torch.set_num_threads(1)
     if keeps_memory and not keep_freed_memory():
-        raise SystemExit("this C library cannot keep freed memory")
+        raise OSError("this C library cannot keep freed memory")  # a pool waits forever for one that ends itself
     return [_medians(case, turns) for case in cases]
 
 
