@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests run against, from Debian's packages: services, a real head CT, the library LightGBM needs. Nothing is started.
+# Installs what the tests run against, from Debian's packages: services, a real head CT, the library LightGBM needs.
+# The tests start services of their own; where systemd runs, Debian also starts its prometheus and pgbouncer, which nothing here needs.
 set -eu
 packages="prometheus postgresql pgbouncer invesalius-examples libgomp1"
 missing=$(for package in $packages; do dpkg -s "$package" >/dev/null 2>&1 || echo "$package"; done)
