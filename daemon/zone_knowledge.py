@@ -117,7 +117,7 @@ class Knowledge:
         that it misses."""
         known = self.of(zone, now)
         history = known.history if start >= now - BACK_IN_MEMORY else self.history(zone, start, now + HOUR)
-        passed = on_hours(history, zone, self._kind, start, floor_to(min(end, now), HOUR))
+        passed = on_hours(history, zone, self._kind, start, min(ceil_to(end, HOUR), floor_to(now, HOUR)))
         missing = [passed.start + int(index) * HOUR for index in np.flatnonzero(np.isnan(passed.values))]
         return replace(known, history=history, bridges=self._bridges(zone, missing))
 

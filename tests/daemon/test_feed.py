@@ -452,6 +452,13 @@ def test_an_outlook_of_long_ago_looks_for_forecasts_of_its_own_hours_only(house:
     assert sorted(set(asked)) == [THIS_HOUR, THIS_HOUR + FORECAST_MAX_AGE, long_after]
 
 
+def test_half_an_hour_of_long_ago_stands_on_what_was_forecast_of_its_hour(house: House) -> None:
+    house.poll_everything()
+    for start in (THIS_HOUR + 2 * HOUR, THIS_HOUR + 2 * HOUR + 30 * MINUTE):
+        outlook = house.feed.outlook("DE", start, HOUR / 2, 1, START + timedelta(days=40))
+        assert list(outlook.rung) == [Rung.VENDOR_FORECAST]
+
+
 def test_half_hour_steps_hold_the_value_of_their_hour(house: House) -> None:
     house.poll_everything()
     hours = house.feed.outlook("DE", THIS_HOUR, HOUR, 24, START)
