@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -129,12 +130,12 @@ class IntensityFeed:
     def learn(self, zones: Iterable[str]) -> None:
         """Let our forecaster learn what years of record teach, once a day and zone: seconds each, for which no poll and no plan waits.
 
-        It counts from the next forecast on, and at once where that of the hour had to do without.
+        It counts from the next forecast on, and at once where that of the hour had to do without. What goes wrong with one zone is raised
+        when all others had their turn.
         """
-        for zone in zones:
-            if self._knowledge.learn(zone, self._clock()):
-                self._issue_own(zone)
-                self._knowledge.forget(zone)
+        with ExitStack() as turns:
+            for zone in reversed(tuple(zones)):
+                turns.callback(self._learn, zone)
 
     def outlook(self, zone: str, start: datetime, step: timedelta, steps: int, now: datetime) -> ZoneOutlook:
         """What `zone` is expected to be (and, for hours gone by, was) on the given grid, as known at `now`."""
@@ -215,6 +216,11 @@ class IntensityFeed:
         own = self._knowledge.make_forecast(zone, self._clock())
         if own is not None:
             self._store.put_vintage(own)
+
+    def _learn(self, zone: str) -> None:
+        if self._knowledge.learn(zone, self._clock()):
+            self._issue_own(zone)
+            self._knowledge.forget(zone)
 
     def _monthly(self, zone: str) -> Fetch:
         now = self._clock()

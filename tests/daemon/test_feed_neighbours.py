@@ -148,5 +148,22 @@ def test_a_feed_told_to_stop_learns_no_further_zone(recorded: RecordedIntensity)
         forecaster.feed.learn(["DE", "PL"])
 
 
+class Unteachable(TrainedForecaster):
+    """Fails at the lessons of one zone."""
+
+    def learn(self, history: Series, now: datetime, archive: Archive) -> bool:
+        if history.zone == "DE":
+            raise ArithmeticError("a lesson that nobody foresaw")
+        return super().learn(history, now, archive)
+
+
+def test_a_zone_whose_lesson_fails_keeps_no_other_from_its_own(recorded: RecordedIntensity) -> None:
+    house = House(recorded, "DE", "PL", forecaster=Unteachable())
+    with pytest.raises(ArithmeticError, match="nobody foresaw"):
+        house.feed.learn(["DE", "PL"])
+    assert house.archived("DE") is None
+    assert house.archived("PL") is not None
+
+
 def test_a_neighbour_that_knows_the_gust_already_changes_the_forecast() -> None:
     assert np.abs(directly("DE", "PL") - directly("DE"))[:12].max() > 5
