@@ -205,7 +205,7 @@ def test_newcomers_to_a_queue_in_need_get_a_whole_plan_every_ten_minutes_and_not
     snap = snapshot(queue, {"DE": HILLS}, gpus=4)
     newcomers = [job(f"new-{number:03}", hours=1, deadline_hours=20.5 + number / 60, mode=Mode.INTERRUPTIBLE) for number in range(60)]
     whole, answer = counted(snap, newcomers)
-    assert whole <= 7
+    assert 6 <= whole <= 7
     told = {*(one.job_id for one in answer.placements), *(one.job_id for one in answer.unplaced)}
     assert {one.id for one in newcomers} <= told
     assert sum(one.is_late for one in answer.placements) > 20
