@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon.domain.plan import Placement, Plan, PlanJob, Snapshot, Unplaced
+from daemon.planner.answer import placement_for
 from daemon.planner.engine import LONGEST_EXTENSION
 from daemon.planner.options import PlannerOptions
-from daemon.planner.orders import Timeline
+from daemon.planner.orders import in_time_between
 from daemon.planner.residual import REACH, Residual, preview
-from daemon.planner.task import Task, task_of
-from daemon.planner.terrain import EDGE_TOLERANCE_SECONDS, Terrain
+from daemon.planner.task import task_of
 
 
 def behind_others(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Placement | Unplaced | None:
-    """The soonest place of a new job in what the plan leaves, or why it has none. None where it might be in time if those gave way that
-    a whole plan places after it, and where no site has its GPUs: a whole plan has the words for that.
+    """A new job's place in what the plan leaves, in time where there is one, be it between others within a cell; or why it has none.
+
+    None where it might be in time if those gave way that a whole plan places after it, and where no site has its GPUs: a whole plan has
+    the words for that.
 
     `job` may begin at its `earliest`: jobs it waits for have ended by then. The snapshot's priorities hold its users' turns, too.
     """
@@ -31,27 +33,15 @@ def behind_others(plan: Plan, job: PlanJob, snapshot: Snapshot, options: Planner
     behind = preview(job, residual)
     if _is_in_time(behind):
         return behind
+    between = in_time_between(terrain, task, (segment for placement in plan.placements for segment in placement.segments))
+    if between is not None:
+        return placement_for(task, between, terrain, task.release, None)
     first = replace(plan, placements=tuple(_those_before(plan, job, snapshot)))
-    could_be = _is_in_time(preview(job, Residual.of(snapshot, first, options, reach_seconds))) or _is_in_time_by_clock(task, first, terrain)
-    return None if could_be else behind
+    return None if _is_in_time(preview(job, Residual.of(snapshot, first, options, reach_seconds))) else behind
 
 
 def _is_in_time(answer: Placement | Unplaced) -> bool:
     return isinstance(answer, Placement) and not answer.is_late
-
-
-def _is_in_time_by_clock(task: Task, plan: Plan, terrain: Terrain) -> bool:
-    """Whether the job would be in time without a pause behind a plan whose jobs it may follow within a cell, as plain orders have it."""
-    timelines = [Timeline(terrain, free) for free in terrain.free]
-    for segment in (segment for placement in plan.placements for segment in placement.segments):
-        start, end = max(0.0, terrain.seconds(segment.start)), terrain.seconds(segment.end)
-        timelines[terrain.index[segment.site]].reserve(segment.gpus, start, end)
-    for choice in task.choices:
-        length = choice.work + choice.startup
-        start_at = timelines[choice.site].earliest(task.gpus, length, task.release)
-        if start_at is not None and start_at + length <= task.due + EDGE_TOLERANCE_SECONDS:
-            return True
-    return False
 
 
 def _those_before(plan: Plan, newcomer: PlanJob, snapshot: Snapshot) -> list[Placement]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from daemon.domain.job import PlannedSegment
 from daemon.domain.plan import IntArray
 from daemon.planner.occupancy import ROUNDING_SECONDS
 from daemon.planner.precedence import Links
@@ -114,6 +115,17 @@ def ends_behind(terrain: Terrain, free: IntArray, tasks: Iterable[Task]) -> dict
             timelines[piece.choice.site].reserve(task.gpus, piece.start, piece.end)
             ends[task.job.id] = piece.end
     return ends
+
+
+def in_time_between(terrain: Terrain, task: Task, taken: Iterable[PlannedSegment]) -> Offer | None:
+    """The soonest place of a job without a pause and in time between what is taken, by the clock: it may begin and end within cells."""
+    timelines = [Timeline(terrain, free) for free in terrain.free]
+    for segment in taken:
+        start, end = max(0.0, terrain.seconds(segment.start)), terrain.seconds(segment.end)
+        timelines[terrain.index[segment.site]].reserve(segment.gpus, start, end)
+    piece = _first_to_end(task, list(task.choices), timelines, task.release)
+    is_in_time = piece is not None and piece.end <= min(task.due, terrain.end) + EDGE_TOLERANCE_SECONDS
+    return offer_of((piece,), task, terrain) if piece is not None and is_in_time else None
 
 
 def _listed(terrain: Terrain, tasks: Mapping[str, Task], links: Links, order: list[str], at_home: bool) -> dict[str, Offer]:

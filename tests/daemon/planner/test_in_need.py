@@ -109,15 +109,17 @@ def test_a_newcomer_that_could_be_in_time_if_those_gave_way_that_are_due_after_i
     assert (grown is None) is is_whole
 
 
-@pytest.mark.parametrize(("hours", "is_whole"), [(0.4, True), (0.6, False)])
-def test_a_newcomer_that_could_follow_another_within_the_same_hour_and_be_in_time_gets_a_whole_plan(hours: float, is_whole: bool) -> None:
-    short, late = job("short", hours=0.5, deadline_hours=1), job("late", hours=6, deadline_hours=1.1, mode=Mode.INTERRUPTIBLE)
-    snap = snapshot([short, late], {"DE": HILLS}, gpus=1)
+@pytest.mark.parametrize(("hours", "is_late"), [(0.4, False), (0.6, True)])
+def test_a_newcomer_may_follow_another_within_the_same_hour_where_it_is_late_otherwise(hours: float, is_late: bool) -> None:
+    short, long = (job(f"{hours} h", hours=hours, deadline_hours=1 + hours / 60, mode=Mode.INTERRUPTIBLE) for hours in (0.5, 6))
+    snap = snapshot([short, long], {"DE": HILLS}, gpus=1)
     whole = Standing.of(snap, plan(snap, BARE), BARE)
     assert [placement.is_late for placement in whole.plan.placements] == [False, True]
-    later = with_newcomer(snap, whole.plan, job("new", hours=hours, deadline_hours=1))
-    assert (with_new_jobs(whole, later, BARE) is None) is is_whole
-    assert placed(plan(later, BARE), "new").is_late is not is_whole
+    grown = with_new_jobs(whole, with_newcomer(snap, whole.plan, job("new", hours=hours, deadline_hours=1)), BARE)
+    assert grown is not None
+    assert placed(grown.plan, "new").is_late is is_late
+    check_no_fuller(grown.plan, whole.plan, grown.snapshot)
+    assert with_new_jobs(grown, followed(grown.snapshot, grown.plan, MINUTE), BARE) is not None
 
 
 @pytest.mark.parametrize(("priority", "is_whole"), [(1, True), (0, False), (-1, False)])
