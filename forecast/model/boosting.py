@@ -1,4 +1,4 @@
-"""Training of the trees with LightGBM, on what the linear forecast misses by.
+"""Training of the trees with LightGBM, on what the linear forecast misses by where it has not learnt.
 
 Only the training command imports this module.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from forecast.model.dataset import NEAR_HOURS, Examples
 from forecast.model.features import HORIZON_HOURS, SingleArray
 from forecast.model.linear import Linear
+from forecast.model.network import QUANTILES
 from forecast.model.tree_columns import tree_columns
 from forecast.model.trees import ALL_LEAVES, LEAVES, Trees
 
@@ -26,11 +27,8 @@ LEADS_DRAWN = ((0, FIRST_HOURS, 2), (FIRST_HOURS, NEAR_HOURS, 4), (NEAR_HOURS, H
 """For every few windows: from which lead, to which, and how many. The first hours are few and the most certain to be used."""
 
 WINDOWS_PER_DRAW = 100
-ANONYMOUS_SHARE = 0.15
-"""Windows shown without their zone, so that the trees also know what to say of an unknown one."""
-
 RECIPE: dict[str, Any] = {
-    "objective": "l1",
+    "objective": "quantile",
     "learning_rate": 0.08,
     "num_leaves": LEAVES - 1,
     "min_data_in_leaf": 400,
@@ -45,26 +43,29 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def train_trees(data: Iterable[Examples], linear: Linear, seed: int) -> Trees:
-    """Trees that correct `linear`, the same for all zones. The same data and seed give the same trees."""
+def train_trees(data: Iterable[tuple[Examples, Linear]], seed: int) -> tuple[Trees, ...]:
+    """For each of the QUANTILES, trees that correct a linear forecast, the same for all zones. Each part of `data` comes with a linear
+    forecast that has not learnt from it: on what one has learnt from, it errs less than it will. The same data and seed give the same
+    trees."""
     random = np.random.default_rng(seed)
-    parts = [part for examples in data for part in _draws(examples, linear, random)]
+    parts = [part for examples, linear in data for part in _draws(examples, linear, random)]
     columns, misses, weights = (np.concatenate(each) for each in zip(*parts, strict=True))
     rows = lightgbm.Dataset(columns, misses, weight=weights)
-    booster = lightgbm.train({**RECIPE, "seed": seed}, rows, num_boost_round=TREES)
-    return exported(booster.dump_model())
+    return tuple(
+        exported(lightgbm.train({**RECIPE, "alpha": quantile, "seed": seed}, rows, num_boost_round=TREES).dump_model())
+        for quantile in QUANTILES
+    )
 
 
 def _draws(examples: Examples, linear: Linear, random: np.random.Generator) -> Iterator[tuple[SingleArray, SingleArray, SingleArray]]:
     """Columns, what the linear forecast misses by, and weights, for some leads of every window."""
-    zone_rows = np.where(random.random(len(examples)) < ANONYMOUS_SHARE, 0, examples.zone_rows)
-    ahead = linear.forecast_each(examples.inputs, zone_rows)
+    ahead = linear.forecast_each(examples.inputs, examples.zone_rows)
     for first in range(0, len(examples), WINDOWS_PER_DRAW):
         rows = slice(first, first + WINDOWS_PER_DRAW)
         leads = np.concatenate([start + random.choice(end - start, count, replace=False) for start, end, count in LEADS_DRAWN])
         weights = np.where(leads < NEAR_HOURS, examples.near_weight[rows, None], examples.far_weight[rows, None])
         misses = (examples.targets - ahead)[rows][:, leads]
-        yield tree_columns(examples.inputs[rows], ahead[rows], leads, zone_rows[rows]), misses.ravel(), weights.ravel()
+        yield tree_columns(examples.inputs[rows], ahead[rows], leads), misses.ravel(), weights.ravel()
 
 
 def exported(dumped: dict[str, Any]) -> Trees:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecast.intensity import FloatArray, Series
 from forecast.model.features import HORIZON_HOURS, WINDOW_HOURS, SingleArray, build
@@ -33,6 +34,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def chosen(self, rows: slice | NDArray[np.bool_]) -> Examples:
+        """Some of the rows."""
+        return Examples(*(getattr(self, each.name)[rows] for each in fields(self)))
 
 
 def examples(records: Sequence[Series], zones: tuple[str, ...], cold: bool, seed: int, stride_hours: int = STRIDE_HOURS) -> Examples:

@@ -21,7 +21,7 @@ from forecast.scoring import IntArray
 class Recipe:
     """How a network is trained. Leads are drawn anew for every batch, half of them from the first day."""
 
-    epochs: int = 3
+    epochs: int
     batch: int = 1024
     leads_per_batch: int = 26
     encoder_width: int = 192

@@ -60,20 +60,19 @@ def learn_lesson(network: Network, record: Record, *, with_map: bool) -> Lesson:
 
 
 def opinions(network: Network, record: Record, origins: IntArray, maps: Maps, known_hours: int = WINDOW_HOURS) -> FloatArray:
-    """The model before correction: (origins, 4, HORIZON_HOURS) in gCO2e/kWh at each origin, the index of the first hour forecast.
+    """The model before correction: (origins, 2, 3, HORIZON_HOURS) in gCO2e/kWh at each origin, the index of the first hour forecast.
 
-    Low, middle and high of the networks, and how far the second opinion would move them. No more than `known_hours` are seen.
+    Low, middle and high of the networks and of the second opinion. No more than `known_hours` are seen.
     `maps` hold the zone's map of every origin's week, or nothing at all.
     """
     if not len(origins):
-        return np.zeros((0, 4, HORIZON_HOURS))
+        return np.zeros((0, 2, 3, HORIZON_HOURS))
     features = record.features(origins, known_hours)
     known = np.minimum(record.known[origins], known_hours)
     scaled = network.opinions(features.inputs, known, record.zone, _added(record, origins, features.inputs, maps))
-    low, middle, high = (scaled[:, row] for row in range(3))
-    scaled[:, 1] += MEAN_WEIGHTS * (low - 2 * middle + high) + CAUTION * (high - low)
-    said = scaled * features.spread[:, None, None]
-    said[:, :3] += features.level[:, None, None]
+    low, middle, high = (scaled[:, :, row] for row in range(3))
+    scaled[:, :, 1] += MEAN_WEIGHTS * (low - 2 * middle + high) + CAUTION * (high - low)
+    said = scaled * features.spread[:, None, None, None] + features.level[:, None, None, None]
     return np.asarray(said, dtype=np.float64)
 
 

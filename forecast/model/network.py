@@ -65,16 +65,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class SecondOpinion:
-    """Says the median only, and only of longer records: a linear forecast, corrected by trees."""
+    """Speaks of longer records only: a linear forecast, corrected by trees, by as many for each of the QUANTILES."""
 
     linear: Linear
-    trees: Trees
+    trees: tuple[Trees, ...]
 
-    def medians(self, inputs: SingleArray, zone_row: int, added: SingleArray) -> SingleArray:
-        """(windows, HORIZON_HOURS) in scaled units; `added` is what the zone's own record adds to the linear forecast."""
+    def quantiles(self, inputs: SingleArray, zone_row: int, added: SingleArray) -> SingleArray:
+        """(windows, 3, HORIZON_HOURS) in scaled units, in order; `added` is what the zone's own record adds to the linear forecast."""
         ahead = self.linear.forecast(inputs, zone_row) + added
-        columns = tree_columns(inputs, ahead, _LEADS, np.full(len(inputs), zone_row))
-        return ahead + self.trees.sums(columns).reshape(ahead.shape)
+        columns = tree_columns(inputs, ahead, _LEADS)
+        said = np.stack([ahead + trees.sums(columns).reshape(ahead.shape) for trees in self.trees], axis=1)
+        said.sort(axis=1)
+        return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +94,19 @@ class Network:
         return self.zones.index(zone) + 1 if zone in self.zones else 0
 
     def opinions(self, inputs: SingleArray, known_hours: IntArray, zone: str, added: SingleArray) -> SingleArray:
-        """(windows, 4, HORIZON_HOURS) in scaled units: the networks' 10 %, 50 % and 90 % quantiles, in order, and how far the second
-        opinion's median lies above theirs.
+        """(windows, 2, 3, HORIZON_HOURS) in scaled units: the QUANTILES of the networks and those of the second opinion, in order.
 
-        Of windows with less than WARM_HOURS of `known_hours` there is no second opinion. `added` (windows, HORIZON_HOURS) is what the
-        zone's own record adds to the linear forecast.
+        Of windows with less than WARM_HOURS of `known_hours` there is no second opinion; the first stands in its place. `added` (windows,
+        HORIZON_HOURS) is what the zone's own record adds to the linear forecast.
         """
         row, short = self.row(zone), known_hours < WARM_HOURS
-        result = np.zeros((len(inputs), len(QUANTILES) + 1, HORIZON_HOURS), dtype=np.float32)
+        result = np.empty((len(inputs), 2, len(QUANTILES), HORIZON_HOURS), dtype=np.float32)
         for rows in _batches(np.flatnonzero(short)):
-            result[rows, :-1] = _drawn_to_newest_day(_means(self.cold, inputs[rows], row), inputs[rows], known_hours[rows])
+            drawn = _drawn_to_newest_day(_means(self.cold, inputs[rows], row), inputs[rows], known_hours[rows])
+            result[rows] = drawn[:, None]
         for rows in _batches(np.flatnonzero(~short)):
-            result[rows, :-1] = _means(self.members, inputs[rows], row)
-            result[rows, -1] = self.second.medians(inputs[rows], row, added[rows]) - result[rows, 1]
+            result[rows, 0] = _means(self.members, inputs[rows], row)
+            result[rows, 1] = self.second.quantiles(inputs[rows], row, added[rows])
         return result
 
     @staticmethod
@@ -149,13 +151,14 @@ def _relu(values: SingleArray) -> SingleArray:
 def load(file: IO[bytes]) -> Network:
     """A network as `save` wrote it. Raises ValueError on a file that is not one."""
     with np.load(file, allow_pickle=False) as archive:
-        if not {"zones", "members", "cold", "trees/leaves"} <= set(archive):
+        if not {"zones", "members", "cold", "trees/0/leaves"} <= set(archive):
             raise ValueError("this file holds no Lowtide model: train one with `python -m forecast.model.train`")
         zones = tuple(str(zone) for zone in archive["zones"])
         members, cold = (
             tuple(Member(_group(archive, f"{name}/{index}/")) for index in range(int(archive[name]))) for name in ("members", "cold")
         )
-        second = SecondOpinion(Linear(**_group(archive, "linear/")), Trees.unpacked(_group(archive, "trees/")))
+        trees = tuple(Trees.unpacked(_group(archive, f"trees/{index}/")) for index in range(len(QUANTILES)))
+        second = SecondOpinion(Linear(**_group(archive, "linear/")), trees)
     return Network(members, cold, second, zones)
 
 
@@ -176,5 +179,6 @@ def save(file: IO[bytes], network: Network) -> None:
     arrays: dict[str, np.ndarray] = {"zones": np.array(network.zones)}
     arrays |= {"members": np.array(len(network.members)), "cold": np.array(len(network.cold))}
     arrays |= {f"{prefix}{name}": weight.astype(np.float16) for prefix, group in groups.items() for name, weight in group.items()}
-    arrays |= {f"trees/{name}": array for name, array in network.second.trees.packed().items()}
+    for index, trees in enumerate(network.second.trees):
+        arrays |= {f"trees/{index}/{name}": array for name, array in trees.packed().items()}
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes the names of arrays for its own options

@@ -9,21 +9,28 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 from forecast.csv_rows import CsvProblem
 from forecast.grid import Grid, regrid
 from forecast.intensity import Series
-from forecast.model.dataset import Examples, examples
+from forecast.model.dataset import examples
 from forecast.model.mixtures import mixtures
 from forecast.model.network import Member, Network, SecondOpinion, save
-from forecast.model.ridge import train_linear
+from forecast.model.ridge import cross_fitted, train_linear
 from forecast.portal_csv import read_intensity_file
 from forecast.timeline import HOUR
 
+PROCESSES = 2
 MIXTURES_PER_RECORD = 3
+EPOCHS = 8
+"""Over three, intervals score 1.0 % better in the first day and 0.5 % later, for zones known (second half of 2022)."""
+
+COLD_EPOCHS = 3
 TREE_STRIDE_HOURS = 7  # between the moments that trees learn from; it shares no factor with 24
 
 
@@ -67,23 +74,28 @@ def read_record(path: Path, since: datetime, until: datetime) -> Series:
 
 
 def train_network(records: Sequence[Series], members_each: int, seed: int) -> Network:
-    """A network of `members_each` for zones with weeks of record, as many for zones with less, and a second opinion."""
+    """A network of `members_each` for zones with weeks of record, as many for zones with less, and a second opinion.
+
+    They learn in PROCESSES beside each other, each in one thread.
+    """
     zones = tuple(sorted(record.zone for record in records))
-    warm, cold = (
-        tuple(train_member(records, zones, cold=cold, seed=seed + index) for index in range(members_each)) for cold in (False, True)
-    )
-    return Network(warm, cold, train_second(records, zones, seed), zones)
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        warm, cold = (
+            [pool.submit(train_member, records, zones, cold=cold, seed=seed + index) for index in range(members_each)]
+            for cold in (False, True)
+        )
+        second = pool.submit(train_second, records, zones, seed)
+        return Network(tuple(each.result() for each in warm), tuple(each.result() for each in cold), second.result(), zones)
 
 
 def train_second(records: Sequence[Series], zones: tuple[str, ...], seed: int) -> SecondOpinion:
     """The linear forecast, from every hour of every record, and the trees that correct it."""
     from forecast.model.boosting import train_trees  # lightgbm is only needed here
 
-    def each(stride_hours: int) -> Iterator[Examples]:
-        return (examples([record], zones, cold=False, seed=seed, stride_hours=stride_hours) for record in records)
-
-    linear = train_linear(each(1), len(zones))
-    return SecondOpinion(linear, train_trees(each(TREE_STRIDE_HOURS), linear, seed))
+    data = [examples([record], zones, cold=False, seed=seed, stride_hours=1) for record in records]
+    now_and_then = slice(None, None, TREE_STRIDE_HOURS)
+    trees = train_trees(((part.chosen(now_and_then), linear) for part, linear in cross_fitted(data, len(zones))), seed)
+    return SecondOpinion(train_linear(data, len(zones)), trees)
 
 
 def train_member(records: Sequence[Series], zones: tuple[str, ...], cold: bool, seed: int) -> Member:
@@ -91,7 +103,7 @@ def train_member(records: Sequence[Series], zones: tuple[str, ...], cold: bool, 
     from forecast.model.learner import Recipe, train  # torch is only needed here
 
     material = [*records, *mixtures(records, MIXTURES_PER_RECORD * len(records), seed)]
-    return train(examples(material, zones, cold, seed), len(zones), Recipe(), seed)
+    return train(examples(material, zones, cold, seed), len(zones), Recipe(epochs=COLD_EPOCHS if cold else EPOCHS), seed)
 
 
 if __name__ == "__main__":

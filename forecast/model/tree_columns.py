@@ -21,15 +21,15 @@ _SMOOTH_CALENDAR = slice(-CALENDAR_COLUMNS, -7)
 FULL_DAYS = HORIZON_HOURS // DAY_HOURS
 
 
-def tree_columns(inputs: SingleArray, linear: SingleArray, leads: IntArray, zone_rows: IntArray) -> SingleArray:
+def tree_columns(inputs: SingleArray, linear: SingleArray, leads: IntArray) -> SingleArray:
     """(windows * leads, columns) for the chosen `leads`, which count from 0; `linear` is the linear forecast of all hours ahead.
 
-    What `by_lead` says of the hour; the linear forecast around it; the state of the zone; which of the known zones it is (0: none);
-    how far ahead.
+    What `by_lead` says of the hour; the linear forecast around it; the state of the zone; how far ahead. Which zone it is, the linear
+    forecast knows; the trees need not.
     """
-    context = np.concatenate([_context(inputs, linear), zone_rows[:, None]], axis=1)
+    context = _context(inputs, linear)
     shape = (len(inputs), len(leads))
-    parts = [
+    parts: list[SingleArray] = [
         by_lead(inputs, leads),
         _around(linear, leads),
         np.broadcast_to(context[:, None, :], (*shape, context.shape[1])),

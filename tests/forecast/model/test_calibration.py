@@ -27,8 +27,9 @@ SHAPE = (ISSUES, HORIZON_HOURS)
 
 
 def opinions(half_width: float, move: float = 0.0, middle: float = 300.0) -> FloatArray:
-    """Low, middle and high of the networks, and what the second opinion would move them by."""
-    return np.stack([np.full(SHAPE, each) for each in (middle - half_width, middle, middle + half_width, move)], axis=1)
+    """Low, middle and high of the networks, and the same `move` further of the second opinion."""
+    first = np.stack([np.full(SHAPE, each) for each in (middle - half_width, middle, middle + half_width)], axis=1)
+    return np.stack([first, first + move], axis=1)
 
 
 def outcomes(spread: float, bias: float = 0.0) -> FloatArray:
@@ -39,7 +40,7 @@ def test_intervals_that_were_too_narrow_are_widened_to_hold_four_times_in_five()
     actual = outcomes(spread=40)
     before = opinions(half_width=20)
     after = learn(before, actual).apply(before)
-    narrow, corrected = (interval_scores(actual, each[:, 0], each[:, 2]).coverage for each in (before, after))
+    narrow, corrected = (interval_scores(actual, each[:, 0], each[:, 2]).coverage for each in (before[:, 0], after))
     assert narrow < 0.45
     assert 0.7 < corrected < 0.82
 
@@ -55,21 +56,21 @@ def test_a_bias_widens_one_side_and_moves_nothing() -> None:
     correction = learn(before, outcomes(spread=10, bias=40))
     assert (correction.upper > 1.2).all()
     assert (correction.lower < 0.8).all()
-    np.testing.assert_array_equal(correction.apply(before)[:, 1], before[:, 1])
+    np.testing.assert_array_equal(correction.apply(before)[:, 1], before[:, 0, 1])
 
 
 def test_nothing_to_learn_from_corrects_nothing() -> None:
     unknown = np.full(SHAPE, np.nan)
     before = opinions(half_width=30)
-    np.testing.assert_array_equal(learn(before, unknown).apply(before), before[:, :3])
+    np.testing.assert_array_equal(learn(before, unknown).apply(before), before[:, 0])
     np.testing.assert_array_equal(learn(before[:0], unknown[:0]).apply(before), UNCORRECTED.apply(before))
 
 
 def test_a_second_opinion_that_was_right_counts_in_full_and_one_that_was_wrong_hardly() -> None:
     random = np.random.default_rng(1)
     before = opinions(half_width=30)
-    before[:, 3] = random.normal(0, 30, SHAPE)
-    right, wrong = 300 + before[:, 3], outcomes(spread=5)
+    before[:, 1] += random.normal(0, 30, SHAPE)[:, None]
+    right, wrong = before[:, 1, 1], outcomes(spread=5)
     assert (learn(before, right).share == 1.0).all()
     assert (learn(before, wrong).share < 0.15).all()
 
@@ -85,7 +86,7 @@ def test_two_past_forecasts_move_the_share_less_than_many() -> None:
 def reverting(level: float = 100.0, hours: float = 40.0) -> FloatArray:
     """Forecasts that see a grid `level` above its usual 300 g/kWh return there, by a factor of e every `hours`."""
     before = opinions(half_width=30)
-    before[:, :3] += level * np.exp(-np.arange(HORIZON_HOURS) / hours)
+    before += level * np.exp(-np.arange(HORIZON_HOURS) / hours)
     return before
 
 
@@ -93,20 +94,20 @@ def test_a_grid_that_stays_where_it_is_is_no_longer_expected_to_return() -> None
     before = reverting()
     stays = outcomes(spread=20, bias=100)
     correction = learn(before, stays)
-    errors = (np.abs(stays - each[:, 1]).mean() for each in (before, correction.apply(before)))
+    errors = (np.abs(stays - each[:, 1]).mean() for each in (before[:, 0], correction.apply(before)))
     assert correction.hold > 0.5
     assert next(errors) > 2 * next(errors)
 
 
 def test_a_grid_that_returns_as_foreseen_hardly_changes_what_is_foreseen() -> None:
     before = reverting()
-    correction = learn(before, before[:, 1] + outcomes(spread=20) - 300)
+    correction = learn(before, before[:, 0, 1] + outcomes(spread=20) - 300)
     assert abs(correction.hold) < 0.08
 
 
 def test_only_the_newest_past_forecasts_tell_how_long_a_level_lasts() -> None:
     before = reverting()
-    lately, formerly = outcomes(spread=20, bias=100), before[:, 1] + outcomes(spread=20) - 300
+    lately, formerly = outcomes(spread=20, bias=100), before[:, 0, 1] + outcomes(spread=20) - 300
     changed = np.where(np.arange(ISSUES)[:, None] < NEWEST_ISSUES, lately, formerly)
     assert learn(before, changed).hold == learn(before, lately).hold
 
@@ -114,15 +115,23 @@ def test_only_the_newest_past_forecasts_tell_how_long_a_level_lasts() -> None:
 def test_the_first_hour_stays_and_bounds_keep_their_distance_where_a_level_is_held() -> None:
     before = reverting()
     held = Correction(UNCORRECTED.share, 0.5, UNCORRECTED.lower, UNCORRECTED.upper).apply(before)
-    np.testing.assert_allclose(held[:, 1, 0], before[:, 1, 0])
-    np.testing.assert_allclose(np.diff(held, axis=1), np.diff(before[:, :3], axis=1))
-    assert (held[:, 1, -1] > before[:, 1, -1] + 20).all()
+    np.testing.assert_allclose(held[:, 1, 0], before[:, 0, 1, 0])
+    np.testing.assert_allclose(np.diff(held, axis=1), np.diff(before[:, 0], axis=1))
+    assert (held[:, 1, -1] > before[:, 0, 1, -1] + 20).all()
 
 
 def test_bounds_move_with_the_middle() -> None:
     before = opinions(half_width=30, move=50)
     after = UNCORRECTED.apply(before)
-    np.testing.assert_allclose(after, before[:, :3] + USUAL_SHARE * 50)
+    np.testing.assert_allclose(after, before[:, 0] + USUAL_SHARE * 50)
+
+
+def test_bounds_lie_between_those_of_both_opinions_by_the_share_of_each() -> None:
+    before = opinions(half_width=30)
+    before[:, 1, 0] -= 40  # the second opinion knows less of what may come below
+    low, middle, high = UNCORRECTED.apply(before).transpose(1, 0, 2)
+    np.testing.assert_allclose(middle - low, 30 + USUAL_SHARE * 40)
+    np.testing.assert_allclose(high - middle, 30)
 
 
 def test_one_past_forecast_corrects_less_than_many() -> None:

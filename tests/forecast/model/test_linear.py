@@ -12,7 +12,7 @@ from forecast.model.dataset import Examples, examples
 from forecast.model.features import HORIZON_HOURS, INPUT_COLUMNS, WINDOW_HOURS, SingleArray, build, local_hours
 from forecast.model.linear import Linear
 from forecast.model.places import place_of
-from forecast.model.ridge import DIRECTIONS, LARGEST_TARGET, train_linear
+from forecast.model.ridge import BLOCKS, DIRECTIONS, LARGEST_TARGET, cross_fitted, train_linear
 from tests.forecast.model.records import record
 
 MONDAY_MIDNIGHT_UTC = 24 * 7 * 2900 + 24 * 4
@@ -73,3 +73,18 @@ def test_an_outage_of_the_meters_does_not_move_the_maps() -> None:
     drawn_in = replace(data, targets=data.targets.copy())
     drawn_in.targets[5] = -LARGEST_TARGET
     np.testing.assert_array_equal(train_linear([spoiled], 1).maps, train_linear([drawn_in], 1).maps)
+
+
+def test_every_row_is_forecast_once_by_what_knows_none_of_its_hours() -> None:
+    data = zone_examples(("DE", "FR"), hours=1800, stride_hours=1)
+    parts = list(cross_fitted(data, 2))
+    for index, one in enumerate(data):
+        inside = [part for part, _ in parts[index::2]]
+        assert len(inside) == BLOCKS
+        np.testing.assert_array_equal(np.concatenate([part.inputs for part in inside]), one.inputs)
+    spoiled = [replace(one, targets=one.targets.copy()) for one in data]
+    first, last = len(data[0]) // BLOCKS, 2 * len(data[0]) // BLOCKS
+    for one in spoiled:
+        one.targets[first - HORIZON_HOURS : last] = 3.0
+    for block, ((_, before), (_, after)) in enumerate(zip(parts[::2], list(cross_fitted(spoiled, 2))[::2], strict=True)):
+        assert np.array_equal(before.maps, after.maps) == (block == 1)

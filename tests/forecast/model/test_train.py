@@ -62,15 +62,16 @@ def test_files_that_cannot_be_used_end_in_one_sentence(tmp_path: Path, capsys: p
     assert not (tmp_path / "model.npz").exists()
 
 
-def test_trees_correct_what_the_linear_forecast_misses_and_repeat_themselves() -> None:
+def test_trees_correct_what_the_linear_forecast_misses_say_how_far_it_misses_and_repeat_themselves() -> None:
     lightgbm_or_skip()
     records, zones = [record(3000, zone, seed=seed) for seed, zone in enumerate(("DE", "FR"))], ("DE", "FR")
     first, again = (train_second(records, zones, seed=0) for _ in range(2))
     seen = examples(records[1:], zones, cold=False, seed=0)
     nothing = np.zeros_like(seen.targets)
-    straight, corrected = first.linear.forecast(seen.inputs, 2), first.medians(seen.inputs, 2, nothing)
-    assert np.abs(seen.targets - corrected).mean() < 0.95 * np.abs(seen.targets - straight).mean()
-    np.testing.assert_array_equal(again.medians(seen.inputs, 2, nothing), corrected)
+    straight, (low, middle, high) = first.linear.forecast(seen.inputs, 2), first.quantiles(seen.inputs, 2, nothing).transpose(1, 0, 2)
+    assert np.abs(seen.targets - middle).mean() < 0.95 * np.abs(seen.targets - straight).mean()
+    assert 0.7 < np.mean((low <= seen.targets) & (seen.targets <= high)) < 0.9
+    np.testing.assert_array_equal(again.quantiles(seen.inputs, 2, nothing)[:, 1], middle)
 
 
 @pytest.mark.slow
