@@ -13,6 +13,8 @@ import datetime as dt
 import json
 import math
 import statistics
+import time
+import timeit
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -21,9 +23,10 @@ import numpy as np
 from jobs.energy.calibration import Z80
 from jobs.energy.fitting import fit_coefficients
 from jobs.energy.flops import OPERATIONS, Operation, sample_flops
-from jobs.energy.hardware import HardwareProfile, MeasuredStep, Overhead
+from jobs.energy.hardware import HardwareProfile, MeasuredStep, Overhead, bundled_profiles
 from jobs.energy.model import EnergyModel
 from tests.bench.energy_configurations import configurations
+from tests.jobs.energy.builders import training
 
 KEPT = Path(__file__).parent / "data" / "energy_steps.jsonl"
 MOST_MEAN_ERROR = 0.12  # of steps of configurations never seen
@@ -184,6 +187,12 @@ def summary(results: dict[Case, tuple[float, float]]) -> str:
     return f"mean {statistics.mean(errors):6.1%}  median {statistics.median(errors):6.1%}  max {max(errors):5.0%}"
 
 
+def estimate_microseconds() -> float:
+    """The best of 50 rounds, so that a busy machine does not count."""
+    model, job = EnergyModel(bundled_profiles()["generic-cpu"]), training()
+    return min(timeit.repeat(lambda: model.estimate(job), timer=time.process_time, number=20, repeat=50)) / 20 * 1e6
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="*", default=[KEPT])
@@ -205,6 +214,7 @@ def main() -> None:
         print(f"  {name:8s} {summary({case: result for case, result in ours.items() if operation(case) == name})}")
     for case, (log, sigma) in sorted(ours.items(), key=lambda item: -abs(item[1][0]))[: arguments.worst]:
         print(f"  {case.configuration!s:62s} {case.seconds:8.4f} s  x{math.exp(log):5.2f}  sigma {sigma:.2f}")
+    print(f"one warm estimate of a training takes {estimate_microseconds():.0f} us of processor time")
     if missed := missed_bounds(ours):
         raise SystemExit("; ".join(missed))
 

@@ -64,7 +64,7 @@ def test_files_that_cannot_be_used_end_in_one_sentence(tmp_path: Path, capsys: p
 
 def test_trees_correct_what_the_linear_forecast_misses_say_how_far_it_misses_and_repeat_themselves() -> None:
     lightgbm_or_skip()
-    records, zones = [record(3000, zone, seed=seed) for seed, zone in enumerate(("DE", "FR"))], ("DE", "FR")
+    records, zones = [record(2000, zone, seed=seed) for seed, zone in enumerate(("DE", "FR"))], ("DE", "FR")
     first, again = (train_second(records, zones, seed=0) for _ in range(2))
     seen = examples(records[1:], zones, cold=False, seed=0)
     nothing = np.zeros_like(seen.targets)
