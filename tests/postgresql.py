@@ -36,16 +36,9 @@ def postgresql_server() -> Iterator[str]:
         cluster = str(folder / "cluster")
         initdb = [str(programs / "initdb"), "--auth=trust", "--no-sync", f"--username={OWNER}", *SORTED_AS_PEOPLE_DO, cluster]
         subprocess.run(initdb, cwd=folder, user=_owner(), stdout=subprocess.DEVNULL, check=True)
-        serve = [*NO_LONGER_THAN_WE, str(programs / "postgres"), "-D", cluster, "-k", str(folder), *NO_NETWORK, *NOT_FOR_POWER_CUTS]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(serve, cwd=folder, user=_owner(), stdout=log, stderr=log)
-        try:
-            url = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={folder}"
-            wait_for(lambda: _answers(url, server, folder / "log"))
+        serve = [str(programs / "postgres"), "-D", cluster, "-k", str(folder), *NO_NETWORK, *NOT_FOR_POWER_CUTS]
+        with _serving(serve, folder, f"postgresql+psycopg://{OWNER}@/{OWNER}?host={folder}", signal.SIGQUIT) as url:
             yield url
-        finally:
-            server.send_signal(signal.SIGQUIT)  # at once, whoever is connected
-            server.wait(30)
 
 
 @contextmanager
@@ -60,16 +53,22 @@ def pooler(url: str, mode: str) -> Iterator[str]:
             f"[databases]\n{OWNER} = host={server} user={OWNER}\n"
             f"[pgbouncer]\nlisten_addr =\nunix_socket_dir = {folder}\nauth_type = any\npool_mode = {mode}\n"
         )
-        with (folder / "log").open("wb") as log:
-            lend = [*NO_LONGER_THAN_WE, program, str(folder / "ini")]
-            between = subprocess.Popen(lend, cwd=folder, user=_owner(), stdout=log, stderr=log)
-        try:
-            pooled = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={folder}&port=6432"
-            wait_for(lambda: _answers(pooled, between, folder / "log"))
-            yield pooled
-        finally:
-            between.send_signal(signal.SIGTERM)  # at once, whoever is connected
-            between.wait(30)
+        pooled = f"postgresql+psycopg://{OWNER}@/{OWNER}?host={folder}&port=6432"
+        with _serving([program, str(folder / "ini")], folder, pooled, signal.SIGTERM) as url:
+            yield url
+
+
+@contextmanager
+def _serving(command: list[str], folder: Path, url: str, at_once: signal.Signals) -> Iterator[str]:
+    """The URL, as soon as the command serves it; ended by the signal that waits for nobody who is connected."""
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([*NO_LONGER_THAN_WE, *command], cwd=folder, user=_owner(), stdout=log, stderr=log)
+    try:
+        wait_for(lambda: _answers(url, server, folder / "log"))
+        yield url
+    finally:
+        server.send_signal(at_once)
+        server.wait(30)
 
 
 @contextmanager

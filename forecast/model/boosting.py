@@ -27,6 +27,7 @@ LEADS_DRAWN = ((0, FIRST_HOURS, 2), (FIRST_HOURS, NEAR_HOURS, 4), (NEAR_HOURS, H
 """For every few windows: from which lead, to which, and how many. The first hours are few and the most certain to be used."""
 
 WINDOWS_PER_DRAW = 100
+
 RECIPE: dict[str, Any] = {
     "objective": "quantile",
     "learning_rate": 0.08,

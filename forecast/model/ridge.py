@@ -1,9 +1,9 @@
 """Training of the linear forecast by ridge regression: pooled over zones for each local hour, then shrunk towards that per zone.
 
 Solved from sums of squares per zone and local hour, so that the whole archive at every hour takes seconds, and again without each part
-of it, for trees that must see how such a forecast errs. Neighbouring hours
-lend each other evidence. Rows count by the square root of their share in what persistence misses, which is what least squares
-must weigh by to err least in absolute terms where errors grow with a zone's spread.
+of it, for trees that must see how such a forecast errs. Neighbouring hours lend each other evidence. Rows count by the square root of
+their share in what persistence misses, which is what least squares must weigh by to err least in absolute terms where errors grow with
+a zone's spread.
 """
 
 from __future__ import annotations
