@@ -29,7 +29,7 @@ from daemon.service.admission import admissible_sites, widest
 from daemon.service.baseline import ready_at
 from daemon.service.costs import Costs
 from daemon.service.grid import GridRecord, KnownGrid
-from daemon.service.policy import Workplaces
+from daemon.service.policy import Policy, Workplaces
 from daemon.service.snapshot import mode_of
 from daemon.service.work import JobWork
 from forecast.clock import Clock
@@ -73,6 +73,7 @@ class Account:
     conversions: Mapping[str, Conversion]
     candidates: tuple[Candidate, ...]
     width: int  # runs that might have been side by side
+    window: Interval  # when the job might have run, as far as hindsight looks
     baseline_start: datetime
     samples: int
     rate: float  # grid seconds in a real one
@@ -85,17 +86,12 @@ class Account:
     def profile(self) -> LoadProfile:
         return home_profile(self.useful, self.conversions)
 
-    def window(self) -> Interval:
-        """When the job might have run."""
-        return Interval(ready_at(self.job), max(self.job.deadline, ready_at(self.job) + HOUR))
-
     def span(self) -> Interval:
         """Every instant that matters to the account."""
-        window = self.window()
         ends = [piece.interval.end for piece in self.slices] + [transfer.interval.end for transfer in self.transfers]
         starts = [piece.interval.start for piece in self.slices] + [transfer.at for transfer in self.transfers]
         baseline_end = self.baseline_start + timedelta(seconds=self.profile.seconds)
-        return Interval(min([window.start, self.baseline_start, *starts]), max([window.end, baseline_end, *ends]))
+        return Interval(min([self.window.start, self.baseline_start, *starts]), max([self.window.end, baseline_end, *ends]))
 
     def settle(self, grid: KnownGrid, sequence: int) -> LedgerEntry:
         """The account on what is known of the grid."""
@@ -182,15 +178,15 @@ class Account:
             )
             for candidate in self.candidates
         ]
-        best = best_in_hindsight_g(sites, self.window(), mode_of(self.job).value, self.width)
+        best = best_in_hindsight_g(sites, self.window, mode_of(self.job).value, self.width)
         if best is None or baseline_g is None or not self._baseline_was_possible(records):
             return best
         return min(best, baseline_g)
 
     def _baseline_was_possible(self, records: Mapping[str, GridRecord]) -> bool:
         """Whether the run at home was one of the schedules that hindsight may choose from."""
-        ran, window = Interval(self.baseline_start, self.baseline_start + timedelta(seconds=self.profile.seconds)), self.window()
-        is_within = window.start <= ran.start and ran.end <= window.end
+        ran = Interval(self.baseline_start, self.baseline_start + timedelta(seconds=self.profile.seconds))
+        is_within = self.window.start <= ran.start and ran.end <= self.window.end
         return is_within and records[self.home.zone].observed.mean(ran) is not None
 
 
@@ -207,7 +203,7 @@ def _kwh(slices: Iterable[Slice]) -> float:
     return sum(piece.kwh for piece in slices)
 
 
-def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces, costs: Costs, clock: Clock, max_parallel: int) -> Account:
+def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces, costs: Costs, clock: Clock, policy: Policy) -> Account:
     """Read the run directories of an ended job and sort its energy by purpose. Raises OSError."""
     sites = {name: place.site for name, place in workplaces.items()}
     home, admissible = sites[work.job.home], admissible_sites(work.job, sites)
@@ -232,11 +228,22 @@ def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces
             )
             for site in admissible
         ),
-        width=widest(work.job, admissible, JobWork(work.job).batches_left, max_parallel),
+        width=widest(work.job, admissible, JobWork(work.job).batches_left, policy.max_parallel),
+        window=_window(work.job, policy.longest_horizon),
         baseline_start=baseline_start,
         samples=sum(run.steps_done for run in work.runs) if isinstance(workload, SynthesisWorkload) else 0,
         rate=clock.rate,
     )
+
+
+def _window(job: Job, beyond_its_end: timedelta) -> Interval:
+    """When the job might have run: until its deadline, but no longer after its end than a plan could have looked ahead then.
+
+    An account is open until its window is over: without that bound, one of a job that may end in ten years would be open for ten.
+    """
+    ready = ready_at(job)
+    assert job.ended_at is not None  # it is settled
+    return Interval(ready, max(min(job.deadline, job.ended_at + beyond_its_end), ready + HOUR))
 
 
 def _place(site: Site) -> Place:

@@ -17,6 +17,7 @@ BEYOND_REACH = timedelta(hours=24)
 """A free key reads 24 hours back: an hour still missing this long after it should be final will never be measured."""
 
 DAY = timedelta(days=1)
+HOURS_A_DAY = 24
 
 
 class GridView(Protocol):
@@ -87,7 +88,7 @@ class KnownGrid:
         """The hours of `window`."""
         start, end = floor_to(window.start, HOUR), ceil_to(window.end, HOUR)
         first = floor_to(start, DAY)
-        days = [self._day(zone, first + DAY * index) for index in range(int((ceil_to(end, DAY) - first) / DAY))]
+        days = self._days_of(zone, [first + DAY * index for index in range(int((ceil_to(end, DAY) - first) / DAY))])
         hours = slice(int((start - first) / HOUR), int((end - first) / HOUR))
         values, estimated, filled, rung = (np.concatenate([getattr(day, name) for day in days])[hours] for name in _Day.__slots__)
         observed = Series(zone, self._kind, start, values, HOUR, estimated)
@@ -96,21 +97,24 @@ class KnownGrid:
         is_beyond_reach = ~is_final & (ages >= (self._final_after + BEYOND_REACH).total_seconds())
         return GridRecord(observed, Series(zone, self._kind, start, filled), rung, is_final, is_beyond_reach)
 
-    def _day(self, zone: str, start: datetime) -> _Day:
-        known = self._days.get((zone, start))
-        if known is None:
-            known = self._days[zone, start] = self._read(zone, start)
-        return known
+    def _days_of(self, zone: str, starts: list[datetime]) -> list[_Day]:
+        """Consecutive days. Those not at hand are read in one go: every question about hours gone by reads all the record since."""
+        missing = [start for start in starts if (zone, start) not in self._days]
+        if missing:
+            read = self._read(zone, missing[0], int((missing[-1] - missing[0]) / DAY) + 1)
+            self._days.update(((zone, missing[0] + DAY * index), day) for index, day in enumerate(read))
+        return [self._days[zone, start] for start in starts]
 
-    def _read(self, zone: str, start: datetime) -> _Day:
-        count = int(DAY / HOUR)
-        observed = aligned(self._observed(zone, start, start + DAY), start, count)
+    def _read(self, zone: str, start: datetime, days: int) -> list[_Day]:
+        count = days * HOURS_A_DAY
+        observed = aligned(self._observed(zone, start, start + DAY * days), start, count)
         missing = np.isnan(observed.values)
         outlook = self._outlook(zone, start, HOUR, count, self.now)
         filled = np.where(missing, outlook.g_per_kwh, observed.values)
         rung = np.where(missing, np.maximum(outlook.rung, Rung.VENDOR_FORECAST), Rung.OBSERVED).astype(np.int8)
         estimated = observed.estimated if observed.estimated is not None else np.zeros(count, dtype=np.bool_)
-        return _Day(observed.values, estimated, filled, rung)
+        hours = [slice(HOURS_A_DAY * index, HOURS_A_DAY * (index + 1)) for index in range(days)]
+        return [_Day(observed.values[day], estimated[day], filled[day], rung[day]) for day in hours]
 
 
 @dataclass(frozen=True, slots=True)

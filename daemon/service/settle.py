@@ -117,7 +117,7 @@ class Settler:
         if not past:
             gather_samples(work)
             lessons = self._lessons(work)
-        account = open_account(work, starts[work.job.id], self._workplaces, self._costs, self._clock, self._policy.max_parallel)
+        account = open_account(work, starts[work.job.id], self._workplaces, self._costs, self._clock, self._policy)
         entry = account.settle(grid, len(past) + 1)
         self._looked_at[work.job.id] = grid.now
         self._after_step("settle:computed")
