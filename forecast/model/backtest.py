@@ -30,10 +30,11 @@ def reissue(
 ) -> FloatArray:
     """Forecasts at consecutive `origins`, (origins, 3, HORIZON) of low, middle, high, as the daemon would have issued them.
 
-    `values` is the hourly record in gCO2e/kWh from `hour_of_first` (since the Unix epoch) on; at an origin all hours before
-    it are known but for the last `delay_hours`. The zone's map is learnt anew once a week, its correction once a day. `neighbours`
-    are the records of other zones over the same hours, nearest first, known as late. Less than WINDOW_HOURS of `known_hours` stand
-    for a zone whose record has just begun: no more than these are seen, and nothing is learnt.
+    `values` is the hourly record in gCO2e/kWh from `hour_of_first` (since the Unix epoch) on. At an origin all hours before it are known
+    but for the last `delay_hours`. The zone's map is learnt anew once a week, its correction once a day. `neighbours` are the records of
+    other zones over the same hours, nearest first, known as late. `known_hours` below WINDOW_HOURS stand for a zone whose record has just
+    begun: nothing older is seen, and nothing is learnt.
+
     Raises ValueError if fewer than four weeks of record precede the first origin, or on a delay the model cannot bridge.
     """
     starts = origins - delay_hours

@@ -1,4 +1,4 @@
-"""Training of the trees with LightGBM, on what the linear forecast misses by where it has not learnt.
+"""Training of the trees with LightGBM, on what a linear forecast misses by in hours from which it has not learnt.
 
 Only the training command imports this module.
 """
@@ -45,9 +45,11 @@ RECIPE: dict[str, Any] = {
 
 
 def train_trees(data: Iterable[tuple[Examples, Linear]], seed: int) -> tuple[Trees, ...]:
-    """For each of the QUANTILES, trees that correct a linear forecast, the same for all zones. Each part of `data` comes with a linear
-    forecast that has not learnt from it: on what one has learnt from, it errs less than it will. The same data and seed give the same
-    trees."""
+    """For each of the QUANTILES, trees that correct a linear forecast, the same for all zones.
+
+    Each part of `data` comes with a linear forecast that has not learnt from it: on hours from which it has learnt, a forecast errs less
+    than it will on new ones, and trees would make its bounds too narrow. The same data and seed give the same trees.
+    """
     random = np.random.default_rng(seed)
     parts = [part for examples, linear in data for part in _draws(examples, linear, random)]
     columns, misses, weights = (np.concatenate(each) for each in zip(*parts, strict=True))

@@ -1,9 +1,11 @@
 """Fitting the model to one zone by what it would have said there lately.
 
-The model forecasts again from past moments of the same record, sees only what was known then, and is compared with what
-came. The second opinion gets the share with which the middle would have erred least, then the way back to a usual level is shortened as
-far as that would have helped, and at last the bounds are moved out or in until they would have held. All less so where there is little to
-learn from: a zone with a day of record gets the model as it is. Taking out recent bias was tried and made errors larger.
+The model forecasts again from past moments of the same record, seeing only what was known then, and is compared with what came. Three
+things are learnt from that, in this order: the share of the second opinion with which the middle would have erred least; how much of the
+forecasts' way back to the zone's usual level to take back; and how far the bounds must move until a tenth of the outcomes lies beyond each.
+
+All of it is shrunk where there is little to learn from: a zone with a day of record gets the model as it is. Recent bias is not taken out,
+because that made errors larger.
 """
 
 from __future__ import annotations

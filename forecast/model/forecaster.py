@@ -87,8 +87,10 @@ class TrainedForecaster:
         return forecast
 
     def _lesson(self, zone: str, start: datetime) -> tuple[datetime, Lesson] | tuple[None, None]:
-        """The lesson that a forecast from `start` on may go by, and when it was learnt; of a later moment, as after a clock was set back,
-        it would know what is to come."""
+        """The lesson that a forecast from `start` on may go by, and when it was learnt.
+
+        Not one of a later moment, as after a clock was set back: it would know what is to come.
+        """
         learnt_at, lesson = self._lessons.get(zone, (None, None))
         if learnt_at is None or lesson is None or not timedelta(0) <= start - learnt_at <= LONGEST_USE:
             return None, None

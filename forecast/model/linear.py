@@ -1,7 +1,7 @@
 """A linear forecast: one map from the record to all hours ahead for each local hour of day, and what known zones add to it.
 
-What tomorrow's sun does to today's numbers depends on the hour at which one looks, so each local hour has weights of its own.
-The hours ahead share a few directions in which they vary together; the maps lead there, which keeps them small. Trained by
+What the newest hours say of those to come depends on the time of day at which one looks, so each local hour has weights of its own. The
+hours ahead vary together in a few directions; the maps lead to these instead of to each hour, which keeps them small. Trained by
 `forecast.model.ridge`.
 """
 

@@ -1,9 +1,11 @@
 """What a zone's own record adds to the linear forecast: a map of its own, learnt again every week from all that is known by then.
 
-With x the columns of a past origin (`forecast.model.map_columns`), r what the shipped linear forecast missed by there, and w weights
-that halve every HALF_LIFE_WEEKS, the map is M = (X'WX + P)^-1 X'WR: ridge regression towards the shipped forecast, which is what is
-left where there is no record. Sums are carried from week to week (recursive least squares with forgetting), so that the maps of
-all past weeks, which tell how good such forecasts were, cost one walk along the record.
+With x the columns of a past origin (`forecast.model.map_columns`), r what the shipped linear forecast missed by there, and w weights that
+halve every HALF_LIFE_WEEKS, the map is M = (X'WX + P)^-1 X'WR. This is ridge regression towards the shipped forecast: without any record,
+that is what is left.
+
+Sums are carried from week to week (recursive least squares with forgetting). One walk along the record therefore gives the maps of all past
+weeks, which `forecast.model.calibration` needs to tell how good such forecasts were.
 """
 
 from __future__ import annotations

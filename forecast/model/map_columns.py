@@ -1,9 +1,8 @@
 """What a zone's own map looks at: one row per moment, with the newest day and the neighbours once more for each time of day.
 
-A morning's numbers say something else about the evening than the evening's about the night, on a Friday something else than on a Sunday.
-The pooled forecast knows this of all zones; here the newest day and what the neighbours do are multiplied by waves of the local hour, by
-the weekday and by the season, so that one linear map can tell them apart in the one zone. The first day's forecasts err 0.9 % less by the
-hours, 0.4 % by the weekday, 0.3 % by the season (second half of 2022, twelve zones).
+A linear map cannot tell by itself that the same numbers mean something else at another hour, on a Sunday or in winter. So the newest day
+and what the neighbours do are multiplied by waves of the local hour, by the weekday and by the season. The first day's forecasts err 0.9 %
+less by the hours, 0.4 % by the weekday, 0.3 % by the season (second half of 2022, twelve zones).
 """
 
 from __future__ import annotations

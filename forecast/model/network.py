@@ -1,10 +1,13 @@
 """The trained model, evaluated in plain numpy so that the daemon needs no learning library.
 
-Two families forecast beside each other, and their mean errs less than either; what each counts is learnt from the zone's recent past
-(`forecast.model.calibration`). The networks: a linear map takes the whole record to all hours, and a small network looks at one hour at
-a time: at the same hour of the last days and weeks, at the calendar of that hour, and at a summary of the whole record made by an
-encoder. The second opinion: a linear forecast for each local hour of day, to which the zone's own map (`forecast.model.local_map`) is
-added, corrected by boosted trees. Known zones have small corrections of their own; any other zone goes without.
+Two families forecast beside each other, and their weighted mean errs less than either; the weights are learnt from the zone's recent past
+(`forecast.model.calibration`).
+
+The networks add two parts: a linear map from the whole record to all hours, and a small network that looks at one hour ahead at a time (the
+same hour of the last days and weeks, its calendar, and a summary of the whole record made by an encoder). The second opinion is a linear
+forecast for each local hour of day, to which the zone's own map (`forecast.model.local_map`) is added, corrected by boosted trees.
+
+Known zones have small corrections of their own; any other zone goes without.
 """
 
 from __future__ import annotations
@@ -81,8 +84,10 @@ class SecondOpinion:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Members trained from different beginnings, whose mean counts, `cold` ones of the same kind for short records, the second opinion,
-    and the zones known."""
+    """The whole model: networks, second opinion, and the zones that have corrections.
+
+    `members` are networks trained from different beginnings, whose mean counts; `cold` ones of the same kind serve short records.
+    """
 
     members: tuple[Member, ...]
     cold: tuple[Member, ...]

@@ -1,7 +1,7 @@
 """What is known around one zone: its own hourly record and, where there are some, those of its neighbours.
 
-A wind that reaches Denmark at night was in Britain in the morning. A neighbour is seen by how far it stands from its own usual
-day, so that only what is passing through says anything, not how clean it is.
+Weather travels: wind that reaches Denmark at night was in Britain in the morning. A neighbour is therefore described by how far it stands
+from its own usual day, in its own usual deviations. That shows what is passing through, and not how clean its grid is.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ FULL_DAYS = HORIZON_HOURS // DAY_HOURS
 def tree_columns(inputs: SingleArray, linear: SingleArray, leads: IntArray) -> SingleArray:
     """(windows * leads, columns) for the chosen `leads`, which count from 0; `linear` is the linear forecast of all hours ahead.
 
-    What `by_lead` says of the hour; the linear forecast around it; the state of the zone; how far ahead. Which zone it is, the linear
-    forecast knows; the trees need not.
+    What `by_lead` says of the hour; the linear forecast around it; the state of the zone; how far ahead. There is no column for the zone:
+    the linear forecast knows it, and the trees serve all zones alike.
     """
     context = _context(inputs, linear)
     shape = (len(inputs), len(leads))
