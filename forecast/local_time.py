@@ -55,10 +55,11 @@ def doubt_about_utc(
 ) -> str | None:
     """What speaks for local time in a file that can be UTC all the same, in one sentence; None: nothing does.
 
-    Raises CsvProblem where an hour has two values just where clocks go back, or is missing just where they go forward, unless
-    the same file covers a night in which they go back and has its hours once: then one hour is missing from UTC, or somebody has
-    dropped the repeats. Lines that tell their offset are beyond doubt. `repeats` are starts told more than once, `moved` the lines
-    that give one another value than a line before did.
+    Raises CsvProblem where an hour has two values just where clocks go back, or is missing just where they go forward. The latter is only a
+    doubt if the same file covers a night in which clocks go back and has its hours once: then one hour is missing from UTC, or somebody has
+    dropped the repeats. Lines that tell their offset are beyond doubt.
+
+    `repeats` are starts told more than once, `moved` the lines that give one another value than a line before did.
     """
     for row in moved:
         if not row.tells_offset and any(rule.repeats(row.start) for rule in CLOCK_RULES):

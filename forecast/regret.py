@@ -1,7 +1,7 @@
 """Whether waiting pays: a promised saving against what its forecast may be wrong by, and how much of such promises came true.
 
-Two things speak against a promise. Its own uncertainty: the deviation of a difference between two windows of one forecast,
-from the forecast's central 80 % bounds. And its record: the share of what earlier promises in the zone promised that came.
+Two things count against a promise. Its own uncertainty: the deviation of a difference between two windows of one forecast, from the
+forecast's central 80 % bounds. And its record: which share of the savings that were promised in the zone lately came true.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Planning again when all goes as planned and only a few jobs have come: the last plan stands, and what is new joins it.
 
-A whole plan is made where anything else has changed, where a new job would be the first that is late or has a budget to keep, and every
-so often, so that many small steps do not add up to a bad plan: within minutes where a job is late or has no place.
+A whole plan is made where anything else has changed, and where a new job would be the first that is late or has a budget to keep. It is
+also made every so often, so that many small steps do not add up to a bad plan: within minutes where a job is late or has no place.
 """
 
 from __future__ import annotations

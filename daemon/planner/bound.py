@@ -18,11 +18,11 @@ from forecast.intensity import FloatArray
 
 
 def bound_of(draft: Draft) -> Prices:
-    """Prices, and the lower bound in grams (price of waiting included) on every plan as punctual as this one that they prove.
+    """Prices, and the lower bound in grams (price of waiting included) that they prove for every plan as punctual as this one.
 
-    Jobs that are late in the draft may be as late in the bound; precedence is left out; work in pieces pays no second start.
-    It holds within the terrain. Where a start takes no time, what it draws is charged at the rate of its moment: plans that begin
-    a job a moment before a dearer slot for that alone are left out.
+    The bound is lenient: jobs that are late in the draft may be as late in it, precedence is left out, and work in pieces pays no second
+    start. It holds for plans within the terrain, with one exception. Where a start takes no time, what it draws is charged at the rate of
+    its moment; plans that begin a job a moment before a dearer slot for that alone are not covered.
     """
     terrain, placed = draft.terrain, list(draft.offers)
     windows = {job: (draft.tasks[job].release, max(draft.tasks[job].due, draft.offers[job].end)) for job in placed}
@@ -48,7 +48,8 @@ def least_of(task: Task, terrain: Terrain, prices: FloatArray) -> float:
 def _prices(draft: Draft, windows: Mapping[str, tuple[float, float]], others: bool) -> list[Prices]:
     """Prices worth trying, with what they prove of the unbroken jobs under the whole capacity.
 
-    Those the draft was made with serve alone if nothing else was in it; where there are `others`, they tell of these, too.
+    The draft's own prices do where nothing else was placed in it. Where `others` share the GPUs, they are tried beside new ones, because
+    they reflect these, too.
     """
     quote, terrain = draft.quote, draft.terrain
     if quote is not None and quote.windows == windows and len(windows) == len(draft.offers):

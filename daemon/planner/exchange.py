@@ -24,8 +24,8 @@ LACKING = -1  # stands for the hour that a job would give up where it has too fe
 def improve_by_swaps(field: Field, held: Held, now: float, keep: float = 0.0) -> bool:
     """Let the job swap its dearest hours for cleaner ones as long as both sides together gain; True if anything moved.
 
-    Of what was emitted in the hours that are left, the gain must be more than the share `keep`; a job that is new to the plan leaves none.
-    Nobody gives an hour to a job of lower priority.
+    The gain must exceed the share `keep` of what was emitted in the hours that are left; a job that is new to the plan leaves none. Nobody
+    gives an hour to a job of lower priority.
     """
     choice, first = held.ahead[-1].choice, first_whole(field.terrain, now)
     mine = field.held[held.row, first:]

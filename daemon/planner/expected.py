@@ -36,7 +36,7 @@ class Expected:
         return replace(self, free=np.maximum(free, 0))
 
     def agrees(self, snapshot: Snapshot) -> bool:
-        """Whether the snapshot shows what is expected from its moment on, but that anything may change one slot sooner or later.
+        """Whether the snapshot's free GPUs are those expected from its moment on, give or take a slot.
 
         When a job in one piece ends is known to the slot at best, and its last report decides which.
         """

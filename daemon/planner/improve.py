@@ -44,9 +44,10 @@ def reinsert(draft: Draft, job: str) -> bool:
 def _least_gain(draft: Draft, job: str, current: Offer, offer: Offer) -> float:
     """What a move must save: little for a job that is new in this plan, a clear share for one that people saw planned.
 
-    Of all it emits where it may not pause, else of the hours that it leaves: long work would hardly follow a new forecast. In ten weeks of
-    jobs of 4 to 90 h with own forecasts (DE, GB, US-CAL-CISO 2022), asking 3 % of all costs 12, 10 and 2 % of the saving, 3 % of the hours
-    left costs 2, 0 and 0 %, with less than half of the moves that are made without a threshold.
+    The share is one of all that the job emits where it may not pause, else of the hours that it leaves: asked of everything, long work
+    would hardly ever follow a new forecast. In ten weeks of jobs of 4 to 90 h with own forecasts (DE, GB, US-CAL-CISO 2022) a threshold of
+    3 % of everything costs 12, 10 and 2 % of the saving. One of 3 % of the hours left costs 2, 0 and 0 %, with less than half of the moves
+    that are made without a threshold.
     """
     least = TIE_SHARE * current.score
     if not draft.tasks[job].job.previous:

@@ -1,7 +1,7 @@
 """One job more where others are late or have no place already: it goes behind what stands, unless a whole plan could keep its deadline.
 
-Where more is asked than the GPUs can do in time, most that comes is late from the first, and whole plans for each would find nothing
-better. Who comes first, whoever is late or whoever is new, the next whole plan looks at.
+Where more is asked than the GPUs can do in time, most newcomers are late from the first, and a whole plan for each would find nothing
+better. Whether a newcomer should come before those who are late already is left to the next whole plan.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from daemon.planner.task import task_of
 def behind_others(plan: Plan, job: PlanJob, snapshot: Snapshot, options: PlannerOptions) -> Placement | Unplaced | None:
     """A new job's place in what the plan leaves, in time where there is one, be it between others within a cell; or why it has none.
 
-    None where it might be in time if those gave way that a whole plan places after it, and where no site has its GPUs: a whole plan has
-    the words for that.
+    None where a whole plan has to answer: where the job might be in time if those gave way that such a plan places after it, and where no
+    site has its GPUs, which a whole plan puts into words.
 
     `job` may begin at its `earliest`: jobs it waits for have ended by then. The snapshot's priorities hold its users' turns, too.
     """

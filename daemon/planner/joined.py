@@ -1,8 +1,8 @@
 """One job more in a standing plan: at its best in what is free, after trading places with a few where that saves or a deadline asks it.
 
-These are the moves of `arrival`, as a replay makes them, but for what people have seen: who was planned before moves for a clear
-saving only, never for a newcomer whom a whole plan would have place after it, and never because a newcomer found no room unless a
-few moves make some.
+These are the moves of `arrival`, as a replay makes them, with limits for the sake of people who have seen the plan. Who was planned before
+moves for a clear saving only, and never for a newcomer whom a whole plan would place after it. Where the newcomer finds no room, others
+move only if a few moves are enough.
 """
 
 from __future__ import annotations

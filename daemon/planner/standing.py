@@ -62,7 +62,7 @@ def promises_of(placements: Iterable[Placement], snapshot: Snapshot, options: Pl
 
 
 def _leeway_seconds(job: PlanJob, options: PlannerOptions) -> float:
-    """The margin that is kept before deadlines, because estimates err; and a start-up: of one that is under way nobody knows the rest."""
+    """The margin kept before deadlines, because estimates err, and a start-up, because nobody knows how much of one under way is left."""
     work = min((option.work_seconds for option in job.options), default=0.0)
     startup = max((option.startup_seconds for option in job.options), default=0.0)
     return max(LEAST_LEEWAY_SECONDS, options.deadline_margin * work) + startup

@@ -1,7 +1,6 @@
 """A whole plan with hours swapped: what placing one job after the other leaves on the table between jobs that may pause.
 
-In three weeks of jobs on Germany's hours of 2023, a daemon that plans so saves as much as the replay that swaps at every arrival
-(11.46 %), and without it 10.31 %.
+Three weeks of jobs in DE 2023 save 11.46 % by it, as in a replay that swaps at every arrival, and 10.31 % without.
 """
 
 from __future__ import annotations

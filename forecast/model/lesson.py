@@ -24,9 +24,9 @@ median, which errs least; 0.3 Swanson's estimate of the mean, which picks the be
 2022)."""
 
 CAUTION = np.interp(_LEADS, (8, 24, 32, 36), (0.0, 0.037, 0.037, 0.0))
-"""How far the published value is raised besides, as a share of the distance between these quantiles. The hours for which a job would
-wait longest are those of which least is known, and the cheapest looking of many is mostly one that looks too cheap: 8 h jobs that may wait
-a day end above run-now in 13.8 instead of 15.1 % of cases for it and keep the same saving (planned once, second half of 2022)."""
+"""How far the published value is raised besides, as a share of the distance between these quantiles. The hours for which a job would wait
+longest are those of which least is known, and of many hours the one that looks cheapest mostly looks too cheap. With it, 8 h jobs that may
+wait a day end above run-now in 13.8 instead of 15.1 % of cases and keep the same saving (planned once, second half of 2022)."""
 
 NO_MAPS: Maps = {}
 

@@ -25,12 +25,12 @@ HALF_LIFE_WEEKS = 104
 """Half as long errs 0.1 % more on zones never seen (second half of 2022)."""
 
 LATER_PENALTY = 3.0
-"""How much more the penalties count after the first day, of which the past says less. Twice all penalties err 0.2 % more in the first day
-(second half of 2022, as the figures of `map_columns`; learning from every third hour only erred 0.6 % more)."""
+"""How much more the penalties count after the first day, of which the past says less. With all penalties doubled, the first day errs
+0.2 % more (second half of 2022, as the figures of `map_columns`); learning from every third hour only makes it 0.6 % more."""
 
 YOUNG_WEEKS = 16
-"""Weeks of moments with which the penalties are still twice what they come to: weather that lasted a month looks like a habit. Nine zones
-never seen err 0.6 % less on the first day after a month of them, and no more after a year and a half (second half of 2022)."""
+"""Weeks of record at which the penalties are twice their final value: weather that lasts a month looks like a habit. Nine zones never seen
+err 0.6 % less by it on the first day after a month of record, and no more after a year and a half (second half of 2022)."""
 
 LARGEST_TARGET = 5.0
 """As in training: outcomes further than this many spreads from the level are drawn in."""

@@ -40,9 +40,10 @@ _LEADS = np.arange(HORIZON_HOURS)
 
 NEWEST_DAY_SHARES = np.interp(_LEADS, (0, 24, 48), (0.3, 0.45, 0.9)).astype(np.float32)
 """How far a forecast from a single day of record is drawn to that day again, by hour ahead, where the day ends as it began: such a grid
-repeats itself, whatever others do. Where the newest hour lies one spread of the day from the one 23 h before, it is e times less. Zones
-left out of the training then err 0.8 and 1.4 % less on the first day (two folds of nine), 1.3 and 3.8 % less on the later ones, the worst
-of them 3 and 7 % less on the first (second half of 2022)."""
+repeats itself, whatever others do. Where the newest hour lies one spread of the day from the one 23 h before, the share is e times less.
+
+Zones left out of the training (two folds of nine, second half of 2022) err less by it: 0.8 and 1.4 % on the first day, 1.3 and 3.8 % on the
+later ones, the worst of them 3 and 7 % on the first."""
 
 
 @dataclass(frozen=True, slots=True)
