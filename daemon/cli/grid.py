@@ -46,15 +46,15 @@ def zones(
     if as_json:
         print_json(sites)
         return
-    columns = ("zone", "site", "gCO2e/kWh", "rung", "source", "age", "GPUs busy", "status")
+    columns = ("site", "zone", "gCO2e/kWh", "rung", "age", "GPUs busy", "status", "source")
     say(table("Zones", columns, [_site_row(site) for site in sites], right=("gCO2e/kWh", "age", "GPUs busy")))
     say(*(f"{site['name']}: {site['reason']}" for site in sites if site["reason"] is not None))
 
 
 def _site_row(site: dict[str, Any]) -> tuple[object, ...]:
     now, gpus = site["intensity"], "?" if site["gpus"] is None else site["gpus"]
-    told = number(now["g_per_kwh"]), now["rung"], now["source"], _age(now["age_seconds"])
-    return site["zone"], site["name"], *told, f"{site['gpus_busy']}/{gpus}", site["status"]
+    told = number(now["g_per_kwh"]), now["rung"], _age(now["age_seconds"])
+    return site["name"], site["zone"], *told, f"{site['gpus_busy']}/{gpus}", site["status"], now["source"]
 
 
 def _one_zone(url: str, zone: str, as_json: bool) -> None:

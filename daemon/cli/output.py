@@ -15,6 +15,8 @@ from daemon.printable import visible
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from daemon.cli.listing import Listing
+
 FAILED = 1
 USAGE = 2
 
@@ -46,24 +48,14 @@ def say(*lines: object) -> None:
         console.print(visible(line) if isinstance(line, str) else line)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """A rich table; `right` names the columns of numbers. Cells are shown as they are: markup in a job's name stays text.
-
-    The first column (what a thing is called) is never cut, the last (words) wraps, those between give way.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Listing:
+    """A table; `right` names the columns of numbers. Cells are shown as they are: markup in a job's name stays text."""
     from rich.text import Text
 
+    from daemon.cli.listing import Listing
+
     cells = [[Text("-" if cell is None else visible(str(cell))) for cell in row] for row in rows]
-    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        is_last = index == len(columns) - 1
-        needed = max((line.cell_len for row in cells for line in row[0].split()), default=0) if index == 0 else None
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=not is_last, overflow="ellipsis", min_width=needed)
-    for row in cells:
-        made.add_row(*row)
-    return made
+    return Listing(title, columns, cells, right)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:

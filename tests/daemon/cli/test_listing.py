@@ -1,0 +1,54 @@
+"""Tables in a terminal of 80 columns, as most are when a shell is opened, and in any other."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from daemon.cli.output import table
+
+WHY = "runs at 19:03 UTC, as soon as it may, at umea in SE: 0.0047 g instead of 0.094 g at heidelberg"
+SOURCE = "yearly-mean: mean of 2023, derived: mean of hours (Electricity Maps), release 2025-01-27"
+JOBS = ("id", "name", "kind", "state", "progress", "energy", "why")
+JOB = ("j-1m7zqw1pt3nqzk", "first-training", "synthesis", "suspended", "158/25000", "0.2327 Wh")
+ZONES = ("site", "zone", "gCO2e/kWh", "rung", "age", "GPUs busy", "status", "source")
+ZONE = ("heidelberg", "SE-SE3", "367", "yearly-mean", "12 min", "0/16", "answers")
+
+
+def shown(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, right: tuple[str, ...] = ()) -> list[str]:
+    """The lines as `say` would print them to a terminal of that width."""
+    told = io.StringIO()
+    console = Console(file=told, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(table("Title", columns, rows, right))
+    return told.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("columns", "row", "words"), [(JOBS, JOB, WHY), (ZONES, ZONE, SOURCE)])
+def test_sentences_stand_whole_beneath_their_rows_where_80_columns_have_no_room_beside_them(
+    columns: tuple[str, ...], row: tuple[str, ...], words: str
+) -> None:
+    lines = shown(columns, [(*row, words), (*row, "-")], 80)
+    assert max(map(len, lines)) <= 80
+    first, second = (number for number, line in enumerate(lines) if line.strip().startswith(row[0]))
+    assert " ".join(lines[first + 1 : second]).split() == words.split()
+    assert len(lines) == second + 2  # nothing beneath a row without a word
+    uncut = [cell for cell in row if cell != "first-training"]  # a name may be
+    assert all(cell in lines[first] for cell in uncut)
+
+
+def test_a_wide_terminal_has_sentences_beside_the_rest() -> None:
+    (line,) = (line for line in shown(JOBS, [(*JOB, WHY)], 200) if JOB[0] in line)
+    assert WHY in line
+
+
+@given(width=st.integers(40, 240), name=st.text(alphabet="añ字 ", max_size=60), words=st.sampled_from(["", "-", "short", WHY, WHY * 3]))
+def test_no_table_is_wider_than_the_terminal_and_none_loses_a_row(width: int, name: str, words: str) -> None:
+    rows = [(f"j-{number}", name, "a\nb", words) for number in range(3)]
+    lines = shown(("id", "name", "when", "why"), rows, width)
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines if line.strip().startswith("j-")] == ["j-0", "j-1", "j-2"]
