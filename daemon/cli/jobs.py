@@ -96,7 +96,7 @@ def job(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) 
         say(explanation_facts(detail["explanation"]))
     say(_attempts(detail["attempts"]), _events(detail["events"]))
     if detail["ledger"]["entries"]:
-        say(_ledger_facts(detail["ledger"]["entries"][-1], detail["ledger"]["clock_note"]))
+        say(_ledger_facts(detail["ledger"]["entries"][-1], detail["ledger"]))
 
 
 def cancel(job_id: JobId, url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
@@ -191,7 +191,7 @@ def _events(events: list[dict[str, Any]]) -> Any:
     return table("Events", ("at", "what", "message"), [(instant(item["at"]), item["kind"], item["message"]) for item in events])
 
 
-def _ledger_facts(entry: dict[str, Any], clock_note: str | None) -> Any:
+def _ledger_facts(entry: dict[str, Any], ledger: dict[str, Any]) -> Any:
     return facts(
         [
             ("Ledger", entry["kind"]),
@@ -207,9 +207,20 @@ def _ledger_facts(entry: dict[str, Any], clock_note: str | None) -> Any:
             ("By time", grams(entry["saving_by_time_g"])),
             ("By place", grams(entry["saving_by_place_g"])),
             ("Per sample", per_sample(entry)),
-            ("Clock", clock_note),
+            ("Counted with", _counted_with(ledger["sites"])),
+            ("Clock", ledger["clock_note"]),
         ]
     )
+
+
+def _counted_with(sites: list[dict[str, Any]]) -> str:
+    """The figures that turned joules into grams, home first."""
+    return "; ".join(f"PUE {site['pue']:g} at {site['site']} in {site['zone']}{_of_home(site)}" for site in sites)
+
+
+def _of_home(site: dict[str, Any]) -> str:
+    factor = site["energy_factor"]
+    return "" if factor == 1 else f" ({factor:.3g} kWh at home for each of its kWh)"
 
 
 def _unmetered(seconds: float | None) -> str | None:

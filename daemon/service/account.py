@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.domain.accounting import (
-    JOULES_PER_KWH,
     Conversion,
     LoadProfile,
     MissingIntensity,
@@ -22,14 +21,12 @@ from daemon.domain.accounting import (
 from daemon.domain.hindsight import HindsightSite, best_in_hindsight_g
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry
-from daemon.domain.site import Site
 from daemon.domain.states import JobState
+from daemon.domain.terms import AccountTerms, SiteTerms
 from daemon.domain.usage import AttemptUsage, GridTime, RunUsage, slices_of_run
-from daemon.service.admission import admissible_sites, widest
 from daemon.service.baseline import ready_at
-from daemon.service.costs import Costs
 from daemon.service.grid import GridRecord, KnownGrid
-from daemon.service.policy import Policy, Workplaces
+from daemon.service.policy import Policy
 from daemon.service.snapshot import mode_of
 from daemon.service.work import JobWork
 from forecast.clock import Clock
@@ -203,35 +200,26 @@ def _kwh(slices: Iterable[Slice]) -> float:
     return sum(piece.kwh for piece in slices)
 
 
-def open_account(work: JobWork, baseline_start: datetime, workplaces: Workplaces, costs: Costs, clock: Clock, policy: Policy) -> Account:
+def open_account(work: JobWork, terms: AccountTerms, baseline_start: datetime, clock: Clock, policy: Policy) -> Account:
     """Read the run directories of an ended job and sort its energy by purpose. Raises OSError."""
-    sites = {name: place.site for name, place in workplaces.items()}
-    home, admissible = sites[work.job.home], admissible_sites(work.job, sites)
-    gpus, workload = work.job.request.constraints.gpus, work.job.workload
-    used = {run.site for run in work.runs}
+    sites = terms.by_site
     return Account(
         job=work.job,
-        home=_place(home),
-        slices=tuple(_slices(work, sites, costs, GridTime(clock.to_grid, clock.rate))),
+        home=terms.home.place,
+        slices=tuple(_slices(work, sites, GridTime(clock.to_grid, clock.rate))),
         transfers=tuple(
-            Transfer(_place(sites[run.site]), run.created_at, run.transferred_gb * sites[run.site].transfer_kwh_per_gb)
+            Transfer(sites[run.site].place, run.created_at, run.transferred_gb * sites[run.site].transfer_kwh_per_gb)
             for run in work.runs
             if run.transferred_gb
         ),
-        conversions={name: costs.conversion(workload, gpus, sites[name].hardware, home.hardware) for name in used},
+        conversions={run.site: sites[run.site].to_home for run in work.runs},
         candidates=tuple(
-            Candidate(
-                _place(site),
-                costs.conversion(workload, gpus, home.hardware, site.hardware),
-                _transfer_kwh(work, site),
-                site.gpus // gpus,
-            )
-            for site in admissible
+            Candidate(site.place, site.from_home, _transfer_kwh(work, site), site.places) for site in terms.sites if site.places
         ),
-        width=widest(work.job, admissible, JobWork(work.job).batches_left, policy.max_parallel),
+        width=terms.width,
         window=_window(work.job, policy.longest_horizon),
         baseline_start=baseline_start,
-        samples=sum(run.steps_done for run in work.runs) if isinstance(workload, SynthesisWorkload) else 0,
+        samples=sum(run.steps_done for run in work.runs) if isinstance(work.job.workload, SynthesisWorkload) else 0,
         rate=clock.rate,
     )
 
@@ -246,16 +234,12 @@ def _window(job: Job, beyond_its_end: timedelta) -> Interval:
     return Interval(ready, max(min(job.deadline, job.ended_at + beyond_its_end), ready + HOUR))
 
 
-def _place(site: Site) -> Place:
-    return Place(site.name, site.zone, site.pue)
-
-
-def _transfer_kwh(work: JobWork, site: Site) -> float:
+def _transfer_kwh(work: JobWork, site: SiteTerms) -> float:
     """What moving the weights to that site cost when it was done; 0 where it was not needed."""
-    return max((run.transferred_gb * site.transfer_kwh_per_gb for run in work.runs if run.site == site.name), default=0.0)
+    return max((run.transferred_gb * site.transfer_kwh_per_gb for run in work.runs if run.site == site.site), default=0.0)
 
 
-def _slices(work: JobWork, sites: Mapping[str, Site], costs: Costs, time: GridTime) -> list[Slice]:
+def _slices(work: JobWork, sites: Mapping[str, SiteTerms], time: GridTime) -> list[Slice]:
     slices: list[Slice] = []
     first_startup_is_useful = True
     for run in work.runs:
@@ -270,20 +254,7 @@ def _slices(work: JobWork, sites: Mapping[str, Site], costs: Costs, time: GridTi
         if not isinstance(work.job.workload, SynthesisWorkload):
             kept = work.steps_total if work.job.state is JobState.SUCCEEDED else 0
         site = sites[run.site]
-        usage = RunUsage(_place(site), usages, kept, _expected_watts(work.job, site, sites[work.job.home], costs, time.rate))
+        usage = RunUsage(site.place, usages, kept, site.expected_watts)
         slices += slices_of_run(usage, time, first_startup_is_useful=first_startup_is_useful)
         first_startup_is_useful = first_startup_is_useful and kept == 0
     return slices
-
-
-def _expected_watts(job: Job, site: Site, home: Site, costs: Costs, rate: float) -> float:
-    """Component power that the job was expected to draw at the site.
-
-    As estimated at acceptance, so that what the models learn later does not change an account, and converted to the
-    site's hardware; what the site's model says today for a job without such an estimate.
-    """
-    if not job.estimated_energy_kwh or not job.estimated_seconds:
-        return costs.estimate(job.request, site.hardware).power_watts
-    at_home = job.estimated_energy_kwh * JOULES_PER_KWH / (job.estimated_seconds / rate)
-    there = costs.conversion(job.workload, job.request.constraints.gpus, home.hardware, site.hardware)
-    return at_home * there.energy / there.duration

@@ -43,11 +43,25 @@ class LedgerEntryView(PerSample):
     )
 
 
+class SiteTermsView(View):
+    """What a site counts with in an account, as it was when the account was opened."""
+
+    site: str
+    zone: str
+    pue: float
+    transfer_kwh_per_gb: float
+    energy_factor: float = Field(description="component energy at home for each kWh that work took here; 1 on equal hardware")
+    duration_factor: float = Field(description="time at home for each hour that work took here")
+
+
 class LedgerView(View):
     """A job's settlements, oldest first: the last one counts. `clock_note` says when time was replayed."""
 
     job_id: str
     entries: list[LedgerEntryView]
+    sites: list[SiteTermsView] = Field(
+        default=[], description="what the account rests on, home first; empty before the first entry, or where it was not kept yet"
+    )
     clock_note: str | None = None
 
 

@@ -13,7 +13,7 @@ from daemon.service.energy_tally import EnergyTally
 from daemon.service.explaining import Explainer
 from daemon.service.job_views import EventView, JobDetail, JobView
 from daemon.service.ledger_views import LedgerView, ReportView
-from daemon.service.render import attempt_view, entry_view, job_view, per_1000, plan_view
+from daemon.service.render import attempt_view, entry_view, job_view, per_1000, plan_view, terms_view
 from daemon.service.report import clock_note, make_report
 from daemon.service.seeing import seen_job, seen_plan, seen_settlements
 from daemon.service.views import Page, PlanView
@@ -72,8 +72,9 @@ class Queries:
     def ledger(self, job_id: str, caller: Caller = OPERATOR) -> LedgerView:
         with self._store.read() as reader:
             seen_job(reader, job_id, caller)
-            entries = reader.ledger(job_id)
-        return LedgerView(job_id=job_id, entries=[entry_view(entry) for entry in entries], clock_note=clock_note(self._clock))
+            entries, terms = reader.ledger(job_id), reader.account_terms([job_id]).get(job_id)
+        told = [entry_view(entry) for entry in entries]
+        return LedgerView(job_id=job_id, entries=told, sites=terms_view(terms), clock_note=clock_note(self._clock))
 
     def plan(self, caller: Caller = OPERATOR) -> PlanView:
         with self._store.read() as reader:

@@ -10,8 +10,9 @@ from daemon.domain.accounting import JOULES_PER_KWH
 from daemon.domain.job import Attempt, Job, PlannedSegment
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
+from daemon.domain.terms import AccountTerms
 from daemon.service.job_views import AttemptView, EstimateView, JobView, PartView, PreviewView, ProgressView
-from daemon.service.ledger_views import LedgerEntryView, ReportLine
+from daemon.service.ledger_views import LedgerEntryView, ReportLine, SiteTermsView
 from daemon.service.views import BandView, PlacementView, PlanView, UnplacedView, WindowView
 from daemon.service.work import JobWork
 from forecast.clock import Clock
@@ -138,6 +139,20 @@ def entry_view(entry: LedgerEntry) -> LedgerEntryView:
         unmetered_seconds=entry.unmetered_seconds,
         g_per_1000_samples=per_1000(entry.actual_g, entry.samples),
     )
+
+
+def terms_view(terms: AccountTerms | None) -> list[SiteTermsView]:
+    return [
+        SiteTermsView(
+            site=one.site,
+            zone=one.zone,
+            pue=one.pue,
+            transfer_kwh_per_gb=one.transfer_kwh_per_gb,
+            energy_factor=one.to_home.energy,
+            duration_factor=one.to_home.duration,
+        )
+        for one in (terms.sites if terms is not None else ())
+    ]
 
 
 def plan_view(plan: Plan | None, names: Mapping[str, str]) -> PlanView:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry
+from daemon.domain.terms import AccountTerms
 from daemon.service.account import open_account
 from daemon.service.baseline import BaselineQueue
 from daemon.service.costs import Costs
@@ -17,6 +18,7 @@ from daemon.service.gathering import gather_samples
 from daemon.service.grid import KnownGrid, SettledGrid
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplaces
+from daemon.service.terms import terms_of
 from daemon.service.work import JobWork, works_of
 from daemon.store import Store
 from forecast.clock import Clock
@@ -28,6 +30,15 @@ from jobs.rundir import RunDirectory
 log = logging.getLogger(__name__)
 WORTH_A_NEW_ENTRY = 1e-3  # relative change of a provisional account that is told again
 WORTH_AN_ADJUSTMENT = 1e-6  # relative change of a final one that is corrected
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the jobs to be settled, by id: baseline starts, entries so far, what their accounts were opened on."""
+
+    starts: Mapping[str, datetime]
+    past: Mapping[str, list[LedgerEntry]]
+    terms: Mapping[str, AccountTerms]
 
 
 class Settler:
@@ -45,6 +56,7 @@ class Settler:
     ) -> None:
         self._store, self._workplaces, self._costs, self._grid = store, workplaces, costs, grid
         self._clock, self._policy, self._after_step = clock, policy, after_step
+        self._sites = {name: place.site for name, place in workplaces.items()}
         self._queue = BaselineQueue(workplaces)
         self._looked_at: dict[str, datetime] = {}  # when a job's account was last worked out, until it is final
         self._one_at_a_time = Lock()  # the tick and two chores settle, each in its own thread
@@ -85,39 +97,38 @@ class Settler:
             works = works_of(reader, jobs)
             starts = self._queue.starts(reader, works, now - self._policy.adjust_for)
             past = {job_id: reader.ledger(job_id) for job_id in works}
+            known = _Known(starts, past, reader.account_terms(list(works)))
         entries = []
         for work in works.values():
             with poisoned_alone("settlement", job=work.job.id):
-                entry = self._settle_if_possible(work, starts, past[work.job.id], grid, is_adjustment=is_adjustment)
+                entry = self._settle_if_possible(work, known, grid, is_adjustment=is_adjustment)
                 if entry is not None:
                     entries.append(entry)
         return entries
 
-    def _settle_if_possible(
-        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], grid: KnownGrid, *, is_adjustment: bool
-    ) -> LedgerEntry | None:
+    def _settle_if_possible(self, work: JobWork, known: _Known, grid: KnownGrid, *, is_adjustment: bool) -> LedgerEntry | None:
         unknown = {work.job.home, *(run.site for run in work.runs)} - set(self._workplaces)
         if unknown:
             reason = f"{', '.join(sorted(unknown))} is no site any more: put it back into the settings"
             log.warning("settlement-postponed", extra={"job": work.job.id, "reason": reason})
             return None
         try:
-            return self._settle_job(work, starts, past, grid, is_adjustment=is_adjustment)
+            return self._settle_job(work, known, grid, is_adjustment=is_adjustment)
         except OSError as error:  # a run directory that cannot be read now: the account stays open
             log.warning("settlement-postponed", extra={"job": work.job.id, "reason": str(error)})
             return None
 
-    def _settle_job(
-        self, work: JobWork, starts: Mapping[str, datetime], past: list[LedgerEntry], grid: KnownGrid, *, is_adjustment: bool
-    ) -> LedgerEntry | None:
+    def _settle_job(self, work: JobWork, known: _Known, grid: KnownGrid, *, is_adjustment: bool) -> LedgerEntry | None:
         if not work.attempts:
             self._close(work.job)
             return None
+        past, kept = known.past[work.job.id], known.terms.get(work.job.id)
         lessons: list[RunObservation] = []
         if not past:
             gather_samples(work)
             lessons = self._lessons(work)
-        account = open_account(work, starts[work.job.id], self._workplaces, self._costs, self._clock, self._policy)
+        terms = kept or terms_of(work, self._sites, self._costs, self._clock.rate, self._policy.max_parallel)
+        account = open_account(work, terms, known.starts[work.job.id], self._clock, self._policy)
         entry = account.settle(grid, len(past) + 1)
         self._looked_at[work.job.id] = grid.now
         self._after_step("settle:computed")
@@ -125,14 +136,16 @@ class Settler:
             entry = replace(entry, kind=EntryKind.ADJUSTMENT)
         if past and not _is_news(past[-1], entry):
             return None
-        self._record(work.job, entry, lessons)
+        self._record(work.job, entry, lessons, terms if kept is None else None)
         self._after_step("settle:recorded")
         return entry
 
-    def _record(self, job: Job, entry: LedgerEntry, lessons: list[RunObservation]) -> None:
-        """The entry and what its runs taught, in one transaction: neither is ever recorded twice."""
+    def _record(self, job: Job, entry: LedgerEntry, lessons: list[RunObservation], new_terms: AccountTerms | None) -> None:
+        """The entry, what it rests on and what its runs taught, in one transaction: none is ever recorded twice."""
         with self._store.write() as writer:
             writer.add_ledger_entry(entry)
+            if new_terms is not None:
+                writer.add_account_terms(job.id, new_terms)
             writer.add_observations(lessons)
             if entry.kind is EntryKind.FINAL:
                 writer.change_job(replace(writer.job(job.id), settled=True))

@@ -10,7 +10,7 @@ from daemon.store.database import Database
 from daemon.store.errors import StoreUnavailable
 from daemon.store.grid_schema import reading
 
-HEAD = "0007"  # the newest revision under migrations/versions
+HEAD = "0008"  # the newest revision under migrations/versions
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 

@@ -15,6 +15,7 @@ from daemon.domain.ledger import LedgerEntry, LedgerTotals
 from daemon.domain.plan import Plan
 from daemon.domain.shares import Held
 from daemon.domain.states import FINAL_JOB_STATES, AttemptState, JobState
+from daemon.domain.terms import AccountTerms
 from daemon.store import schema, statements
 from daemon.store.documents import decode_plan
 from daemon.store.totals import entries_that_count, ledger_totals
@@ -190,6 +191,13 @@ class Reader:
         table = schema.ledger_entry
         rows = self._connection.execute(select(table).where(table.c.job_id == job_id).order_by(table.c.sequence))
         return [LedgerEntry(**row._mapping) for row in rows]
+
+    def account_terms(self, job_ids: Sequence[str]) -> dict[str, AccountTerms]:
+        """What the accounts of the jobs were opened on; one without an entry, or from before that was kept, has no key."""
+        table = schema.account_terms
+        query = select(table.c.job_id, table.c.document)
+        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(query.where(table.c.job_id.in_(piece))))
+        return {row.job_id: row.document for row in rows}
 
     def baseline_seconds(self, job_ids: Sequence[str]) -> dict[str, float]:
         """What the settlement that counts of each of the jobs says; one without any has no key."""

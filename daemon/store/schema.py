@@ -10,6 +10,7 @@ from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer
 from daemon.domain.job import DataTag, JobRequest, PlannedSegment, StopWish
 from daemon.domain.ledger import EntryKind
 from daemon.domain.states import AttemptState, JobState
+from daemon.domain.terms import AccountTerms
 from daemon.store.columns import SEQUENCE, Document, Instant, Word, text_id
 from jobs.energy.observation import RunObservation
 from jobs.spec import SampleRange
@@ -130,6 +131,13 @@ ledger_entry = Table(
     Column("worst_rung", Integer, nullable=False),
     Column("baseline_seconds", Double, nullable=False),
     Column("unmetered_seconds", Double),
+)
+
+account_terms = Table(
+    "account_terms",
+    metadata,
+    Column("job_id", text_id(), ForeignKey("job.id"), primary_key=True),
+    Column("document", Document(AccountTerms), nullable=False),
 )
 
 plan = Table(

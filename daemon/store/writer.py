@@ -17,6 +17,7 @@ from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
 from daemon.domain.states import check_job_transition
+from daemon.domain.terms import AccountTerms
 from daemon.store import schema, statements
 from daemon.store.documents import encode_plan
 from daemon.store.errors import BackwardsState, StaleWrite
@@ -138,6 +139,10 @@ class Writer(Reader):
             self._connection.execute(insert(schema.ledger_entry), _values(entry))
         except IntegrityError as error:
             raise StaleWrite(f"job {entry.job_id} is unknown or already has a ledger entry {entry.sequence}") from error
+
+    def add_account_terms(self, job_id: str, terms: AccountTerms) -> None:
+        """Once for a job, with the first entry that rests on them."""
+        self._connection.execute(insert(schema.account_terms), {"job_id": job_id, "document": terms})
 
     def save_plan(self, plan: Plan) -> None:
         """Keep the plan as the last one, and the few dozen before it."""

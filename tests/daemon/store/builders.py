@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from daemon.domain.accounting import Conversion
 from daemon.domain.job import Attempt, DataTag, Event, Job, JobRequest, PlannedSegment, Run, StopWish
 from daemon.domain.ledger import EntryKind, LedgerEntry
 from daemon.domain.plan import Placement, Plan, Unplaced
 from daemon.domain.states import AttemptState, JobState
+from daemon.domain.terms import AccountTerms, SiteTerms
 from jobs.energy.configuration import Configuration
 from jobs.energy.observation import RunObservation
 from jobs.spec import ModelSpec, SampleRange
@@ -73,6 +75,11 @@ def full_attempt(attempt_id: str = "attempt-1") -> Attempt:
         ended_at=MONDAY + HOUR,
         reason="because",
     )
+
+
+def terms() -> AccountTerms:
+    home = SiteTerms("home", "DE", 1.1 + 0.2, 0.03, Conversion(), 37.5, 1)
+    return AccountTerms((home, SiteTerms("away", "SE", 1.2, 0.0, Conversion(0.1 + 0.2, 1 / 3), 1e3, 0)), 2)
 
 
 def entry(job_id: str = "job-1", sequence: int = 1, **changes: Any) -> LedgerEntry:

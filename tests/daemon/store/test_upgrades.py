@@ -18,7 +18,7 @@ from daemon.store.database import Database
 from daemon.store.grid_schema import reading
 from daemon.store.intensity import RecordedIntensity
 from tests.daemon.store import test_intensity as grid
-from tests.daemon.store.builders import entry, event, full_attempt, full_job, job, observation, plan, run
+from tests.daemon.store.builders import entry, event, full_attempt, full_job, job, observation, plan, run, terms
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -48,6 +48,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Rows:
         writer.add_run(run())
         writer.add_attempt(full_attempt())
         writer.add_ledger_entry(entry())
+        writer.add_account_terms("job-1", terms())
         writer.save_plan(plan())
         writer.add_observations([observation()])
     recorded = RecordedIntensity(store.database)
@@ -81,7 +82,8 @@ def kept_by(revision: str, rows: Rows) -> Rows:
         unknown |= {"job": {"owner": None}, "submission_key": {"owner": ""}}
     if revision < "0007":
         unknown["job"] |= {"gpus_at_most": None, "shortest_seconds": None}
-    return {table: [row | unknown.get(table, {}) for row in told] for table, told in rows.items()}
+    lacking = {"account_terms"} if revision < "0008" else set()
+    return {table: [row | unknown.get(table, {}) for row in told if table not in lacking] for table, told in rows.items()}
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
