@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from daemon.api.auth import Guard
+from daemon.api.bodies import StrictRoute
 from daemon.api.intake import Intake
 from daemon.api.problems import MEDIA_TYPE, Problem
 from daemon.api.service import ServiceApi
@@ -35,7 +36,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def v1_router(service: ServiceApi, guard: Guard) -> APIRouter:
-    router = APIRouter(prefix="/v1", responses=problems(401, 403, 422, 429))
+    router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=problems(401, 403, 422, 429))
     _add_submitting(router, service, guard)
     _add_jobs(router, service, guard)
     _add_grid(router, service, guard)

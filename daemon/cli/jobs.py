@@ -16,6 +16,7 @@ from daemon.cli.advice import show_advice, show_parts
 from daemon.cli.client import DEFAULT_URL, UrlOption
 from daemon.cli.explanation import explanation_facts
 from daemon.cli.output import USAGE, JsonFlag, duration, energy, facts, fail, grams, instant, per_sample, print_json, say, table, windows
+from daemon.said_once import each_once
 
 
 def _complete_job_id(incomplete: str) -> list[str]:
@@ -116,7 +117,7 @@ def _read_job(file: str) -> Any:
     except UnicodeDecodeError:
         fail(f"{file}: is not UTF-8 text: write the job as JSON", USAGE)
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=each_once)
     except json.JSONDecodeError as error:
         fail(f"{file}: is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", USAGE)
     except ValueError as error:

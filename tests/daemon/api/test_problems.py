@@ -111,6 +111,14 @@ def test_a_body_that_is_no_json_object_says_so(api: httpx.Client, content: bytes
     assert response.status_code in (400, 422)
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/estimates"])
+@pytest.mark.parametrize("twice", ['"samples": 8, "samples": 800', '"sampler": "ddim", "samples": 8, "sampler": "ddim"'])
+def test_a_body_that_says_one_thing_twice_is_refused_with_its_name(api: httpx.Client, path: str, twice: str) -> None:
+    text = json.dumps(job(synthesis())).replace('"samples": 8', twice)
+    problem = check_problem(api.post(path, content=text, headers={"Content-Type": "application/json"}), 422)
+    assert f"'{twice.split(chr(34))[1]}' stands twice" in problem["detail"]
+
+
 def test_a_body_without_a_json_content_type_says_which_header_to_send(api: httpx.Client) -> None:
     problem = check_problem(api.post("/v1/jobs", content=json.dumps(job(synthesis())), headers={"Content-Type": "text/plain"}), 422)
     assert "Content-Type: application/json" in problem["detail"]

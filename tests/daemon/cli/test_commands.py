@@ -78,7 +78,10 @@ def test_a_refused_job_ends_with_1_and_every_field(lowtide: Lowtide, command: li
     assert "workload.sampels: unknown field, did you mean 'samples'?" in result.stderr
 
 
-@pytest.mark.parametrize(("text", "words"), [("{", "is not JSON"), ('{"a": NaN}', "NaN is not a number"), ("[1,\n2,]", "line 2")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{", "is not JSON"), ('{"a": NaN}', "NaN is not a number"), ("[1,\n2,]", "line 2"), ('{"a": {"b": 1, "b": 2}}', "'b' stands twice")],
+)
 def test_a_file_that_is_no_json_ends_with_2_and_the_place(lowtide: Lowtide, tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "job.json"
     path.write_text(text)
