@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table
@@ -23,25 +24,44 @@ INDENT = 4
 class Listing:
     """A rich table; `right` names the columns of numbers.
 
-    The first column (what a thing is called) is never cut. The last wraps, and where it holds sentences and the terminal has no room
-    for them, they stand beneath their rows. Names between give way, the longest first.
+    The first column (what a thing is called) is never cut, the last wraps. In a terminal too narrow for that, columns without any value
+    are left out, sentences stand beneath their rows, names between give way, the longest first, and what still has no room stands
+    beneath, too, with its heading.
     """
 
     def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]], right: Collection[str] = ()) -> None:
         self._title, self._columns, self._rows, self._right = title, columns, rows, right
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType | Segment]:
-        widths = [max(column_width(column, index, self._rows), 1) for index, column in enumerate(self._columns)]
-        left = options.max_width - AT_THE_EDGES - sum(widths[:-1]) - BETWEEN_COLUMNS * (len(widths) - 1)
-        if self._columns[-1] in self._right or widths[-1] <= WORDS_NEED or left >= WORDS_NEED:
+        available = options.max_width - AT_THE_EDGES
+        if self._fits(self._columns, self._rows, available):
             yield self._table(self._columns, self._rows)
+            return
+        told = self._told()
+        columns, rows = [self._columns[index] for index in told], [[row[index] for index in told] for row in self._rows]
+        if self._fits(columns, rows, available):
+            yield self._table(columns, rows)
         else:
-            yield from self._with_words_beneath(console, options, widths[:-1])
+            yield from self._with_some_beneath(console, options, columns, rows)
+
+    def _told(self) -> list[int]:
+        """The first column, and those that say something of any row."""
+        return [index for index in range(len(self._columns)) if index == 0 or any(_says_something(row[index]) for row in self._rows)]
+
+    def _fits(self, columns: Sequence[str], rows: Sequence[Sequence[Text]], available: int) -> bool:
+        """Whether nothing has to be cut, and sentences in the last column get room to wrap."""
+        widths = _widths(columns, rows)
+        if self._has_words(columns, widths):
+            widths[-1] = WORDS_NEED
+        return _total(widths) <= available
+
+    def _has_words(self, columns: Sequence[str], widths: Sequence[int]) -> bool:
+        return columns[-1] not in self._right and widths[-1] > WORDS_NEED
 
     def _table(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
         made = Table(title=self._title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for index, column in enumerate(columns):
-            wraps = index == len(self._columns) - 1
+            wraps = column == self._columns[-1]
             needed = max((line.cell_len for row in rows for line in row[0].split()), default=0) if index == 0 else None
             made.add_column(
                 column, justify="right" if column in self._right else "left", no_wrap=not wraps, overflow="ellipsis", min_width=needed
@@ -50,33 +70,62 @@ class Listing:
             made.add_row(*row)
         return made
 
-    def _with_words_beneath(self, console: Console, options: ConsoleOptions, widths: list[int]) -> Iterator[RenderableType | Segment]:
-        self._give_way(widths, options.max_width - AT_THE_EDGES)
-        shortened = [[_cut(cell, width) for cell, width in zip(row, widths, strict=False)] for row in self._rows]
-        lines = iter(console.render_lines(self._table(self._columns[:-1], shortened), options, pad=False))
+    def _with_some_beneath(
+        self, console: Console, options: ConsoleOptions, columns: Sequence[str], rows: Sequence[Sequence[Text]]
+    ) -> Iterator[RenderableType | Segment]:
+        widths = _widths(columns, rows)
+        words = len(columns) - 1 if self._has_words(columns, widths) else len(columns)
+        beside = self._give_way(columns[:words], widths[:words], options.max_width - AT_THE_EDGES)
+        shortened = [[_cut(cell, width) for cell, width in zip(row, beside, strict=False)] for row in rows]
+        lines = iter(console.render_lines(self._table(columns[: len(beside)], shortened), options, pad=False))
         heights = [max(len(cell.split()) for cell in row) for row in shortened]
-        head = len(console.render_lines(self._table(self._columns[:-1], []), options, pad=False)) - 1  # the last line is its bottom
-        for height, row in zip([head, *heights], [None, *self._rows], strict=True):
+        head = len(console.render_lines(self._table(columns[: len(beside)], []), options, pad=False)) - 1  # the last line is its bottom
+        for height, row in zip([head, *heights], [None, *rows], strict=True):
             for _ in range(height):
                 yield from [*next(lines), Segment.line()]
-            if row is not None and row[-1].plain not in ("", "-"):
-                for line in row[-1].wrap(console, max(options.max_width - INDENT, WORDS_NEED)):
+            for text in () if row is None else _beneath(columns, row, len(beside), words):
+                for line in text.wrap(console, max(options.max_width - INDENT, WORDS_NEED)):
                     yield Padding(line, (0, 0, 0, INDENT))
         yield Segment.line()
 
-    def _give_way(self, widths: list[int], available: int) -> None:
-        """Shorten the longest of the names between, until all fit or none can be shorter."""
-        between = [index for index in range(1, len(widths)) if self._columns[index] not in self._right]
-        while sum(widths) + BETWEEN_COLUMNS * (len(widths) - 1) > available:
-            longest = max(between, key=widths.__getitem__, default=None)
-            if longest is None or widths[longest] <= SHORTEST_NAME:
-                return
-            widths[longest] -= 1
+    def _give_way(self, columns: Sequence[str], widths: Sequence[int], available: int) -> list[int]:
+        """Widths of the columns that stay beside each other: names between are shortened, then the last ones are given up."""
+        kept = list(widths)
+        spare = [0 if at == 0 or columns[at] in self._right else width - _shortest(columns[at]) for at, width in enumerate(widths)]
+        while _total(kept) > available and len(kept) > 1:
+            at = max(range(len(kept)), key=lambda index: kept[index] if spare[index] > 0 else 0)
+            if spare[at] > 0:
+                kept[at], spare[at] = kept[at] - 1, spare[at] - 1
+            else:
+                kept.pop()
+        return kept
 
 
-def column_width(column: str, index: int, rows: Sequence[Sequence[Text]]) -> int:
+def _shortest(column: str) -> int:
+    """How narrow a column of names may become."""
+    return max(SHORTEST_NAME, cell_len(column))
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[int]:
     """Of the heading and the longest line of any cell."""
-    return max([len(column), *(line.cell_len for row in rows for line in row[index].split())])
+    return [max([cell_len(column), *(line.cell_len for row in rows for line in row[at].split())]) for at, column in enumerate(columns)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + BETWEEN_COLUMNS * (len(widths) - 1)
+
+
+def _says_something(cell: Text) -> bool:
+    return cell.plain not in ("", "-")
+
+
+def _beneath(columns: Sequence[str], row: Sequence[Text], first: int, words: int) -> Iterator[Text]:
+    """The cells from `first` on that had no room, each with its heading; sentences, at `words`, speak for themselves."""
+    labelled = [f"{columns[index]} {row[index].plain}" for index in range(first, words) if _says_something(row[index])]
+    if labelled:
+        yield Text(", ".join(labelled))
+    if words < len(row) and _says_something(row[words]):
+        yield row[words]
 
 
 def _cut(cell: Text, width: int) -> Text:

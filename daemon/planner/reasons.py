@@ -19,9 +19,12 @@ def grams_text(grams: float) -> str:
 
 
 def moment_text(instant: datetime, now: datetime) -> str:
-    """Time of day in UTC, with the day where it is not today."""
+    """Time of day in UTC, with the day where it is not today, and its year where that is not this one."""
     days = (instant.date() - now.date()).days
-    day = ("", "tomorrow ")[days] if 0 <= days <= 1 else f"{instant:%a %d %b} "
+    if 0 <= days <= 1:
+        day = ("", "tomorrow ")[days]
+    else:
+        day = f"{instant:%a %d %b} " if instant.year == now.year else f"{instant:%a %d %b %Y} "
     return f"{day}{clock_text(instant)}"
 
 

@@ -46,6 +46,17 @@ def test_a_wide_terminal_has_sentences_beside_the_rest() -> None:
     assert WHY in line
 
 
+def test_figures_that_have_no_room_stand_beneath_with_their_headings_and_empty_columns_are_left_out() -> None:
+    columns = ("job", "energy", "emitted", "run now", "saved", "of hindsight", "per 1,000", "account")
+    told = ("first-training", "0.2832 Wh", "0.0081 g", "0.1611 g", "0.1531 g")
+    head, line = (line for line in shown(columns, [(*told, "-", "-", "provisional")], 80, columns[1:7])[1:] if "j" in line or "W" in line)
+    assert "hindsight" not in head
+    assert all(figure in line for figure in (*told, "provisional"))
+    lines = shown(columns, [(*told, "71.2%", "32.3 g", "provisional")], 80, columns[1:7])
+    assert [text.strip() for text in lines[-2:]] == ["per 1,000 32.3 g, account provisional", ""]
+    assert "71.2%" in lines[-3]
+
+
 @given(width=st.integers(40, 240), name=st.text(alphabet="añ字 ", max_size=60), words=st.sampled_from(["", "-", "short", WHY, WHY * 3]))
 def test_no_table_is_wider_than_the_terminal_and_none_loses_a_row(width: int, name: str, words: str) -> None:
     rows = [(f"j-{number}", name, "a\nb", words) for number in range(3)]
