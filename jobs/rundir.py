@@ -22,7 +22,7 @@ Phase = Literal["startup", "preparing", "work", "encoding", "validation", "check
 R = TypeVar("R", bound=BaseModel)
 
 MOST_JOULES = 1e10  # a megawatt for almost three hours; a record is of seconds or minutes
-_TAIL_BYTES = 65536  # holds hundreds of progress lines
+_TAIL_BYTES = (2048, 65536)  # hold a dozen progress lines, and hundreds where many are torn
 
 
 class _Record(BaseModel):
@@ -161,7 +161,8 @@ class RunDirectory:
 
     def last_progress(self) -> ProgressRecord | None:
         """The newest progress; reads only the end of the file, as it is asked for at every tick."""
-        return next(_read_records(self.progress_file, ProgressRecord, last_bytes=_TAIL_BYTES, backwards=True), None)
+        tails = (_read_records(self.progress_file, ProgressRecord, last_bytes=size, backwards=True) for size in _TAIL_BYTES)
+        return next((record for tail in tails for record in tail), None)
 
     def progress(self) -> list[ProgressRecord]:
         return list(_read_records(self.progress_file, ProgressRecord))
@@ -195,8 +196,12 @@ def write_aside(path: Path, text: str | bytes) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and flush it to disk. A torn line left by a kill is closed first, so it cannot swallow this one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
+    try:
+        file = path.open("ab+")
+    except FileNotFoundError:  # the first line of all: the folder is not there either
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab+")
+    with file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":

@@ -75,9 +75,9 @@ class IllegalTransition(RuntimeError):
         self.job_id, self.current, self.wanted = job_id, current, wanted
 
 
-def check_job_transition(job_id: str, current: JobState, wanted: JobState) -> None:
-    if wanted not in JOB_TRANSITIONS[current]:
-        raise IllegalTransition(job_id, current, wanted)
+def states_before(wanted: JobState) -> frozenset[JobState]:
+    """The states that a job may be in when it is put into `wanted`: that one, which changes nothing, and those it may follow."""
+    return frozenset({wanted} | {state for state, following in JOB_TRANSITIONS.items() if wanted in following})
 
 
 def advance(current: AttemptState, reported: AttemptState) -> AttemptState:

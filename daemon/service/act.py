@@ -55,6 +55,8 @@ class Actor:
         for attempt in attempts:
             with poisoned_alone("act", attempt=attempt.id):
                 self._refuse_if_hindered()
+                if any(other.job_id == attempt.job_id for other in ended):  # it may have failed for good, which calls this one off
+                    attempt = self._as_it_is_now(attempt)
                 ending = self._move(jobs[attempt.job_id], runs[attempt.run_id], attempt)
                 ended += [ending] if ending is not None else []
         return ended
@@ -70,11 +72,13 @@ class Actor:
             self._stop(attempt, run)
         if attempt.state is not AttemptState.LAUNCHING:
             return None
-        with self._store.read() as reader:  # a run beside it may have failed for good a moment ago
-            attempt = reader.attempt(attempt.id)
         if job.cancel_requested or attempt.stop_wish is not None:
             return self._call_off(job, run, attempt)
         return self._launch(job, run, attempt)
+
+    def _as_it_is_now(self, attempt: Attempt) -> Attempt:
+        with self._store.read() as reader:
+            return reader.attempt(attempt.id)
 
     def _launch(self, job: Job, run: Run, attempt: Attempt) -> Attempt | None:
         place = self._workplaces[attempt.site]

@@ -90,6 +90,8 @@ class Committer:
     def _tell_plans(self, writer: Writer, part: Sequence[_Asked]) -> None:
         """Where nobody starts or stops: one statement for all; where one of them stands in its way, each alone."""
         told = [(one, event) for work, asked, reason in part for one, event in _planned_anew(work.job, asked.segments, reason, asked.now)]
+        if not told:
+            return
         try:
             with writer.part():
                 writer.tell_plans(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from daemon.domain.job import Attempt, Event, Job
@@ -14,13 +14,16 @@ from daemon.store import Reader, Store
 MISSED = "deadline-missed"
 
 
-def tell_missed(store: Store, works: Mapping[str, JobWork], plan: Plan, ended: Iterable[Attempt], now: datetime) -> list[str]:
+def tell_missed(store: Store, works: Mapping[str, JobWork], plan: Plan, ended: Sequence[Attempt], now: datetime) -> list[str]:
     """Record the event for each job that will end, runs or has ended after its deadline; the jobs told now, by id.
 
     `works` are the live jobs the plan was made for, `ended` the attempts that have just ended.
     """
+    late = _expected(works, plan) | _overdue(works, now)
+    if not late and not ended:
+        return []
     with store.read() as reader:
-        late = _expected(works, plan) | _overdue(works, now) | _ended_late(reader, ended)
+        late |= _ended_late(reader, ended)
         told = reader.jobs_with_event(list(late), MISSED) if late else set()
     new = {job_id: event for job_id, event in late.items() if job_id not in told}
     if new:
@@ -44,8 +47,8 @@ def _overdue(works: Mapping[str, JobWork], now: datetime) -> dict[str, str]:
     return {job.id: f"not ended at its deadline {_time(job.deadline)}" for job in jobs}
 
 
-def _ended_late(reader: Reader, ended: Iterable[Attempt]) -> dict[str, str]:
-    jobs = {attempt.job_id: reader.job(attempt.job_id) for attempt in ended}
+def _ended_late(reader: Reader, ended: Sequence[Attempt]) -> dict[str, str]:
+    jobs = reader.jobs_among(list({attempt.job_id for attempt in ended}))
     return {job.id: f"ended after its deadline {_time(job.deadline)}" for job in jobs.values() if _succeeded_late(job)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -42,7 +42,7 @@ class Observer:
             live = reader.live_attempts()
             attempts = [attempt for attempt in live if attempt.state is not AttemptState.LAUNCHING]
             runs = reader.runs_among({attempt.run_id for attempt in attempts})
-            jobs = reader.jobs_among(list({attempt.job_id for attempt in attempts}))
+            told = reader.reasons_of(list({attempt.job_id for attempt in attempts}))
         answers, silent = self._ask(attempts, runs)
         silent |= {attempt.site: NOT_IN_SETTINGS for attempt in live if attempt.site not in self._workplaces}
         self._after_step("observe:asked")
@@ -52,18 +52,11 @@ class Observer:
         # Of one we could not ask about nothing is known, and nothing is charged to its job.
         over = [attempt for attempt in attempts if attempt.id in answers and answers[attempt.id].state not in RUNNING_STATES]
         self._underway.record(
-            AtWork(attempt, runs[attempt.run_id], answers[attempt.id], _was_held_up(jobs[attempt.job_id], attempt, live))
+            AtWork(attempt, runs[attempt.run_id], answers[attempt.id], _was_held_up(told[attempt.job_id], attempt, live))
             for attempt in attempts
             if attempt.id in answers and answers[attempt.id].state in RUNNING_STATES
         )
-        ended = []
-        for attempt in over:
-            with poisoned_alone("observe", attempt=attempt.id):
-                ending = self._record(attempt, runs[attempt.run_id], answers[attempt.id])
-                if ending is not None:
-                    ended.append(ending)
-                    self._after_step("observe:recorded")
-        return ended
+        return self._record_ends([(attempt, runs[attempt.run_id], answers[attempt.id]) for attempt in over])
 
     def _ask(self, attempts: list[Attempt], runs: Mapping[str, Run]) -> tuple[dict[str, Observation], dict[str, str]]:
         """Observations by attempt, and by site why there are none."""
@@ -89,27 +82,41 @@ class Observer:
         if not attempts:
             return
         with self._store.read() as reader:
-            news = [attempt for attempt in attempts if is_news(reader.job(attempt.job_id), attempt, silent[attempt.site])]
+            told = reader.reasons_of(list({attempt.job_id for attempt in attempts}))
+        news = [attempt for attempt in attempts if is_news(told[attempt.job_id], attempt, silent[attempt.site])]
         for attempt in news:
             kind = "executor-out-of-reach" if attempt.site in self._workplaces else "site-unknown"
             with poisoned_alone("observe", attempt=attempt.id), self._store.write() as writer:
                 tell_hold_up(writer, attempt, kind, silent[attempt.site], self._clock.now())
 
-    def _record(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt | None:
+    def _record_ends(self, over: Sequence[tuple[Attempt, Run, Observation]]) -> list[Attempt]:
+        """Write down each by itself; those that have ended, as they are then."""
+        if not over:
+            return []
+        with self._store.read() as reader:
+            jobs = reader.jobs_among(list({attempt.job_id for attempt, _, _ in over}))
+        ended = []
+        for attempt, run, observation in over:
+            with poisoned_alone("observe", attempt=attempt.id):
+                ending = self._record(jobs[attempt.job_id], attempt, run, observation)
+                if ending is not None:
+                    ended.append(ending)
+                    self._after_step("observe:recorded")
+        return ended
+
+    def _record(self, job: Job, attempt: Attempt, run: Run, observation: Observation) -> Attempt | None:
         """Write down that it has ended; None where what it left cannot be read now, which is tried again at the next tick."""
         try:
-            return self._record_end(attempt, run, observation)
+            return self._record_end(job, attempt, run, observation)
         except OSError as error:
             self._underway.tell_unreadable(attempt, error)
             return None
 
-    def _record_end(self, attempt: Attempt, run: Run, observation: Observation) -> Attempt:
+    def _record_end(self, job: Job, attempt: Attempt, run: Run, observation: Observation) -> Attempt:
         directory = RunDirectory(run.directory)
         outcome = directory.read_outcome(attempt.id)
         ending = ending_of(attempt, observation, outcome)
         ended_at = self._ended_at(attempt, observation, outcome.ended_at if outcome else None)
-        with self._store.read() as reader:
-            job = reader.job(attempt.job_id)
         kept = lasting_steps(run, directory, job.workload, outcome)
         ending = without_missing_samples(ending, run, kept)
         closes = isinstance(job.workload, SynthesisWorkload) or ending.state is AttemptState.COMPLETED
@@ -133,8 +140,8 @@ class Observer:
         return max(ended, attempt.created_at)
 
 
-def _was_held_up(job: Job, attempt: Attempt, live: list[Attempt]) -> bool:
-    """Whether its job tells of a hold-up here that was this attempt's: it may be that of a run beside it which cannot be started yet."""
+def _was_held_up(told: str, attempt: Attempt, live: list[Attempt]) -> bool:
+    """Whether what its job says is a hold-up of this attempt: it may be that of a run beside it which cannot be started yet."""
     if any(other.state is AttemptState.LAUNCHING and (other.job_id, other.site) == (attempt.job_id, attempt.site) for other in live):
         return False
-    return is_held_up(job, attempt)
+    return is_held_up(told, attempt)

@@ -95,6 +95,11 @@ class Reader:
         rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(statements.LIVE_VERSIONS, {"ids": piece}))
         return {row.id: row.version for row in rows}
 
+    def reasons_of(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """What each of the jobs tells of itself, by id."""
+        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(statements.REASONS_AMONG, {"ids": piece}))
+        return {row.id: row.reason for row in rows}
+
     def job_states(self, job_ids: Collection[str]) -> dict[str, JobState]:
         """By id; one that does not exist has no key."""
         query = select(schema.job.c.id, schema.job.c.state)

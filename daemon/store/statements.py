@@ -8,14 +8,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sqlalchemy import Column, Select, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Select, Table, bindparam, delete, insert, or_, select, update
 
 from daemon.domain.job import Attempt, Job, Run
-from daemon.domain.states import JobState
+from daemon.domain.states import JobState, states_before
 from daemon.store import schema
 
 KEPT_PLANS = 50
 LIVE_JOB_STATES = [state for state in JobState if not state.is_final]
+
+# The fields in which a record changes once it is there; the others were fixed as it came to be.
+JOB_CHANGES = ("state", "reason", "version", "cancel_requested", "retries", "started_at", "ended_at", "planned", "settled")
+RUN_CHANGES = ("closed_at", "steps_done", "transferred_gb")
+ATTEMPT_CHANGES = ("state", "native_id", "stop_wish", "stop_wished_at", "started_at", "ended_at", "reason")
 
 
 def columns_of(table: Table, kind: type[Any]) -> list[Column[Any]]:
@@ -49,12 +54,18 @@ ATTEMPTS_IN = (
     .order_by(_attempt.c.created_at, _attempt.c.id)
 )
 STATE_AND_VERSION = select(_job.c.state, _job.c.version).where(_job.c.id == bindparam("id"))
+STATE_AND_WISH = select(_attempt.c.state, _attempt.c.stop_wish, _attempt.c.stop_wished_at).where(_attempt.c.id == bindparam("id"))
+REASONS_AMONG = select(_job.c.id, _job.c.reason).where(_job.c.id.in_(bindparam("ids", expanding=True)))
 
-ADD_JOB, ADD_RUN, ADD_ATTEMPT, ADD_EVENT, ADD_KEY, ADD_PLAN = map(
-    insert, (_job, _run, _attempt, schema.event, schema.submission_key, schema.plan)
+# inline: nobody asks for the numbers that the database gives, which would be one more answer to wait for.
+ADD_JOB, ADD_RUN, ADD_ATTEMPT, ADD_EVENT, ADD_KEY, ADD_PLAN = (
+    insert(table).inline() for table in (_job, _run, _attempt, schema.event, schema.submission_key, schema.plan)
 )
 # The columns to change are the keys of what they are executed with.
 CHANGE_JOB = update(_job).where(_job.c.id == bindparam("of_job"), _job.c.version == bindparam("seen"))
+CHANGE_JOB_TO = {
+    wanted: CHANGE_JOB.where(or_(*(_job.c.state == state for state in sorted(states_before(wanted))))) for wanted in JobState
+}  # by the state that it comes to: from one that it may follow, else no row changes
 CHANGE_RUN = update(_run).where(_run.c.id == bindparam("of_run"))
 CHANGE_ATTEMPT = update(_attempt).where(_attempt.c.id == bindparam("of_attempt"))
 TELL_STEPS = CHANGE_RUN.values(steps_done=bindparam("reached"))

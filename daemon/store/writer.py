@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +16,7 @@ from daemon.domain.errors import NotFound
 from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
-from daemon.domain.states import check_job_transition
+from daemon.domain.states import IllegalTransition
 from daemon.domain.terms import AccountTerms
 from daemon.store import schema, statements
 from daemon.store.documents import encode_plan
@@ -61,23 +61,28 @@ class Writer(Reader):
             raise StaleWrite(f"job {names} or its idempotency key is already recorded") from error
 
     def change_job(self, job: Job, event: Event | None = None) -> Job:
-        """Store `job` if the row still holds `job.version`, and return it as stored (version + 1).
+        """Store `job` if the row still holds `job.version`, and return it as stored (version + 1). What was fixed at acceptance stays.
 
         Raises StaleWrite if the row has another version, NotFound without a row, IllegalTransition for a state that
         cannot follow the stored one.
         """
-        current = self._connection.execute(statements.STATE_AND_VERSION, {"id": job.id}).one_or_none()
-        if current is None:
-            raise NotFound("job", job.id)
-        if current.version == job.version and current.state is not job.state:
-            check_job_transition(job.id, current.state, job.state)
         stored = dataclasses.replace(job, version=job.version + 1)
         seen = {"of_job": job.id, "seen": job.version}
-        if self._connection.execute(statements.CHANGE_JOB, _job_values(stored) | seen).rowcount != 1:
-            raise StaleWrite(f"job {job.id} changed meanwhile: version {job.version} was seen, {current.version} is stored")
+        changes = _changes(stored, statements.JOB_CHANGES)
+        if self._connection.execute(statements.CHANGE_JOB_TO[job.state], changes | seen).rowcount != 1:
+            self._refuse_change(job)
         if event is not None:
             self.add_event(event)
         return stored
+
+    def _refuse_change(self, job: Job) -> NoReturn:
+        """Say why the row of the job could not be changed."""
+        current = self._connection.execute(statements.STATE_AND_VERSION, {"id": job.id}).one_or_none()
+        if current is None:
+            raise NotFound("job", job.id)
+        if current.version == job.version:
+            raise IllegalTransition(job.id, current.state, job.state)
+        raise StaleWrite(f"job {job.id} changed meanwhile: version {job.version} was seen, {current.version} is stored")
 
     def tell_plans(self, planned: Sequence[tuple[Job, Event | None]]) -> None:
         """Store what is planned for jobs and why, and nothing else of them, with what there is to tell of it.
@@ -95,8 +100,8 @@ class Writer(Reader):
         self._connection.execute(statements.ADD_RUN, _values(run))
 
     def change_run(self, run: Run) -> None:
-        """Raises NotFound."""
-        if self._connection.execute(statements.CHANGE_RUN, _values(run) | {"of_run": run.id}).rowcount != 1:
+        """Store what becomes of it; where and of what it is a run stays. Raises NotFound."""
+        if self._connection.execute(statements.CHANGE_RUN, _changes(run, statements.RUN_CHANGES) | {"of_run": run.id}).rowcount != 1:
             raise NotFound("run", run.id)
 
     def tell_steps(self, reached: Mapping[str, int]) -> None:
@@ -111,11 +116,13 @@ class Writer(Reader):
             self.add_event(event)
 
     def change_attempt(self, attempt: Attempt, event: Event | None = None) -> Attempt:
-        """Store `attempt` and return it as stored. A wish to stop that was recorded meanwhile is kept: a signal has no way back.
+        """Store what becomes of `attempt` and return it. A wish to stop that was recorded meanwhile is kept: a signal has no way back.
 
         Raises NotFound, and BackwardsState if its state lies before the stored one or the stored one is another final state.
         """
-        current = self.attempt(attempt.id)
+        current = self._connection.execute(statements.STATE_AND_WISH, {"id": attempt.id}).one_or_none()
+        if current is None:
+            raise NotFound("attempt", attempt.id)
         is_undone = current.state.is_final and attempt.state is not current.state
         if attempt.state.order < current.state.order or is_undone:
             raise BackwardsState(attempt.id, current.state, attempt.state)
@@ -124,7 +131,7 @@ class Writer(Reader):
             stop_wish=_stronger(current.stop_wish, attempt.stop_wish),
             stop_wished_at=current.stop_wished_at or attempt.stop_wished_at,
         )
-        self._connection.execute(statements.CHANGE_ATTEMPT, _values(stored) | {"of_attempt": attempt.id})
+        self._connection.execute(statements.CHANGE_ATTEMPT, _changes(stored, statements.ATTEMPT_CHANGES) | {"of_attempt": attempt.id})
         if event is not None:
             self.add_event(event)
         return stored
@@ -166,6 +173,10 @@ def _fields_of(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[
     """The names of a dataclass's fields, and what reads them all from one of its values."""
     names = tuple(field.name for field in dataclasses.fields(kind))
     return names, attrgetter(*names)
+
+
+def _changes(record: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
 
 
 def _job_values(job: Job) -> dict[str, Any]:

@@ -48,6 +48,16 @@ def test_the_last_progress_of_a_long_file_is_found(tmp_path: Path) -> None:
     assert last.step == 5001
 
 
+def test_the_last_progress_is_found_behind_much_that_is_torn(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.append_progress(progress(5001))
+    with directory.progress_file.open("a") as file:
+        file.write('{"attempt_id": "torn\n' * 1000)
+    last = directory.last_progress()
+    assert last is not None
+    assert last.step == 5001
+
+
 def test_a_sample_made_again_counts_once_with_its_newest_record(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     for record in (sample(2, "old"), sample(0, "zero"), sample(2, "new", attempt="b")):
