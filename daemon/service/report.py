@@ -7,7 +7,7 @@ from datetime import datetime
 
 from daemon.domain.equivalents import EQUIVALENTS
 from daemon.domain.job import Job
-from daemon.domain.ledger import LedgerEntry, LedgerTotals
+from daemon.domain.ledger import EntryKind, LedgerEntry, LedgerTotals
 from daemon.domain.power_hungry import comparison_line
 from daemon.service.ledger_views import EquivalentView, ReportTotals, ReportView
 from daemon.service.render import per_1000, report_line
@@ -77,9 +77,7 @@ def _notes(settled: Sequence[Settled], totals: LedgerTotals, clock: Clock) -> li
     note = clock_note(clock)
     if note is not None:
         notes.append(note)
-    provisional = sum(not entry.is_claimed for _, entry in settled)
-    if provisional:
-        notes.append(f"{provisional} of {len(settled)} settlements may still change; only the others count as claimed savings.")
+    notes += _unclaimed_notes(settled)
     if totals.energy_kwh > 0 and totals.measured_kwh < totals.energy_kwh:
         notes.append(
             f"{totals.measured_kwh / totals.energy_kwh:.0%} of the energy was measured by counters, the rest is estimated or simulated."
@@ -90,4 +88,19 @@ def _notes(settled: Sequence[Settled], totals: LedgerTotals, clock: Clock) -> li
     unknown = sum(entry.saving_g is None for _, entry in settled)
     if unknown:
         notes.append(f"{unknown} settlements lack an hour of carbon intensity: their energy counts, their emissions are unknown.")
+    return notes
+
+
+def _unclaimed_notes(settled: Sequence[Settled]) -> list[str]:
+    """Which settlements count in no claim: those that may change yet, and those that never will, on stand-ins."""
+    notes = []
+    provisional = sum(entry.kind is EntryKind.PROVISIONAL for _, entry in settled)
+    if provisional:
+        notes.append(f"{provisional} of {len(settled)} settlements may still change: they do not count as claimed savings.")
+    on_stand_ins = sum(entry.kind is not EntryKind.PROVISIONAL and not entry.is_claimed for _, entry in settled)
+    if on_stand_ins:
+        notes.append(
+            f"{on_stand_ins} of {len(settled)} settlements are closed, but rest on hours whose carbon intensity was never measured "
+            "(forecasts or means stand in for them): they do not count as claimed savings."
+        )
     return notes
