@@ -17,7 +17,7 @@ def explanation_facts(explanation: dict[str, Any]) -> Any:
             ("Bound by", ", ".join(explanation["bound_by"]) if explanation["chosen_g"] is None else _bounds(explanation)),
             ("Alone", grams(explanation["alone_g"])),
             ("Held by", ", ".join(explanation["held_by"])),
-            ("A day more", _saving(explanation["day_more_saves_g"])),
+            ("A day more", _saving(explanation["day_more_saves_g"]) if "deadline" in explanation["bound_by"] else None),
             ("A site more", "\n".join(f"{other['site']}  {_saving(other['saves_g'])}" for other in explanation["other_sites"])),
             ("Would be kept", _until(explanation["nearest_deadline"])),
         ]

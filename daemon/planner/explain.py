@@ -46,7 +46,7 @@ def explain(
     if job is None or placement is None:
         unplaced = next((u for u in plan.unplaced if u.job_id == job_id), None)
         return None if unplaced is None else _without_place(unplaced, plan)
-    return _explained(placement, _wishes(job, placement, snapshot, plan, elsewhere), snapshot, plan, may_name)
+    return _explained(job, placement, _wishes(job, placement, snapshot, plan, elsewhere), snapshot, plan, may_name)
 
 
 def _without_place(unplaced: Unplaced, plan: Plan) -> Explanation:
@@ -54,7 +54,9 @@ def _without_place(unplaced: Unplaced, plan: Plan) -> Explanation:
     return Explanation(unplaced.job_id, plan.made_at, None, (binding,), None, (), None, {}, unplaced.reason, unplaced.nearest_deadline)
 
 
-def _explained(placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: Plan, may_name: Callable[[str], bool]) -> Explanation:
+def _explained(
+    job: PlanJob, placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: Plan, may_name: Callable[[str], bool]
+) -> Explanation:
     named = tuple(filter(may_name, wishes.held_by))
     bound_by = [Binding.CAPACITY] if wishes.held_by else []
     if _saves(wishes.day_more, placement):
@@ -69,7 +71,7 @@ def _explained(placement: Placement, wishes: _Wishes, snapshot: Snapshot, plan: 
         held_by=named,
         day_more_g=_grams(wishes.day_more),
         site_more_g={name: there.expected_g for name, (there, _) in wishes.site_more.items()},
-        sentence=_sentence(placement, wishes, snapshot, named),
+        sentence=_sentence(placement, wishes, snapshot, named, _at_once_text(job)),
         nearest_deadline=max(segment.end for segment in placement.segments) if placement.is_late else None,
     )
 
@@ -120,9 +122,11 @@ def _meet(a: PlannedSegment, b: PlannedSegment) -> bool:
     return a.site == b.site and a.start < b.end and b.start < a.end
 
 
-def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot, named: Sequence[str]) -> str:
+def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot, named: Sequence[str], at_once: str) -> str:
     where = ", ".join(dict.fromkeys(segment.site for segment in placement.segments))
-    parts = [f"{window_text(placement.segments, snapshot.now)} at {where}: {grams_text(placement.expected_g)}, {_beaten_text(placement)}"]
+    parts = [
+        f"{window_text(placement.segments, snapshot.now)} at {where}: {grams_text(placement.expected_g)}, {_beaten_text(placement, at_once)}"
+    ]
     if wishes.held_by and wishes.alone is not None:
         verb = "holds" if len(wishes.held_by) == 1 else "hold"
         parts.append(
@@ -135,12 +139,17 @@ def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot, named: 
     return "; ".join(parts)
 
 
-def _beaten_text(placement: Placement) -> str:
+def _at_once_text(job: PlanJob) -> str:
+    """What placements are held against: home may be closed to work, as it is to what was begun elsewhere."""
+    return "running at once at home" if any(option.site == job.home for option in job.options) else "running at once where it may"
+
+
+def _beaten_text(placement: Placement, at_once: str) -> str:
     less = placement.run_now_g - placement.expected_g
     if placement.run_now_g <= 0 or abs(less) < CLEARLY * placement.run_now_g:
-        return "as much as running at once at home"
+        return f"as much as {at_once}"
     word = "less" if less > 0 else "more"
-    return f"{grams_text(abs(less))} ({100 * abs(less) / placement.run_now_g:.0f} %) {word} than running at once at home"
+    return f"{grams_text(abs(less))} ({100 * abs(less) / placement.run_now_g:.0f} %) {word} than {at_once}"
 
 
 def _saved_text(placement: Placement, wish: Placement) -> str:

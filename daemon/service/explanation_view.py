@@ -26,7 +26,7 @@ class ExplanationView(BaseModel):
     planned_at: AwareDatetime = Field(description="when the plan was made that this speaks of")
     sentence: str
     chosen_g: float | None = Field(description="null where the plan has no place for the job")
-    run_now_g: float | None = Field(description="the same work started at once at home")
+    run_now_g: float | None = Field(description="the same work started at once at home, or where it may run if home is closed to it")
     saved_g: float | None = Field(description="run_now_g less chosen_g; may be negative")
     saved_percent: float | None
     bound_by: list[Binding] = Field(description="what keeps it from a cleaner placement; empty: nothing does")

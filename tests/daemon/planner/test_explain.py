@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from daemon.domain.explanation import Binding, Elsewhere
@@ -36,6 +38,18 @@ def test_a_neighbour_that_leaves_enough_gpus_is_not_in_the_way() -> None:
         why = explain(name, snap, answer)
         assert why is not None
         assert (why.held_by, why.bound_by) == ((), ())
+
+
+def test_work_that_home_is_closed_to_is_not_held_against_running_there() -> None:
+    flat, dirty = [50.0] * 24, [400.0] * 24
+    elsewhere = replace(job("begun", hours=3, sites=("se",)), home="de")
+    snap = snapshot([elsewhere, job("free", hours=3, sites=("de", "se"))], {"DE": dirty, "SE": flat}, gpus=2)
+    answer = plan(snap, BARE)
+    begun, free = (explain(name, snap, answer) for name in ("begun", "free"))
+    assert begun is not None
+    assert free is not None
+    assert "150 g, as much as running at once where it may" in begun.sentence
+    assert "(88 %) less than running at once at home" in free.sentence
 
 
 def test_the_more_in_the_way_the_fewer_are_named_in_the_sentence() -> None:
