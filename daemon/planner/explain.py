@@ -124,9 +124,8 @@ def _meet(a: PlannedSegment, b: PlannedSegment) -> bool:
 
 def _sentence(placement: Placement, wishes: _Wishes, snapshot: Snapshot, named: Sequence[str], at_once: str) -> str:
     where = ", ".join(dict.fromkeys(segment.site for segment in placement.segments))
-    parts = [
-        f"{window_text(placement.segments, snapshot.now)} at {where}: {grams_text(placement.expected_g)}, {_beaten_text(placement, at_once)}"
-    ]
+    window, beaten = window_text(placement.segments, snapshot.now), _beaten_text(placement, at_once)
+    parts = [f"{window} at {where}: {grams_text(placement.expected_g)}, {beaten}"]
     if wishes.held_by and wishes.alone is not None:
         verb = "holds" if len(wishes.held_by) == 1 else "hold"
         parts.append(
