@@ -80,6 +80,11 @@ def states_before(wanted: JobState) -> frozenset[JobState]:
     return frozenset({wanted} | {state for state, following in JOB_TRANSITIONS.items() if wanted in following})
 
 
+def attempt_states_before(wanted: AttemptState) -> frozenset[AttemptState]:
+    """The states that an attempt may be in when it is put into `wanted`: that one, and those before it that are not final."""
+    return frozenset({wanted} | {state for state in AttemptState if not state.is_final and state.order <= wanted.order})
+
+
 def advance(current: AttemptState, reported: AttemptState) -> AttemptState:
     """The state after a report: the later of the two; a final state stays whatever arrives afterwards."""
     return reported if reported.order > current.order else current

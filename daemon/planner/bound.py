@@ -81,7 +81,7 @@ def _is_unbroken(draft: Draft, job: str) -> bool:
 
 def least_in_pieces(task: Task, terrain: Terrain, prices: FloatArray, release: float, due: float) -> float:
     """The least grams plus prices of work that may be cut at will within the window, starts after the first one free."""
-    begin = np.clip(terrain.edges[:-1], release, None)
+    begin = np.maximum(terrain.edges[:-1], release)
     seconds = np.maximum(np.minimum(terrain.edges[1:], due) - begin, 0.0)
     per_cell = np.diff(terrain.edges)
     units, shares = [], []
@@ -96,8 +96,9 @@ def least_in_pieces(task: Task, terrain: Terrain, prices: FloatArray, release: f
 
 def _cheapest_share(unit: FloatArray, share: FloatArray) -> float:
     """The cost of one whole from the cheapest cells; infinite where the cells do not add up to one."""
-    order = np.argsort(unit)
-    done = np.minimum(np.cumsum(share[order]), 1.0)
+    order = unit.argsort()
+    done = np.minimum(share[order].cumsum(), 1.0)
     if len(done) == 0 or done[-1] < FULL:
         return float("inf")
-    return float(np.diff(done, prepend=0.0) @ unit[order])
+    done[1:] -= done[:-1].copy()
+    return float(done @ unit[order])

@@ -16,7 +16,7 @@ from daemon.domain.execution import ExecutorError, Handle, Launch, LaunchRefused
 from daemon.domain.job import Attempt, Event, Job, Run, StopWish
 from daemon.domain.states import AttemptState
 from daemon.service.aftermath import settle_job_state
-from daemon.service.hold_up import tell_hold_up, tell_it_goes_on
+from daemon.service.hold_up import is_held_up, tell_hold_up, tell_it_goes_on
 from daemon.service.isolation import poisoned_alone
 from daemon.service.policy import Policy, Workplace, Workplaces
 from daemon.service.progress import Ending
@@ -97,7 +97,8 @@ class Actor:
         with self._store.write() as writer:
             pending = replace(attempt, state=AttemptState.PENDING, native_id=native_id)
             writer.change_attempt(pending, Event(job.id, self._clock.now(), "attempt-pending", f"started at {attempt.site} as {native_id}"))
-            tell_it_goes_on(writer, attempt)
+            if is_held_up(job.reason, attempt):
+                tell_it_goes_on(writer, attempt)
         self._after_step("act:kept")
         return None
 

@@ -88,11 +88,19 @@ def _sqlite_engine(url: URL, begin: str) -> Engine:
         for pragma in (f"busy_timeout={_BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
+    _begin_with(engine, begin)
     return engine
+
+
+def _begin_with(engine: Engine, statement: str) -> None:
+    """Have every transaction begin so: in the dialect, as for a listener to `begin` each statement is asked whether it is listened to."""
+
+    def begin(connection: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+
+    engine.dialect.do_begin = begin  # type: ignore[assignment]  # each engine has a dialect of its own
 
 
 def _server_engines(url: URL) -> tuple[Engine, Engine]:
@@ -101,11 +109,7 @@ def _server_engines(url: URL) -> tuple[Engine, Engine]:
     reading = create_engine(
         url, connect_args=_patience(url), pool_pre_ping=True, pool_size=_KEPT_CONNECTIONS, isolation_level="REPEATABLE READ"
     )
-
-    @event.listens_for(writing, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
-
+    _begin_with(writing, f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
     return writing, reading.execution_options(postgresql_readonly=True)
 
 

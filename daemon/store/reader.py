@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain, starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, true
 
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.errors import NotFound
@@ -70,8 +71,7 @@ class Reader:
     def jobs_among(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Those of the ids that are jobs, by id."""
         possible = [job_id for job_id in job_ids if job_id.isprintable()]  # as in `job`
-        pieces = (self._jobs(statements.JOBS_AMONG, {"ids": piece}) for piece in _pieces(possible))
-        return {job.id: job for piece in pieces for job in piece}
+        return {job.id: job for job in starmap(Job, self._among(statements.JOBS_AMONG, possible))}
 
     def live_jobs(self) -> list[Job]:
         """Jobs that are not final, the oldest first."""
@@ -92,13 +92,11 @@ class Reader:
 
     def live_versions(self, job_ids: Sequence[str]) -> dict[str, int]:
         """The version of each of the jobs that is not final, by id."""
-        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(statements.LIVE_VERSIONS, {"ids": piece}))
-        return {row.id: row.version for row in rows}
+        return {row.id: row.version for row in self._among(statements.LIVE_VERSIONS, job_ids)}
 
     def reasons_of(self, job_ids: Sequence[str]) -> dict[str, str]:
         """What each of the jobs tells of itself, by id."""
-        rows = (row for piece in _pieces(job_ids) for row in self._connection.execute(statements.REASONS_AMONG, {"ids": piece}))
-        return {row.id: row.reason for row in rows}
+        return {row.id: row.reason for row in self._among(statements.REASONS_AMONG, job_ids)}
 
     def job_states(self, job_ids: Collection[str]) -> dict[str, JobState]:
         """By id; one that does not exist has no key."""
@@ -145,8 +143,7 @@ class Reader:
 
     def runs_among(self, run_ids: Collection[str]) -> dict[str, Run]:
         """Those of the ids that are runs, by id."""
-        rows = (row for piece in _pieces(sorted(run_ids)) for row in self._connection.execute(statements.RUNS_AMONG, {"ids": piece}))
-        return {row.id: Run(*row) for row in rows}
+        return {run.id: run for run in starmap(Run, self._among(statements.RUNS_AMONG, sorted(run_ids)))}
 
     def runs(self, job_id: str) -> list[Run]:
         """The oldest first."""
@@ -173,7 +170,7 @@ class Reader:
 
     def live_attempts(self, states: Collection[AttemptState] = _LIVE_ATTEMPT_STATES) -> list[Attempt]:
         """Attempts that are not final, the oldest first; those in `states` only."""
-        return [Attempt(*row) for row in self._connection.execute(statements.ATTEMPTS_IN, {"states": list(states)})]
+        return list(starmap(Attempt, self._connection.execute(statements.ATTEMPTS_IN, {"states": list(states)}).all()))
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[Event]:
         """In order; `after` is the sequence of the last event already known."""
@@ -272,14 +269,17 @@ class Reader:
         return {(state, kind): number for state, kind, number in rows}
 
     def _jobs(self, query: Select[Any], values: Mapping[str, object] | None = None) -> list[Job]:
-        return [Job(*row) for row in self._connection.execute(query, values)]
+        return list(starmap(Job, self._connection.execute(query, values).all()))
 
     def _by_job(self, query: Select[Any], kind: Any, job_ids: Sequence[str]) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
-        for piece in _pieces(job_ids):
-            for row in self._connection.execute(query, {"ids": piece}):
-                found.setdefault(row.job_id, []).append(kind(*row))
+        for one in starmap(kind, self._among(query, job_ids)):
+            found.setdefault(one.job_id, []).append(one)
         return found
+
+    def _among(self, query: Select[Any], ids: Sequence[str]) -> Iterator[Row[Any]]:
+        """The rows that `query` finds by the ids. All of a piece at once: one by one they cost several calls each."""
+        return chain.from_iterable(self._connection.execute(query, {"ids": piece}).all() for piece in _pieces(ids))
 
 
 def _seen_by(caller: Caller) -> ColumnElement[bool]:

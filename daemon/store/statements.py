@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sqlalchemy import Column, Select, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, case, delete, func, insert, literal, or_, select, update
 
-from daemon.domain.job import Attempt, Job, Run
-from daemon.domain.states import JobState, states_before
+from daemon.domain.job import Attempt, Job, Run, StopWish
+from daemon.domain.states import AttemptState, JobState, attempt_states_before, states_before
 from daemon.store import schema
 
 KEPT_PLANS = 50
@@ -20,7 +20,7 @@ LIVE_JOB_STATES = [state for state in JobState if not state.is_final]
 # The fields in which a record changes once it is there; the others were fixed as it came to be.
 JOB_CHANGES = ("state", "reason", "version", "cancel_requested", "retries", "started_at", "ended_at", "planned", "settled")
 RUN_CHANGES = ("closed_at", "steps_done", "transferred_gb")
-ATTEMPT_CHANGES = ("state", "native_id", "stop_wish", "stop_wished_at", "started_at", "ended_at", "reason")
+ATTEMPT_CHANGES = ("state", "native_id", "started_at", "ended_at", "reason")  # and its wish to stop, unless a stronger one is there
 
 
 def columns_of(table: Table, kind: type[Any]) -> list[Column[Any]]:
@@ -41,6 +41,18 @@ def _of_jobs(table: Table, kind: type[Any]) -> Select[Any]:
     return select(*columns_of(table, kind)).where(mine).order_by(table.c.created_at, table.c.id)
 
 
+def _first(recorded: Column[Any], given: str) -> ColumnElement[Any]:
+    """What is recorded; the parameter `given` where nothing is."""
+    return func.coalesce(recorded, bindparam(given, type_=recorded.type))
+
+
+def _stronger(recorded: Column[Any], given: str) -> ColumnElement[Any]:
+    """Of two wishes: cancelling outweighs abandoning, that outweighs suspending, and each outweighs nothing."""
+    wish = bindparam(given, type_=recorded.type)
+    outweighing = ((or_(recorded == one, wish == one), literal(one, recorded.type)) for one in (StopWish.CANCEL, StopWish.ABANDON))
+    return case(*outweighing, else_=_first(recorded, given))
+
+
 _job, _run, _attempt = schema.job, schema.run, schema.attempt
 
 ONE_JOB, ONE_RUN, ONE_ATTEMPT = _one(_job, Job), _one(_run, Run), _one(_attempt, Attempt)
@@ -54,7 +66,6 @@ ATTEMPTS_IN = (
     .order_by(_attempt.c.created_at, _attempt.c.id)
 )
 STATE_AND_VERSION = select(_job.c.state, _job.c.version).where(_job.c.id == bindparam("id"))
-STATE_AND_WISH = select(_attempt.c.state, _attempt.c.stop_wish, _attempt.c.stop_wished_at).where(_attempt.c.id == bindparam("id"))
 REASONS_AMONG = select(_job.c.id, _job.c.reason).where(_job.c.id.in_(bindparam("ids", expanding=True)))
 
 # inline: nobody asks for the numbers that the database gives, which would be one more answer to wait for.
@@ -67,7 +78,12 @@ CHANGE_JOB_TO = {
     wanted: CHANGE_JOB.where(or_(*(_job.c.state == state for state in sorted(states_before(wanted))))) for wanted in JobState
 }  # by the state that it comes to: from one that it may follow, else no row changes
 CHANGE_RUN = update(_run).where(_run.c.id == bindparam("of_run"))
-CHANGE_ATTEMPT = update(_attempt).where(_attempt.c.id == bindparam("of_attempt"))
+CHANGE_ATTEMPT_TO = {
+    wanted: update(_attempt)
+    .where(_attempt.c.id == bindparam("of_attempt"), or_(*(_attempt.c.state == state for state in sorted(attempt_states_before(wanted)))))
+    .values(stop_wish=_stronger(_attempt.c.stop_wish, "wish"), stop_wished_at=_first(_attempt.c.stop_wished_at, "wished_at"))
+    for wanted in AttemptState
+}  # by the state that it comes to, as above
 TELL_STEPS = CHANGE_RUN.values(steps_done=bindparam("reached"))
 TELL_PLAN = CHANGE_JOB.values(planned=bindparam("segments"), reason=bindparam("why"), version=_job.c.version + 1)
 _kept = select(schema.plan.c.id).order_by(schema.plan.c.id.desc()).limit(KEPT_PLANS)

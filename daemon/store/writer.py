@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from daemon.domain.errors import NotFound
-from daemon.domain.job import Attempt, Event, Job, Run, StopWish
+from daemon.domain.job import Attempt, Event, Job, Run
 from daemon.domain.ledger import LedgerEntry
 from daemon.domain.plan import Plan
 from daemon.domain.states import IllegalTransition
@@ -115,26 +115,17 @@ class Writer(Reader):
         if event is not None:
             self.add_event(event)
 
-    def change_attempt(self, attempt: Attempt, event: Event | None = None) -> Attempt:
-        """Store what becomes of `attempt` and return it. A wish to stop that was recorded meanwhile is kept: a signal has no way back.
+    def change_attempt(self, attempt: Attempt, event: Event | None = None) -> None:
+        """Store what becomes of `attempt`. A wish to stop that was recorded meanwhile is kept: a signal has no way back.
 
         Raises NotFound, and BackwardsState if its state lies before the stored one or the stored one is another final state.
         """
-        current = self._connection.execute(statements.STATE_AND_WISH, {"id": attempt.id}).one_or_none()
-        if current is None:
-            raise NotFound("attempt", attempt.id)
-        is_undone = current.state.is_final and attempt.state is not current.state
-        if attempt.state.order < current.state.order or is_undone:
-            raise BackwardsState(attempt.id, current.state, attempt.state)
-        stored = dataclasses.replace(
-            attempt,
-            stop_wish=_stronger(current.stop_wish, attempt.stop_wish),
-            stop_wished_at=current.stop_wished_at or attempt.stop_wished_at,
-        )
-        self._connection.execute(statements.CHANGE_ATTEMPT, _changes(stored, statements.ATTEMPT_CHANGES) | {"of_attempt": attempt.id})
+        wish = {"wish": attempt.stop_wish, "wished_at": attempt.stop_wished_at, "of_attempt": attempt.id}
+        changes = _changes(attempt, statements.ATTEMPT_CHANGES)
+        if self._connection.execute(statements.CHANGE_ATTEMPT_TO[attempt.state], changes | wish).rowcount != 1:
+            raise BackwardsState(attempt.id, self.attempt(attempt.id).state, attempt.state)
         if event is not None:
             self.add_event(event)
-        return stored
 
     def add_event(self, event: Event) -> None:
         """Append; the store numbers it, a number given by the caller is ignored."""
@@ -187,8 +178,3 @@ def _event_values(event: Event) -> dict[str, Any]:
     values = _values(event)
     del values["sequence"]
     return values
-
-
-def _stronger(recorded: StopWish | None, given: StopWish | None) -> StopWish | None:
-    """Cancelling outweighs abandoning, that outweighs suspending, and each outweighs nothing."""
-    return next((wish for wish in (StopWish.CANCEL, StopWish.ABANDON) if wish in (recorded, given)), recorded or given)

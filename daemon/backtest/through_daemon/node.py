@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from signal import SIGKILL
@@ -35,9 +35,13 @@ class _Process:
     first_step: int
     steps: int
     step_seconds: float
+    done_at: datetime = field(init=False)  # if nobody stops it
     ended_at: datetime | None = None
     kind: OutcomeKind | None = None
     told_step: int = 0
+
+    def __post_init__(self) -> None:
+        self.done_at = self.reaches(self.steps)
 
     def reaches(self, step: int) -> datetime:
         return self.began + timedelta(seconds=(step - self.first_step) * self.step_seconds)
@@ -63,7 +67,7 @@ class ReplayNode:
     @property
     def next_end(self) -> datetime | None:
         """When the next attempt will end by itself; None where nothing runs."""
-        return min((process.reaches(process.steps) for process in self._working.values()), default=None)
+        return min((process.done_at for process in self._working.values()), default=None)
 
     @property
     def has_news(self) -> bool:
@@ -117,9 +121,8 @@ class ReplayNode:
         process = self._processes.get(handle.attempt_id)
         if process is None:
             return Observation(AttemptState.LOST, reason="this site has never heard of it")
-        done = process.reaches(process.steps)
-        if process.ended_at is None and done <= self._now():
-            self._end(process, done, OutcomeKind.COMPLETED)
+        if process.ended_at is None and process.done_at <= self._now():
+            self._end(process, process.done_at, OutcomeKind.COMPLETED)
         if process.ended_at is None:
             self._tell_progress(process)
             return Observation(AttemptState.ACTIVE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.domain.states import FINAL_JOB_STATES, JOB_TRANSITIONS, AttemptState, JobState, advance, states_before
+from daemon.domain.states import FINAL_JOB_STATES, JOB_TRANSITIONS, AttemptState, JobState, advance, attempt_states_before, states_before
 
 attempt_states = st.sampled_from(AttemptState)
 
@@ -30,6 +30,13 @@ def test_the_first_final_state_reported_stays_whatever_arrives_afterwards(
     for report in (final, *after):
         state = advance(state, report)
     assert state is expected
+
+
+@given(attempt_states, attempt_states)
+def test_an_attempt_is_put_into_a_state_from_where_a_report_of_it_moves_it_there_or_changes_nothing(
+    current: AttemptState, wanted: AttemptState
+) -> None:
+    assert (current in attempt_states_before(wanted)) == (advance(current, wanted) is wanted)
 
 
 @given(attempt_states, attempt_states)

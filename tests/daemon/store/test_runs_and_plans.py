@@ -125,16 +125,28 @@ def test_a_wish_to_stop_that_was_recorded_meanwhile_is_kept(store: Store) -> Non
     with store.write() as writer:
         writer.add_attempt(attempt())
         writer.change_attempt(attempt(stop_wish=StopWish.CANCEL, stop_wished_at=MONDAY))
-        stored = writer.change_attempt(attempt(state=AttemptState.ACTIVE))
+        writer.change_attempt(attempt(state=AttemptState.ACTIVE))
+        stored = writer.attempt("attempt-1")
         assert (stored.stop_wish, stored.stop_wished_at) == (StopWish.CANCEL, MONDAY)
+        writer.change_attempt(replace(stored, stop_wish=StopWish.SUSPEND, stop_wished_at=MONDAY + HOUR))
         assert writer.attempt("attempt-1") == stored
-        assert writer.change_attempt(replace(stored, stop_wish=StopWish.SUSPEND)).stop_wish is StopWish.CANCEL
 
 
 def test_a_cancellation_outweighs_a_suspension(store: Store) -> None:
     with store.write() as writer:
         writer.add_attempt(full_attempt())
-        assert writer.change_attempt(replace(full_attempt(), stop_wish=StopWish.CANCEL)).stop_wish is StopWish.CANCEL
+        writer.change_attempt(replace(full_attempt(), stop_wish=StopWish.CANCEL))
+        assert writer.attempt(full_attempt().id).stop_wish is StopWish.CANCEL
+
+
+@pytest.mark.parametrize("recorded", [None, *StopWish])
+@pytest.mark.parametrize("given_wish", [None, *StopWish])
+def test_of_two_wishes_to_stop_the_stronger_one_counts(store: Store, recorded: StopWish | None, given_wish: StopWish | None) -> None:
+    strength = [None, StopWish.SUSPEND, StopWish.ABANDON, StopWish.CANCEL]
+    with store.write() as writer:
+        writer.add_attempt(attempt(stop_wish=recorded))
+        writer.change_attempt(attempt(stop_wish=given_wish))
+        assert writer.attempt("attempt-1").stop_wish is max(recorded, given_wish, key=strength.index)
 
 
 def test_ledger_entries_are_appended_in_order(store: Store) -> None:
