@@ -35,6 +35,18 @@ from forecast.timeline import HOUR, Interval
 from jobs.rundir import RunDirectory
 from jobs.spec import SynthesisWorkload
 
+LONGEST_ACCOUNT = timedelta(days=5 * 366)  # from when a job might have begun: none waits and works that long
+
+
+class ImplausibleTimes(Exception):
+    """The stamps of a job cannot all be right; `str()` is a sentence."""
+
+    def __init__(self, span: Interval) -> None:
+        super().__init__(
+            f"its stamps reach from {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M}: the clock of its host was wrong meanwhile; "
+            "when it worked is not known, and its account stays open"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
@@ -91,8 +103,10 @@ class Account:
         return Interval(min([self.window.start, self.baseline_start, *starts]), max([self.window.end, baseline_end, *ends]))
 
     def settle(self, grid: KnownGrid, sequence: int) -> LedgerEntry:
-        """The account on what is known of the grid."""
+        """The account on what is known of the grid. Raises ImplausibleTimes, instead of asking the grid about decades."""
         span = self.span()
+        if span.duration > LONGEST_ACCOUNT:
+            raise ImplausibleTimes(span)
         zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(candidate.place.zone for candidate in self.candidates)}
         records = {zone: grid.record(zone, span) for zone in sorted(zones)}
         is_closed = all(record.is_closed(span) for record in records.values())

@@ -11,7 +11,7 @@ from threading import Lock
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry
 from daemon.domain.terms import AccountTerms
-from daemon.service.account import open_account
+from daemon.service.account import ImplausibleTimes, open_account
 from daemon.service.baseline import BaselineQueue
 from daemon.service.costs import Costs
 from daemon.service.gathering import gather_samples
@@ -114,7 +114,7 @@ class Settler:
             return None
         try:
             return self._settle_job(work, known, grid, is_adjustment=is_adjustment)
-        except OSError as error:  # a run directory that cannot be read now: the account stays open
+        except (OSError, ImplausibleTimes) as error:  # a run directory that cannot be read now, or not be believed: the account stays open
             log.warning("settlement-postponed", extra={"job": work.job.id, "reason": str(error)})
             return None
 

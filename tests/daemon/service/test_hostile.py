@@ -13,7 +13,7 @@ from daemon.domain.errors import Rejected
 from daemon.domain.job import JobRequest
 from daemon.domain.states import JobState
 from jobs.rundir import RunDirectory
-from tests.daemon.service.world import MODEL_2D, World, open_world, synthesis, training
+from tests.daemon.service.world import MODEL_2D, NOON, World, open_world, synthesis, training
 
 ENORMOUS: dict[str, Any] = {
     "samples": 100_000_000,
@@ -66,6 +66,25 @@ def test_a_node_whose_meter_tells_nonsense_spoils_neither_ledger_nor_budget_nor_
         assert budget.settled_g == pytest.approx(honest.actual_g + filled.actual_g)
         energy_kwh = world.daemon.service.estimate(JobRequest.model_validate({"workload": training(1)})).estimate.energy_kwh
         assert energy_kwh.mid == pytest.approx(honest.energy_kwh, rel=0.5)
+
+
+@pytest.mark.parametrize("year", ["1970", "2044", "9999"])
+def test_a_node_whose_clock_was_wrong_keeps_its_account_open_and_the_daemon_from_nothing(
+    world: World, caplog: pytest.LogCaptureFixture, year: str
+) -> None:
+    wrong, sound = (world.submit(training(1), deadline=world.deadline(hours)) for hours in (6, 9))
+    for job_id in (wrong, sound):
+        world.until(job_id, JobState.SUCCEEDED)
+    (run,) = world.runs(wrong)
+    energy_file = RunDirectory(run.directory).energy_file
+    first, *others = energy_file.read_text().splitlines()
+    energy_file.write_text("\n".join([first.replace(f"{NOON.year}-", f"{year}-"), *others, ""]))
+    world.daemon.settler.settle()
+    assert world.ledger(wrong) == []
+    assert len(world.ledger(sound)) == 1
+    (told,) = [record for record in caplog.records if record.message == "settlement-postponed"]
+    assert "the clock of its host was wrong" in vars(told)["reason"]
+    assert f"{year}-03-04" in vars(told)["reason"]
 
 
 def test_a_tick_asks_no_more_often_the_more_jobs_wait_for_one(world: World) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -27,4 +27,13 @@ def test_a_replay_begun_anew_on_the_database_of_the_last_one_is_refused_with_the
 def test_a_replay_that_goes_on_is_welcome_and_a_live_clock_is_believed(world: World) -> None:
     world.submit(training(1), deadline=world.deadline(4))
     refuse_a_clock_turned_back(world.daemon.store, replay(timedelta(minutes=2)))
-    refuse_a_clock_turned_back(world.daemon.store, Clock(NOON, NOON, real=lambda: NOON - timedelta(minutes=5)))
+    world.submit(training(1), deadline=world.deadline(5))
+    live = NOON + timedelta(days=1000)
+    refuse_a_clock_turned_back(world.daemon.store, Clock(live, live, real=lambda: live - timedelta(minutes=5)))
+
+
+@pytest.mark.parametrize("lost", [datetime(1970, 1, 1, 0, 3, tzinfo=UTC), datetime(2025, 12, 31, 23, 59, tzinfo=UTC)])
+def test_a_machine_that_has_lost_the_time_is_told_to_set_it(world: World, lost: datetime) -> None:
+    live = Clock.live()
+    with pytest.raises(ClockTurnedBack, match=f"the clock of this machine says {lost:%Y-%m-%d %H:%M} UTC: set it"):
+        refuse_a_clock_turned_back(world.daemon.store, Clock(live.real_start, live.grid_start, real=lambda: lost))
