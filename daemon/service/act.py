@@ -206,11 +206,19 @@ class Actor:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Aside, then in one step: whoever finds the target finds all of it."""
+    """Aside, then in one step: whoever finds the target finds all of it, also after a power cut.
+
+    A copy that fails leaves nothing behind: gigabytes of half of it would keep a full disk full.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.copyfile(source, aside)
-    os.replace(aside, target)
+    try:
+        shutil.copyfile(source, aside)
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def locate(path: str, place: Workplace) -> Path:

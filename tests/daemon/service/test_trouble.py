@@ -10,7 +10,8 @@ import pytest
 from daemon.domain.execution import Handle
 from daemon.domain.states import AttemptState, JobState
 from jobs.rundir import RunDirectory
-from tests.daemon.service.world import HALF_HOUR, World, open_world, synthesis, training
+from tests.daemon.service.world import HALF_HOUR, HEIDELBERG, UMEA, World, open_world, synthesis, training
+from tests.disks import small_disk
 
 RETRIES = 3
 MODEL = {"dimensions": 2, "size": "small", "image_shape": [128, 128]}
@@ -285,3 +286,21 @@ def _weights(world: World) -> str:
     weights.parent.mkdir(exist_ok=True)
     weights.write_bytes(b"weights")
     return "w.pt"
+
+
+def test_weights_that_a_full_disk_has_no_room_for_leave_nothing_there_and_come_once_there_is(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "umea", "1m") as disk, open_world(tmp_path, HEIDELBERG, UMEA) as world:
+        trained = world.submit(training(1, model=MODEL), sites=["heidelberg"], deadline=world.deadline(2))
+        world.until(trained, JobState.SUCCEEDED)
+        weights = RunDirectory(world.runs(trained)[0].directory).weights_file
+        weights.write_bytes(weights.read_bytes().ljust(600_000, b"0"))
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"0" * 700_000)
+        job_id = world.submit(synthesis(4, {"job": trained}), deadline=world.deadline(9), sites=["umea"])
+        world.tick()
+        (failed,) = world.attempts(job_id)
+        assert (failed.state, "No space left" in failed.reason) == (AttemptState.FAILED, True)
+        assert list((disk / "weights").iterdir()) == []
+        ballast.unlink()
+        world.until(job_id, JobState.SUCCEEDED)
+        assert [path.name for path in (disk / "weights").iterdir()] == [f"{trained}.pt"]
