@@ -11,7 +11,7 @@ from daemon.domain.errors import Conflict
 from daemon.domain.job import Event, Job
 from daemon.service.budget_view import BudgetView
 from daemon.service.budgets import Budgets
-from daemon.service.work import works_of
+from daemon.service.work import live_works
 from daemon.store import Store
 from forecast.clock import Clock
 
@@ -48,7 +48,7 @@ class Approvals:
             return []
         now = self._clock.now()
         with self._store.read() as reader:
-            works = works_of(reader, reader.live_jobs())
+            works = live_works(reader)
             spending = self._budgets.spending(reader, works, now)
         ends = {job_id: max(segment.end for segment in work.job.planned) for job_id, work in works.items() if work.job.planned}
         counted, month = spending.counted_g(now, ends), month_start(now)

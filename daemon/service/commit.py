@@ -80,12 +80,15 @@ class Committer:
         done.stale += len(stale)
         for job_id in stale:
             log.info("plan-stale", extra={"job": job_id})
-        fresh = [one for one in part if one[0].job.id not in stale]
-        self._tell_plans(writer, [one for one in fresh if _is_only_told(*one[:2])])
-        for work, asked, reason in fresh:
-            if not _is_only_told(work, asked):
-                with poisoned_alone("commit", job=work.job.id), writer.part():
-                    self._commit_job(writer, work, asked, reason, done)
+        told: list[_Asked] = []
+        moved: list[_Asked] = []
+        for one in part:
+            if one[0].job.id not in stale:
+                (told if _is_only_told(*one[:2]) else moved).append(one)
+        self._tell_plans(writer, told)
+        for work, asked, reason in moved:
+            with poisoned_alone("commit", job=work.job.id), writer.part():
+                self._commit_job(writer, work, asked, reason, done)
 
     def _tell_plans(self, writer: Writer, part: Sequence[_Asked]) -> None:
         """Where nobody starts or stops: one statement for all; where one of them stands in its way, each alone."""
@@ -181,20 +184,20 @@ class Committer:
                     writer.change_attempt(stopping, Event(work.job.id, now, "attempt-stopping", "asked to stop: the job was cancelled"))
 
 
-def _wanted(segments: tuple[PlannedSegment, ...], now: datetime) -> Counter[str]:
-    """How many attempts the plan wants at each site now."""
-    return Counter(segment.site for segment in segments if segment.start <= now < segment.end)
+def _is_as_wanted(work: JobWork, segments: tuple[PlannedSegment, ...], now: datetime) -> bool:
+    """Whether as many attempts are live at each site as the plan wants there now."""
+    return sorted([part.site for part in segments if part.start <= now < part.end]) == sorted([attempt.site for attempt in work.live])
 
 
 def _asks_for_something(work: JobWork, segments: tuple[PlannedSegment, ...], reason: str, now: datetime) -> bool:
     """Most jobs of most ticks just go on waiting for the window they have."""
     says_the_same = segments == work.job.planned and reason == work.job.reason
-    return not says_the_same or _wanted(segments, now) != Counter(attempt.site for attempt in work.live)
+    return not says_the_same or not _is_as_wanted(work, segments, now)
 
 
 def _is_only_told(work: JobWork, asked: Sharing) -> bool:
     """Whether the plan wants at work what is at work: then nobody starts or stops."""
-    return _wanted(asked.segments, asked.now) == Counter(attempt.site for attempt in work.live)
+    return _is_as_wanted(work, asked.segments, asked.now)
 
 
 def _planned_anew(job: Job, segments: tuple[PlannedSegment, ...], reason: str, now: datetime) -> list[tuple[Job, Event | None]]:

@@ -18,7 +18,7 @@ from daemon.service.gpu_use import GpuUse
 from daemon.service.isolation import poisoned_alone
 from daemon.service.observe import Observer
 from daemon.service.snapshot import Claims, Photographer, weights_of
-from daemon.service.work import JobWork, works_of
+from daemon.service.work import JobWork, live_works
 from daemon.store import Reader, Store
 from forecast.clock import Clock
 
@@ -77,7 +77,7 @@ class Tick:
 
     def _decide(self, now: datetime) -> tuple[Snapshot, Plan, Committed, dict[str, JobWork]]:
         with self._store.read() as reader:
-            live = works_of(reader, reader.live_jobs())
+            live = live_works(reader)
             hopeless = _fates(reader, live)
             works = {job_id: work for job_id, work in live.items() if job_id not in hopeless}
             weights = weights_of(reader, works)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -109,5 +109,13 @@ def lasting_samples(run: Run, batch_size: int, made: int) -> int:
 def works_of(reader: Reader, jobs: Sequence[Job]) -> dict[str, JobWork]:
     """The work of each of the jobs, by id, in their order."""
     ids = [job.id for job in jobs]
-    runs, attempts = reader.runs_of(ids), reader.attempts_of(ids)
+    return _works(jobs, reader.runs_of(ids), reader.attempts_of(ids))
+
+
+def live_works(reader: Reader) -> dict[str, JobWork]:
+    """The work of each job that is not final, by id, the oldest first."""
+    return _works(reader.live_jobs(), reader.runs_of_live_jobs(), reader.attempts_of_live_jobs())
+
+
+def _works(jobs: Sequence[Job], runs: Mapping[str, Sequence[Run]], attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, JobWork]:
     return {job.id: JobWork(job, tuple(runs.get(job.id, ())), tuple(attempts.get(job.id, ()))) for job in jobs}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, starmap
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, true
 
@@ -24,6 +24,8 @@ from jobs.energy.observation import RunObservation
 
 _LARGEST_SET = 500  # ids asked for in one statement, for databases limit the number of parameters; rows read at once
 _LIVE_ATTEMPT_STATES = [state for state in AttemptState if not state.is_final]
+
+R = TypeVar("R", Run, Attempt)
 
 _JOB_FIELDS = statements.columns_of(schema.job, Job)
 
@@ -76,6 +78,14 @@ class Reader:
     def live_jobs(self) -> list[Job]:
         """Jobs that are not final, the oldest first."""
         return self._jobs(statements.LIVE_JOBS)
+
+    def runs_of_live_jobs(self) -> dict[str, list[Run]]:
+        """As `runs_of` those that are not final."""
+        return _by_job(starmap(Run, self._connection.execute(statements.RUNS_OF_LIVE).all()))
+
+    def attempts_of_live_jobs(self) -> dict[str, list[Attempt]]:
+        """As `attempts_of` those that are not final."""
+        return _by_job(starmap(Attempt, self._connection.execute(statements.ATTEMPTS_OF_LIVE).all()))
 
     def came_since(self, instant: datetime) -> list[Came]:
         """Jobs accepted at `instant` or later, and the first of all, in the order of acceptance; without those that came
@@ -151,7 +161,7 @@ class Reader:
 
     def runs_of(self, job_ids: Sequence[str]) -> dict[str, list[Run]]:
         """By job id, each list the oldest first; a job without runs has no key."""
-        return self._by_job(statements.RUNS_OF, Run, job_ids)
+        return _by_job(starmap(Run, self._among(statements.RUNS_OF, job_ids)))
 
     def attempt(self, attempt_id: str) -> Attempt:
         """Raises NotFound."""
@@ -166,7 +176,7 @@ class Reader:
 
     def attempts_of(self, job_ids: Sequence[str]) -> dict[str, list[Attempt]]:
         """By job id, each list the oldest first; a job without attempts has no key."""
-        return self._by_job(statements.ATTEMPTS_OF, Attempt, job_ids)
+        return _by_job(starmap(Attempt, self._among(statements.ATTEMPTS_OF, job_ids)))
 
     def live_attempts(self, states: Collection[AttemptState] = _LIVE_ATTEMPT_STATES) -> list[Attempt]:
         """Attempts that are not final, the oldest first; those in `states` only."""
@@ -271,15 +281,16 @@ class Reader:
     def _jobs(self, query: Select[Any], values: Mapping[str, object] | None = None) -> list[Job]:
         return list(starmap(Job, self._connection.execute(query, values).all()))
 
-    def _by_job(self, query: Select[Any], kind: Any, job_ids: Sequence[str]) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
-        for one in starmap(kind, self._among(query, job_ids)):
-            found.setdefault(one.job_id, []).append(one)
-        return found
-
     def _among(self, query: Select[Any], ids: Sequence[str]) -> Iterator[Row[Any]]:
         """The rows that `query` finds by the ids. All of a piece at once: one by one they cost several calls each."""
         return chain.from_iterable(self._connection.execute(query, {"ids": piece}).all() for piece in _pieces(ids))
+
+
+def _by_job(records: Iterable[R]) -> dict[str, list[R]]:
+    found: dict[str, list[R]] = {}
+    for one in records:
+        found.setdefault(one.job_id, []).append(one)
+    return found
 
 
 def _seen_by(caller: Caller) -> ColumnElement[bool]:

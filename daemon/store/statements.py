@@ -8,14 +8,28 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from daemon.domain.job import Attempt, Job, Run, StopWish
 from daemon.domain.states import AttemptState, JobState, attempt_states_before, states_before
 from daemon.store import schema
 
 KEPT_PLANS = 50
-LIVE_JOB_STATES = [state for state in JobState if not state.is_final]
 
 # The fields in which a record changes once it is there; the others were fixed as it came to be.
 JOB_CHANGES = ("state", "reason", "version", "cancel_requested", "retries", "started_at", "ended_at", "planned", "settled")
@@ -36,9 +50,8 @@ def _among(table: Table, kind: type[Any]) -> Select[Any]:
     return select(*columns_of(table, kind)).where(table.c.id.in_(bindparam("ids", expanding=True)))
 
 
-def _of_jobs(table: Table, kind: type[Any]) -> Select[Any]:
-    mine = table.c.job_id.in_(bindparam("ids", expanding=True))
-    return select(*columns_of(table, kind)).where(mine).order_by(table.c.created_at, table.c.id)
+def _of_jobs(table: Table, kind: type[Any], ids: Select[Any] | BindParameter[Any]) -> Select[Any]:
+    return select(*columns_of(table, kind)).where(table.c.job_id.in_(ids)).order_by(table.c.created_at, table.c.id)
 
 
 def _first(recorded: Column[Any], given: str) -> ColumnElement[Any]:
@@ -57,9 +70,13 @@ _job, _run, _attempt = schema.job, schema.run, schema.attempt
 
 ONE_JOB, ONE_RUN, ONE_ATTEMPT = _one(_job, Job), _one(_run, Run), _one(_attempt, Attempt)
 JOBS_AMONG, RUNS_AMONG = _among(_job, Job), _among(_run, Run)
-RUNS_OF, ATTEMPTS_OF = _of_jobs(_run, Run), _of_jobs(_attempt, Attempt)
-LIVE_JOBS = select(*columns_of(_job, Job)).where(_job.c.state.in_(LIVE_JOB_STATES)).order_by(_job.c.id)
-LIVE_VERSIONS = select(_job.c.id, _job.c.version).where(_job.c.state.in_(LIVE_JOB_STATES), _job.c.id.in_(bindparam("ids", expanding=True)))
+_ids: BindParameter[Any] = bindparam("ids", expanding=True)
+RUNS_OF, ATTEMPTS_OF = _of_jobs(_run, Run, _ids), _of_jobs(_attempt, Attempt, _ids)
+_is_live = or_(*(_job.c.state == state for state in JobState if not state.is_final))  # a list of them would be written out anew each time
+LIVE_JOBS = select(*columns_of(_job, Job)).where(_is_live).order_by(_job.c.id)
+LIVE_VERSIONS = select(_job.c.id, _job.c.version).where(_is_live, _job.c.id.in_(bindparam("ids", expanding=True)))
+_live_ids = select(_job.c.id).where(_is_live)
+RUNS_OF_LIVE, ATTEMPTS_OF_LIVE = _of_jobs(_run, Run, _live_ids), _of_jobs(_attempt, Attempt, _live_ids)
 ATTEMPTS_IN = (
     select(*columns_of(_attempt, Attempt))
     .where(_attempt.c.state.in_(bindparam("states", expanding=True)))
