@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -25,11 +26,14 @@ log = logging.getLogger(__name__)
 
 # However long the intervals are, sources are read this often: power samples need it, and counters then never wrap twice.
 _LONGEST_READING_SECONDS = 1.0
+_CLOCK_WAS_SET = timedelta(seconds=1)  # a difference that is no rounding: between records, a clock does not lose as much by itself
 
 
 class RunMeter:
     """Writes `energy.jsonl` for one attempt: consecutive records without gap or overlap, from construction to `close`.
 
+    A record is as long as it took by a clock that nobody sets (`elapsed_seconds`), and begins where the one before ended, or where the
+    computer's clock was set to meanwhile: one that is set back loses no joule, one that is set forward, or slept, draws no power for that.
     A record ends every `metering.interval_seconds` and wherever `mark` changes the phase. `step_from` and `step_to` are the
     steps done at its ends; steps are only made in phase `work`, so a record of another phase has both equal.
     """
@@ -42,11 +46,12 @@ class RunMeter:
         *,
         sources: Iterable[PowerSource] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        elapsed_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._attempt_id = attempt_id
         self._interval_seconds = metering.interval_seconds
-        self._now = now
+        self._now, self._elapsed_seconds = now, elapsed_seconds
         self._lock = threading.Lock()  # guards the open record and the sources
         self._writing = threading.Lock()  # keeps lines in order; never taken by `mark`
         self._stop = threading.Event()
@@ -57,6 +62,7 @@ class RunMeter:
         self._provenance: dict[str, Provenance] = {}
         self._joules: defaultdict[str, float] = defaultdict(float)
         self._start = self._read_at = now()
+        self._started_seconds = self._read_seconds = elapsed_seconds()  # the same moment
         self._watts: dict[str, float] = {}  # component -> mean power between the last two readings
         self._epochs = Epochs(directory.carbontracker, attempt_id, self._cpu_watts)
         self._step_from = 0
@@ -110,15 +116,15 @@ class RunMeter:
     def _look(self, until_next_seconds: float) -> None:
         """Cut if the interval is over by now (or nearer its end than the next look would be), else only read."""
         with self._lock:
-            if (self._now() - self._start).total_seconds() >= self._interval_seconds - until_next_seconds / 2:
+            if self._elapsed_seconds() - self._started_seconds >= self._interval_seconds - until_next_seconds / 2:
                 self._cut()
             else:
                 self._read_sources()
 
     def _read_sources(self) -> None:
         """Add what the sources have counted since the last look to the open record."""
-        now = self._now()
-        seconds, self._read_at = (now - self._read_at).total_seconds(), now
+        before, self._read_seconds, self._read_at = self._read_seconds, self._elapsed_seconds(), self._now()
+        seconds = self._read_seconds - before
         watts: dict[str, float] = {}
         for source in self._sources:
             try:
@@ -139,11 +145,11 @@ class RunMeter:
         return sum(watts) if watts else None
 
     def _cut(self) -> None:
-        """End the open record here and start the next; with the clock standing still or set back, it stays open."""
+        """End the open record here and start the next; with the clock standing still, it stays open."""
         if self._closed:
             return
         self._read_sources()
-        end = self._now()
+        end = self._start + timedelta(seconds=self._read_seconds - self._started_seconds)
         if end <= self._start:
             return
         working = self._phase == "work"
@@ -159,7 +165,9 @@ class RunMeter:
                 step_to=self._step,
             )
         )
-        self._start, self._step_from = end, self._step
+        was_set = abs(self._read_at - end) >= _CLOCK_WAS_SET
+        self._start, self._started_seconds = self._read_at if was_set else end, self._read_seconds
+        self._step_from = self._step
         self._joules.clear()
 
     def _write_waiting(self) -> None:

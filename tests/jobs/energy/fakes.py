@@ -23,20 +23,29 @@ class Hand:
 
 @dataclass
 class WallClock:
-    """Real-looking UTC that only moves when told to."""
+    """Real-looking UTC that only moves when told to. `elapsed_seconds` is what a clock that nobody sets would count."""
 
     at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    elapsed: float = 0.0
 
     def __call__(self) -> datetime:
         return self.at
 
+    def elapsed_seconds(self) -> float:
+        return self.elapsed
+
     def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        self.elapsed += seconds
+
+    def set_by(self, seconds: float) -> None:
+        """As somebody, or a time server, sets a clock: no time passes."""
         self.at += timedelta(seconds=seconds)
 
 
 @dataclass
 class ConstantPower:
-    """A source of constant watts on a hand-moved wall clock."""
+    """A source of constant watts; like a real one, it does not ask what the clock was set to."""
 
     clock: WallClock
     watts: float
@@ -45,10 +54,10 @@ class ConstantPower:
     closed: bool = False
 
     def __post_init__(self) -> None:
-        self._last = self.clock()
+        self._last = self.clock.elapsed
 
     def joules_since_last(self) -> Mapping[str, float]:
-        seconds, self._last = (self.clock() - self._last).total_seconds(), self.clock()
+        seconds, self._last = self.clock.elapsed - self._last, self.clock.elapsed
         return {self.component: self.watts * seconds}
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.energy.metering import RunMeter
+from jobs.energy.source import PowerSource
 from jobs.rundir import EnergyRecord, Phase, Provenance, RunDirectory
 from jobs.spec import MeteringSpec
 from tests.jobs.energy.fakes import ConstantPower, WallClock
@@ -21,7 +22,12 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 
 def meter_of(path: Path, clock: WallClock, *sources: ConstantPower) -> RunMeter:
     """A meter whose thread is not started: what it records then depends on marks and the clock alone."""
-    return RunMeter(RunDirectory(path), MeteringSpec(interval_seconds=600), "attempt-1", sources=sources, now=clock)
+    return meter_into(RunDirectory(path), clock, *sources)
+
+
+def meter_into(directory: RunDirectory, clock: WallClock, *sources: PowerSource) -> RunMeter:
+    metering = MeteringSpec(interval_seconds=600)
+    return RunMeter(directory, metering, "attempt-1", sources=sources, now=clock, elapsed_seconds=clock.elapsed_seconds)
 
 
 @given(
@@ -72,20 +78,41 @@ def test_a_resumed_run_does_not_book_its_earlier_steps_to_the_start_up(tmp_path:
     ]
 
 
-def test_a_clock_set_back_neither_reverses_a_record_nor_loses_its_energy(tmp_path: Path) -> None:
+@given(moves=st.lists(st.tuples(st.floats(0.002, 5000), st.sampled_from([0, 0, 0.3, -0.3, 3600, -3600, -86400, 1e9])), max_size=25))
+def test_a_clock_that_is_set_costs_no_joule_and_no_second_of_work(
+    tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[float, float]]
+) -> None:
     clock = WallClock()
-    source = ConstantPower(clock, 0.0)
-    meter = meter_of(tmp_path, clock, source)
-    clock.advance(-3600)
+    path = tmp_path_factory.mktemp("run")
+    meter = meter_of(path, clock, ConstantPower(clock, 25.0))
+    for number, (seconds, set_by) in enumerate(moves):
+        clock.set_by(set_by)
+        clock.advance(seconds)
+        meter.mark("work" if number % 2 else "checkpoint", number)
+    meter.close()
+    records = RunDirectory(path).energy()
+
+    assert all(record.start < record.end for record in records)
+    assert all(record.total_joules == pytest.approx(25.0 * record.seconds, abs=1e-3) for record in records)
+    assert sum(record.seconds for record in records) == pytest.approx(sum(seconds for seconds, _ in moves), abs=1e-3)
+
+
+def test_records_after_a_clock_was_set_begin_where_it_was_set_to(tmp_path: Path) -> None:
+    clock = WallClock()
+    meter = meter_of(tmp_path, clock, ConstantPower(clock, 25.0))
+    begun = clock()
+    clock.advance(4)
+    clock.set_by(-3600)
     meter.mark("work", 0)
-    clock.advance(3600 + 4)
-    source.watts = 25.0  # from here on; the fake's own elapsed time is what the clock made of it
+    clock.advance(2)
     meter.mark("shutdown", 1)
+    clock.advance(1)
     meter.close()
 
-    (record,) = RunDirectory(tmp_path).energy()
-    assert record.end - record.start == timedelta(seconds=4)
-    assert record.total_joules == pytest.approx(25.0 * 3604)
+    first, *others = RunDirectory(tmp_path).energy()
+    assert (first.start - begun, first.seconds) == (timedelta(0), 4)
+    assert [record.start - begun for record in others] == [timedelta(seconds=-3596), timedelta(seconds=-3594)]
+    assert others[-1].end == clock()
 
 
 class Failing:
@@ -113,9 +140,7 @@ class Failing:
 def test_a_source_that_throws_is_unknown_not_zero_and_never_reaches_the_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = WallClock()
     failing = Failing(failures=1)
-    meter = RunMeter(
-        RunDirectory(tmp_path), MeteringSpec(interval_seconds=600), "a", sources=[failing, ConstantPower(clock, 10.0)], now=clock
-    )
+    meter = meter_into(RunDirectory(tmp_path), clock, failing, ConstantPower(clock, 10.0))
     clock.advance(1)
     meter.mark("work", 0)
     clock.advance(1)
@@ -173,7 +198,7 @@ def test_records_that_cannot_be_written_wait_and_are_written_in_order_later(tmp_
 
     clock = WallClock()
     directory = FullForAWhile(tmp_path)
-    meter = RunMeter(directory, MeteringSpec(interval_seconds=600), "a", sources=[ConstantPower(clock, 1.0)], now=clock)
+    meter = meter_into(directory, clock, ConstantPower(clock, 1.0))
     for phase in ("work", "checkpoint", "work"):
         clock.advance(1)
         meter.mark(phase, 0)
