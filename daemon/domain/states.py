@@ -47,24 +47,15 @@ class AttemptState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        return _ORDER[self] == _FINAL
+        return self not in _LIVE
 
     @property
     def order(self) -> int:
         return _ORDER[self]
 
 
-_FINAL = 4
-_ORDER = {
-    AttemptState.LAUNCHING: 0,
-    AttemptState.PENDING: 1,
-    AttemptState.ACTIVE: 2,
-    AttemptState.STOPPING: 3,
-} | {
-    state: _FINAL
-    for state in AttemptState
-    if state not in (AttemptState.LAUNCHING, AttemptState.PENDING, AttemptState.ACTIVE, AttemptState.STOPPING)
-}
+_LIVE = (AttemptState.LAUNCHING, AttemptState.PENDING, AttemptState.ACTIVE, AttemptState.STOPPING)
+_ORDER = {state: _LIVE.index(state) if state in _LIVE else len(_LIVE) for state in AttemptState}
 
 
 class IllegalTransition(RuntimeError):

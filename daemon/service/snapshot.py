@@ -82,6 +82,7 @@ class Photographer:
     def plan_job(self, work: JobWork, weights: Mapping[str, Weights], plannable: frozenset[str]) -> PlanJob:
         job, constraints = work.job, work.job.request.constraints
         busy = [attempt.site for attempt in work.live]
+        admissible = admissible_sites(job, self._sites)
         return PlanJob(
             id=job.id,
             mode=mode_of(job),
@@ -89,12 +90,12 @@ class Photographer:
             accepted_at=job.accepted_at,
             earliest=max(constraints.earliest_start or job.accepted_at, job.accepted_at),
             deadline=job.deadline,
-            options=self._options(work, weights),
+            options=self._options(work, admissible, weights),
             home=job.home,
             after=tuple(name for name in job.predecessors if name in plannable),
             priority=job.request.priority,
             price_of_waiting_g_per_hour=constraints.price_of_waiting_g_per_hour,
-            max_width=widest(job, admissible_sites(job, self._sites), work.most_runs, self._policy.max_parallel),
+            max_width=widest(job, admissible, work.most_runs, self._policy.max_parallel),
             running_at=busy[0] if busy else None,
             beside=tuple(busy[1:]),
             state_at=_state_at(work),
@@ -103,11 +104,10 @@ class Photographer:
             user=job.share_holder,
         )
 
-    def _options(self, work: JobWork, weights: Mapping[str, Weights]) -> tuple[SiteOption, ...]:
-        job, left = work.job, WorkLeft(work.fraction_left)
-        stays = _state_at(work)
-        sites = [site for site in admissible_sites(job, self._sites) if stays is None or site.name == stays]
-        return tuple(self._costs.option(job, site, left, _transfer_kwh(work, site, weights)) for site in sites)
+    def _options(self, work: JobWork, admissible: Sequence[Site], weights: Mapping[str, Weights]) -> tuple[SiteOption, ...]:
+        left, stays = WorkLeft(work.fraction_left), _state_at(work)
+        sites = [site for site in admissible if stays is None or site.name == stays]
+        return tuple(self._costs.option(work.job, site, left, _transfer_kwh(work, site, weights)) for site in sites)
 
     def elsewhere(self, work: JobWork, weights: Mapping[str, Weights]) -> tuple[Elsewhere, ...]:
         """The sites that are large enough and closed to the job, with what it would cost there and what would open them."""

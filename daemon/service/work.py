@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 from daemon.domain.job import Attempt, Job, Run
@@ -19,10 +19,10 @@ class JobWork:
     job: Job
     runs: tuple[Run, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    live: tuple[Attempt, ...] = field(init=False)  # of the attempts; a tick asks for them many times
 
-    @property
-    def live(self) -> tuple[Attempt, ...]:
-        return tuple(attempt for attempt in self.attempts if not attempt.state.is_final)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "live", tuple([attempt for attempt in self.attempts if not attempt.state.is_final]))
 
     @property
     def steps_total(self) -> int:

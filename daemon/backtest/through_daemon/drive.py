@@ -101,8 +101,8 @@ class Replayed:
         soon = [end for node in self.nodes.values() if (end := node.next_end) is not None]
         if arrival is not None:
             soon.append(arrival)
-        edges = (edge for p in report.plan.placements for part in p.segments for edge in (part.start, part.end))
-        soon += [edge for edge in edges if edge > self.now]
+        parts = (part for placement in report.plan.placements for part in placement.segments if part.end > self.now)
+        soon += [part.start if part.start > self.now else part.end for part in parts]
         if not self.is_static and self._live:
             soon.append(ceil_to(self.now + SAME_INSTANT, RENEW))
         if not soon and not self._live:
