@@ -129,9 +129,11 @@ def _no_constant(word: str) -> float:
 
 
 def segment(name: str) -> str:
-    """An id or the name of a zone as one segment of a path."""
+    """An id or the name of a zone as one segment of a path; an empty one, as of a variable that is not set, ends the command."""
     from urllib.parse import quote
 
+    if not name.strip():
+        fail("the name is empty: give the id of a job (`lowtide jobs` lists them) or the key of a zone", USAGE)
     return quote(name, safe="")
 
 

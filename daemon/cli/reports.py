@@ -8,6 +8,7 @@ import typer
 
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
+from daemon.cli.moments import moment_or_fail
 from daemon.cli.output import JsonFlag, energy, facts, grams, instant, number, per_sample, percent, print_json, say, table, windows
 
 
@@ -35,18 +36,22 @@ def plan(url: UrlOption = DEFAULT_URL, as_json: JsonFlag = False) -> None:
 
 
 def report(
-    start: Annotated[str | None, typer.Option("--start", help="Jobs that ended from here on, e.g. 2026-11-01T00:00:00Z.")] = None,
+    start: Annotated[str | None, typer.Option("--start", help="Jobs that ended from here on, e.g. 2026-11-01, in UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="... and before this.")] = None,
     project: Annotated[str | None, typer.Option("--project", help="Only jobs of this project.")] = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonFlag = False,
 ) -> None:
     """Energy, emissions and savings of ended jobs, with what they equal."""
-    answer = client.get(url, "/v1/report", start=start, end=end, project=project)
+    answer = client.get(url, "/v1/report", start=_moment(start, "--start"), end=_moment(end, "--end"), project=project)
     if as_json:
         print_json(answer)
     else:
         show_report(answer)
+
+
+def _moment(text: str | None, option: str) -> str | None:
+    return None if text is None else moment_or_fail(text, option).isoformat()
 
 
 def show_report(answer: dict[str, Any]) -> None:

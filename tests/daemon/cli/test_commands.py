@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,25 @@ def test_every_command_that_prints_results_speaks_json(lowtide: Lowtide, argumen
     assert result.exit_code == 0, result.stderr
     json.loads(result.stdout)
     assert lowtide(*arguments, stdin=JOB).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [["job", ""], ["cancel", " "], ["approve", ""], ["zones", ""]], ids=lambda arguments: arguments[0])
+def test_the_empty_name_of_a_variable_that_is_not_set_is_told_as_such(lowtide: Lowtide, arguments: list[str]) -> None:
+    result = lowtide(*arguments)
+    assert (result.exit_code, "the name is empty" in result.stderr) == (2, True)
+
+
+def test_a_report_takes_dates_as_every_other_command_does(lowtide: Lowtide, service: ScriptedService) -> None:
+    assert lowtide("report", "--start", "2026-11-01", "--end", "2026-12-01T01:00:00+01:00").exit_code == 0
+    assert service.asked[-1] == (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC), None)
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-02-30", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("option", ["--start", "--end"])
+def test_what_is_no_moment_ends_with_2_and_how_to_write_one(lowtide: Lowtide, option: str, moment: str) -> None:
+    result = lowtide("report", option, moment)
+    assert result.exit_code == 2
+    assert f"{option} '{moment}' is not a time: write it like 2026-07-01" in result.stderr
 
 
 def test_a_job_is_explained_by_a_sentence_and_its_numbers(lowtide: Lowtide) -> None:
