@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from daemon.domain.caller import OPERATOR, Caller
 from daemon.domain.job import Job
 from daemon.domain.ledger import EntryKind, LedgerEntry, LedgerTotals
 from daemon.domain.states import JobState
 from daemon.store import Store
-from tests.daemon.store.builders import HOUR, MONDAY, entry, event, job
+from tests.daemon.store.builders import HOUR, MONDAY, entry, event, job, terms
 
 grams = st.none() | st.floats(0, 1e6)
 entries = st.builds(
@@ -102,3 +103,15 @@ def test_open_accounts_and_those_added_to_lately_are_named_with_what_would_chang
         found = writer.settling_since(MONDAY + 9 * HOUR)
         assert found == {"unsettled": (1, 1), "lives": (7, None), "lately": (1, 1), "adjusted": (1, 2)}
         assert writer.baseline_seconds(["adjusted", "lives", "unsettled"]) == {"adjusted": 209.0, "unsettled": 101.0}
+
+
+def test_what_accounts_were_opened_on_comes_back_to_the_last_bit_and_once(store: Store) -> None:
+    with store.write() as writer:
+        for number in (1, 2):
+            writer.add_job(job(f"job-{number}"), event(f"job-{number}"))
+        writer.add_account_terms("job-1", terms())
+    with store.read() as reader:
+        assert reader.account_terms(["job-1", "job-2", "job-3"]) == {"job-1": terms()}
+        assert reader.account_terms([]) == {}
+    with pytest.raises(IntegrityError), store.write() as writer:
+        writer.add_account_terms("job-1", terms())
