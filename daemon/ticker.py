@@ -19,6 +19,9 @@ from forecast.clock import real_now
 log = logging.getLogger(__name__)
 
 
+LONG_TICK_SECONDS = 300.0  # the longest plans take a minute
+
+
 class ChoreMetrics(Protocol):
     """Who wants to know how chores went."""
 
@@ -37,9 +40,10 @@ class Chore:
 class Ticker:
     """Runs chores until stopped. A chore never runs twice at once; one that fails is logged and comes again."""
 
-    def __init__(self, chores: Iterable[Chore], metrics: ChoreMetrics) -> None:
+    def __init__(self, chores: Iterable[Chore], metrics: ChoreMetrics, timer: Callable[[], float] = perf_counter) -> None:
         self.chores = tuple(chores)
-        self._metrics = metrics
+        self._metrics, self._timer = metrics, timer
+        self._begun_at: dict[str, float] = {}  # by the timer, of what is under way
         self._done_at: dict[str, datetime] = {}
         self._failures: dict[str, str] = {}
         self._hindrance: Callable[[], str | None] = lambda: None
@@ -70,21 +74,25 @@ class Ticker:
         self._scheduler.shutdown(wait=True)
 
     def problems(self) -> list[str]:
-        """What keeps the daemon from being ready: chores that failed last time, or a tick that has not come yet."""
+        """What keeps the daemon from being ready: chores that failed last time, a tick that has not come yet, or does not end."""
         found = [f"{name} failed: {reason}" for name, reason in sorted(self._failures.items())]
+        tick_seconds = self._timer() - self._begun_at.get("tick", self._timer())
+        if tick_seconds > LONG_TICK_SECONDS:
+            found.append(f"the tick has been under way for {tick_seconds / 60:.0f} min: nothing starts or stops until it ends")
         if "tick" not in self._done_at and "tick" not in self._failures:
             found.append("the first tick is under way")
         return found
 
     def _run(self, chore: Chore) -> None:
-        started = perf_counter()
+        started = self._begun_at[chore.name] = self._timer()
         failure = self._hindrance() or self._attempted(chore)
         if failure is None:
             self._failures.pop(chore.name, None)
             self._done_at[chore.name] = real_now()
         else:
             self._failures[chore.name] = failure
-        self._metrics.chore_ran(chore.name, perf_counter() - started, ok=failure is None, at_seconds=real_now().timestamp())
+        del self._begun_at[chore.name]
+        self._metrics.chore_ran(chore.name, self._timer() - started, ok=failure is None, at_seconds=real_now().timestamp())
 
     @staticmethod
     def _attempted(chore: Chore) -> str | None:

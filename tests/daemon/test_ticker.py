@@ -93,3 +93,25 @@ def test_a_chore_that_fails_comes_again_and_is_a_problem_until_it_does_not() -> 
 
 def test_before_the_first_tick_the_daemon_is_not_ready() -> None:
     assert Ticker([Chore("tick", Affairs().run, OFTEN)], Told()).problems() == ["the first tick is under way"]
+
+
+def test_a_tick_that_does_not_end_is_a_problem_until_it_does() -> None:
+    begun, may_end, told, at_seconds = threading.Event(), threading.Event(), Told(), [1000.0]
+
+    def slow() -> None:
+        begun.set()
+        assert may_end.wait(PATIENCE_SECONDS)
+
+    ticker = Ticker([Chore("tick", slow, OFTEN)], told, timer=lambda: at_seconds[0])
+    ticker.start(lambda: None)
+    try:
+        assert begun.wait(PATIENCE_SECONDS)
+        assert ticker.problems() == ["the first tick is under way"]
+        at_seconds[0] += 12 * 60
+        assert ticker.problems()[0] == "the tick has been under way for 12 min: nothing starts or stops until it ends"
+        may_end.set()
+        told.wait_for(ok=True)
+        assert ticker.problems() == []
+    finally:
+        may_end.set()
+        ticker.stop()
