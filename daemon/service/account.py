@@ -96,17 +96,17 @@ class Account:
         return home_profile(self.useful, self.conversions)
 
     def span(self) -> Interval:
-        """Every instant that matters to the account."""
-        ends = [piece.interval.end for piece in self.slices] + [transfer.interval.end for transfer in self.transfers]
-        starts = [piece.interval.start for piece in self.slices] + [transfer.at for transfer in self.transfers]
-        baseline_end = self.baseline_start + timedelta(seconds=self.profile.seconds)
-        return Interval(min([self.window.start, self.baseline_start, *starts]), max([self.window.end, baseline_end, *ends]))
+        """Every instant that matters to the account. Raises ImplausibleTimes, instead of asking the grid about decades."""
+        done = [piece.interval for piece in self.slices] + [transfer.interval for transfer in self.transfers] + [self.window]
+        stamped = Interval(min(each.start for each in done), max(each.end for each in done))
+        if stamped.duration > LONGEST_ACCOUNT:
+            raise ImplausibleTimes(stamped)
+        baseline_end = self.baseline_start + timedelta(seconds=self.profile.seconds)  # years from now where home has a long queue
+        return Interval(min(stamped.start, self.baseline_start), max(stamped.end, baseline_end))
 
     def settle(self, grid: KnownGrid, sequence: int) -> LedgerEntry:
-        """The account on what is known of the grid. Raises ImplausibleTimes, instead of asking the grid about decades."""
+        """The account on what is known of the grid. Raises ImplausibleTimes."""
         span = self.span()
-        if span.duration > LONGEST_ACCOUNT:
-            raise ImplausibleTimes(span)
         zones = {self.home.zone, *(piece.place.zone for piece in self.slices), *(candidate.place.zone for candidate in self.candidates)}
         records = {zone: grid.record(zone, span) for zone in sorted(zones)}
         is_closed = all(record.is_closed(span) for record in records.values())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from daemon.domain.ledger import EntryKind
 from daemon.domain.states import JobState
-from tests.daemon.service.world import World, training
+from tests.daemon.service.world import HEIDELBERG, UMEA, World, open_world, training
 
 
 @pytest.mark.parametrize("deadline", ["2025-03-04T12:00:00Z", "2199-12-31T23:59:59Z"])
@@ -37,3 +38,17 @@ def test_hindsight_looks_as_far_beyond_the_end_of_a_job_as_plans_could_then(worl
     assert first.hindsight_g == pytest.approx(second.hindsight_g, rel=0.05)
     assert first.baseline_g is not None
     assert first.hindsight_g < first.baseline_g / 4  # the nights that it did not wait for
+
+
+def test_a_queue_of_years_at_home_keeps_no_account_of_work_done_elsewhere_from_being_made(tmp_path: Path) -> None:
+    with open_world(tmp_path, HEIDELBERG, UMEA) as world:
+        for _ in range(7):  # first come: home would be theirs for ten years
+            world.submit(training(13_000), deadline="2040-01-01T00:00:00Z", sites=["heidelberg"])
+        job_id = world.submit(training(1), deadline=world.deadline(9), sites=["umea"])
+        world.until(job_id, JobState.SUCCEEDED)
+        world.daemon.settler.settle()
+        (entry,) = world.ledger(job_id)
+        assert entry.baseline_start > world.now + timedelta(days=365 * 9)
+        assert entry.actual_g is not None
+        assert entry.saving_by_place_g is not None
+        assert entry.saving_by_place_g > 0
