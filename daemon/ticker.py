@@ -103,5 +103,5 @@ class Ticker:
             return str(hindrance)
         except Exception as error:  # logged and counted
             log.exception("chore-failed", extra={"chore": chore.name})
-            return f"{type(error).__name__}: {error}"
+            return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"  # anybody may ask: the rest is for the log
         return None

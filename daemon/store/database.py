@@ -79,7 +79,9 @@ def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
 
 
 def _sqlite_engine(url: URL, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"check_same_thread": False}, pool_size=_KEPT_CONNECTIONS, max_overflow=-1)
+    engine = create_engine(
+        url, connect_args={"check_same_thread": False}, pool_size=_KEPT_CONNECTIONS, max_overflow=-1, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -105,9 +107,15 @@ def _begin_with(engine: Engine, statement: str) -> None:
 
 def _server_engines(url: URL) -> tuple[Engine, Engine]:
     """PostgreSQL: writers take an advisory lock, readers a read-only snapshot. Lost connections are noticed and made anew."""
-    writing = create_engine(url, connect_args=_patience(url), pool_pre_ping=True)
+    # hide_parameters: what jobs say stays out of errors, and so out of logs and of /readyz
+    writing = create_engine(url, connect_args=_patience(url), pool_pre_ping=True, hide_parameters=True)
     reading = create_engine(
-        url, connect_args=_patience(url), pool_pre_ping=True, pool_size=_KEPT_CONNECTIONS, isolation_level="REPEATABLE READ"
+        url,
+        connect_args=_patience(url),
+        pool_pre_ping=True,
+        pool_size=_KEPT_CONNECTIONS,
+        isolation_level="REPEATABLE READ",
+        hide_parameters=True,
     )
     _begin_with(writing, f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
     return writing, reading.execution_options(postgresql_readonly=True)

@@ -91,6 +91,15 @@ def test_a_chore_that_fails_comes_again_and_is_a_problem_until_it_does_not() -> 
         assert ticker.problems() == []
 
 
+def test_of_a_failure_of_many_lines_readiness_tells_the_first(caplog: pytest.LogCaptureFixture) -> None:
+    affairs, told = Affairs(), Told()
+    affairs.trouble = "no such number\n[SQL: INSERT INTO job ...]"
+    with ticking(affairs, told) as ticker:
+        told.wait_for(ok=False)
+        assert ticker.problems() == ["tick failed: ArithmeticError: no such number"]
+    assert "INSERT INTO" in caplog.text
+
+
 def test_before_the_first_tick_the_daemon_is_not_ready() -> None:
     assert Ticker([Chore("tick", Affairs().run, OFTEN)], Told()).problems() == ["the first tick is under way"]
 
