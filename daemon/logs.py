@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -49,11 +50,12 @@ class EventFormatter(logging.Formatter):
     def __init__(self, style: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self._is_json = style == "json"
-        self._secrets = tuple(secret for secret in secrets if secret)
+        told = [form for secret in secrets if secret for form in (secret, json.dumps(secret, ensure_ascii=False)[1:-1])]
+        self._secrets = tuple(dict.fromkeys(told))  # as they are, and as they stand in JSON
 
     def format(self, record: logging.LogRecord) -> str:
         fields = self._fields(record)
-        line = json.dumps(fields, default=str, ensure_ascii=False) if self._is_json else _as_text(fields)
+        line = _as_json(fields) if self._is_json else _as_text(fields)
         for secret in self._secrets:
             line = line.replace(secret, "**********")
         return line
@@ -85,6 +87,12 @@ def configure_logging(
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a chore still under way at its next turn is no news
     return handler
+
+
+def _as_json(fields: dict[str, Any]) -> str:
+    """One document a line that every parser takes and every stream: NaN becomes null, halves of surrogates (file names) escapes."""
+    known = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()}
+    return json.dumps(known, default=str, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def _as_text(fields: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -31,6 +32,26 @@ def test_a_json_line_carries_event_level_time_and_fields(stream: io.StringIO) ->
     line = json.loads(stream.getvalue())
     assert line.pop("at").endswith("Z")
     assert line == {"level": "info", "event": "plan-stale", "logger": "daemon.test", "job": "j1", "hours": 3.5}
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_file_name_that_is_no_text_and_a_figure_that_is_none_lose_no_line(style: Literal["json", "text"]) -> None:
+    written = io.BytesIO()
+    configure_logging("info", style, stream=io.TextIOWrapper(written, encoding="utf-8", write_through=True))
+    logging.getLogger("daemon.test").warning("settlement-postponed", extra={"reason": "data/\udcff.png", "hours": float("nan")})
+    line = written.getvalue().decode()
+    assert r"data/\udcff.png" in line
+    if style == "json":
+        assert json.loads(line, parse_constant=pytest.fail)["hours"] is None
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_secret_with_quotes_is_hidden_as_it_stands_in_json_too(stream: io.StringIO, style: Literal["json", "text"]) -> None:
+    secret = 'half"a\\secret ü'
+    configure_logging("info", style, [secret], stream)
+    logging.getLogger("daemon.test").warning("http-failed", extra={"reason": f"token {secret} refused"})
+    assert "secret" not in stream.getvalue()
+    assert "**********" in stream.getvalue()
 
 
 def test_a_text_line_stays_one_line_whatever_a_field_holds(stream: io.StringIO) -> None:
