@@ -55,7 +55,12 @@ class StopRequested(Exception):
 
 
 def explain(failure: BaseException) -> tuple[str, bool]:
-    """The reason in one sentence, and whether another attempt may succeed."""
+    """The reason in one sentence that can be written down whatever files are called, and whether another attempt may succeed."""
+    reason, is_retryable = _explained(failure)
+    return reason.encode("utf-8", "backslashreplace").decode(), is_retryable
+
+
+def _explained(failure: BaseException) -> tuple[str, bool]:
     if isinstance(failure, RunError):
         return str(failure), failure.retryable
     if isinstance(failure, OSError) and failure.errno in _DISK_REASONS:

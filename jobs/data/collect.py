@@ -54,7 +54,8 @@ def digest(images: Iterable[ImageFiles]) -> str:
     for image in images:
         for file in image.files:
             status = file.stat()
-            sha.update(f"{image.patient}\0{image.split}\0{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            told = f"{image.patient}\0{image.split}\0{file}\0{status.st_size}\0{status.st_mtime_ns}\n"
+            sha.update(told.encode("utf-8", "backslashreplace"))  # names in old archives need not be UTF-8
     return sha.hexdigest()
 
 

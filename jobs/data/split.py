@@ -16,7 +16,7 @@ def held_out(patients: Iterable[str], share: float, source: str) -> frozenset[st
 
     Raises BadInput where too few patients are left to train on.
     """
-    names = sorted(set(patients), key=lambda name: hashlib.sha256(name.encode()).digest())
+    names = sorted(set(patients), key=lambda name: hashlib.sha256(name.encode("utf-8", "backslashreplace")).digest())
     count = held_out_count(len(names), share)
     if count >= len(names):
         raise BadInput(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,10 @@ from jobs.data.collect import collect
 from jobs.data.phantom import phantom
 from jobs.data.picture import Picture
 from jobs.data.prepare import training_images
+from jobs.data.split import held_out
 from jobs.data.training_set import TrainingSet, load_training_set
-from jobs.errors import BadInput, StopRequested
+from jobs.errors import BadInput, StopRequested, explain
+from jobs.outcome import Outcome, OutcomeKind
 from jobs.spec import DataSpec, ModelSpec
 from tests.jobs.data.test_readers import NIBABEL_DATA, pydicom_file, write_series
 
@@ -297,3 +301,30 @@ def test_a_damaged_index_counts_nothing(tmp_path: Path) -> None:
     assert prepared_counts(tmp_path) is None
     (tmp_path / "images.json").write_text("[]")
     assert prepared_counts(tmp_path) is None
+
+
+def old_name(folder: Path, ending: str) -> Path:
+    """'Müller' as an archive of before UTF-8 has it."""
+    return folder / (os.fsdecode(b"M\xfcller") + ending)
+
+
+def test_names_that_are_no_utf8_are_names_as_any(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    write_png(old_name(folder, ".png"), 100)
+    write_png(old_name(folder, "-2.png"), 200)
+    first = load(folder, MODEL_2D, tmp_path / "cache")
+    assert (first.patients, len(first.images)) == (2, 2)
+    write_png(old_name(folder, "-2.png"), 250)
+    assert load(folder, MODEL_2D, tmp_path / "cache").key != first.key
+    assert len(held_out([old_name(folder, ".png").name, "other"], 0.5, "a set")) == 1
+
+
+def test_a_reason_that_names_such_a_file_can_be_written_down(tmp_path: Path) -> None:
+    broken = old_name(tmp_path, ".png")
+    broken.write_bytes(b"no picture")
+    with pytest.raises(BadInput) as told:
+        load(tmp_path, MODEL_2D, tmp_path / "cache")
+    reason, is_retryable = explain(told.value)
+    assert not is_retryable
+    assert r"M\udcfcller.png" in reason
+    assert Outcome(attempt_id="a", kind=OutcomeKind.FAILED, reason=reason, ended_at=datetime(2026, 1, 1, tzinfo=UTC)).model_dump_json()
