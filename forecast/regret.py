@@ -22,7 +22,7 @@ SAME_FORECAST_CORRELATION = 0.5
 ERROR_MEMORY_HOURS = 12.0
 """Weather systems move on; an error of now says little about the one a day later."""
 
-WAIT_CONFIDENCE = 0.4
+WAIT_CONFIDENCE = 0.5
 """Standard deviations of its error that a promised saving must exceed before a new job waits for it. Of 0.1, 0.2, ... 1.0 the
 least that leaves at most 6 % of jobs worse than run-now: 8 h jobs with 24 h slack, one an hour, re-planned hourly once they
 wait, 27 zones, September 2021 to August 2022, the bundled model without its corrections for known zones. They keep 0.706 of
