@@ -25,8 +25,8 @@ ERROR_MEMORY_HOURS = 12.0
 WAIT_CONFIDENCE = 0.5
 """Standard deviations of its error that a promised saving must exceed before a new job waits for it. Of 0.1, 0.2, ... 1.0 the
 least that leaves at most 6 % of jobs worse than run-now: 8 h jobs with 24 h slack, one an hour, re-planned hourly once they
-wait, 27 zones, September 2021 to August 2022, the bundled model without its corrections for known zones. They keep 0.706 of
-the hindsight saving and 5.8 % end worse (0.3: 0.727 and 7.1 %; without the rule 0.761 and 12.6 %)."""
+wait, 27 zones, August to December 2022, a model trained until June. They keep 0.680 of the hindsight saving and 5.7 % end
+worse (0.4: 0.700 and 6.8 %; without the rule 0.742 and 13.5 %)."""
 
 RECORD_DAYS = 28
 MINIMUM_DAYS = 7
