@@ -238,6 +238,7 @@ def test_weights_carry_how_they_were_trained_and_synthesis_follows_them(tmp_path
     assert not outcome.retryable
 
 
+@pytest.mark.slow
 def test_velocity_weights_read_as_noise_weights_would_give_other_samples(tmp_path: Path) -> None:
     directory = prepare(tmp_path / "train", training(prediction="v"))
     assert work(directory) == 0

@@ -45,6 +45,7 @@ def test_what_settings_say_later_of_a_site_changes_no_account(tmp_path: Path, ch
         assert {one.pue for one in world.daemon.service.ledger(other).sites} == {site["pue"] for site in changed}
 
 
+@pytest.mark.slow
 def test_runs_that_teach_how_hardware_compares_add_no_line_to_final_accounts(tmp_path: Path) -> None:
     slow = UMEA | {"hardware": "a100-sxm4-40gb"}
     with open_world(tmp_path, HEIDELBERG, slow) as world:

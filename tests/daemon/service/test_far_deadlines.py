@@ -40,6 +40,7 @@ def test_hindsight_looks_as_far_beyond_the_end_of_a_job_as_plans_could_then(worl
     assert first.hindsight_g < first.baseline_g / 4  # the nights that it did not wait for
 
 
+@pytest.mark.slow
 def test_a_queue_of_years_at_home_keeps_no_account_of_work_done_elsewhere_from_being_made(tmp_path: Path) -> None:
     with open_world(tmp_path, HEIDELBERG, UMEA) as world:
         for _ in range(7):  # first come: home would be theirs for ten years

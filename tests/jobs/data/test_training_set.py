@@ -276,6 +276,7 @@ def test_phantom_sets_are_public_and_of_one_patient_each(tmp_path: Path) -> None
 # --- a kill while a cache is made anew
 
 
+@pytest.mark.slow
 def test_a_kill_anywhere_leaves_no_cache_that_claims_what_it_does_not_hold(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.jobs.data.killed_cache", str(tmp_path)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=Path(__file__).parents[3]).stdout
