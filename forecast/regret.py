@@ -32,6 +32,9 @@ RECORD_DAYS = 28
 MINIMUM_DAYS = 7
 """Days of promises from which a share says anything; with less the forecast's own bounds must do."""
 
+NO_PROMISE = 1e-9
+"""gCO2e/kWh over all days: so little is a difference in the last digits, and nothing can be a share of it."""
+
 BENEFIT_OF_DOUBT = 2.0
 """Standard errors added to the share, so that a zone is distrusted on evidence, not on a bad week."""
 
@@ -61,7 +64,7 @@ def share_kept(promised: FloatArray, came: FloatArray) -> float | None:
     distrusted where its record is clearly short of its promises, and never trusted more than it asks for.
     """
     total = float(promised.sum())
-    if len(promised) < MINIMUM_DAYS or total <= 0:
+    if len(promised) < MINIMUM_DAYS or total <= NO_PROMISE:
         return None
     share = float(came.sum()) / total
     error = float(np.sqrt(np.square(came - share * promised).sum())) / total

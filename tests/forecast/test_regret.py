@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from forecast.regret import MINIMUM_DAYS, RECORD_DAYS, difference_variance, share_kept, shared_share, trailing_shares
+from forecast.regret import MINIMUM_DAYS, NO_PROMISE, RECORD_DAYS, difference_variance, share_kept, shared_share, trailing_shares
 
 amounts = st.lists(st.tuples(st.floats(0, 500), st.floats(-500, 500)), min_size=MINIMUM_DAYS, max_size=40)
 
 
 @given(amounts)
+@example([(0.0, 0.0)] * 6 + [(2.2250738585072014e-308, 4.0)])
 def test_the_share_of_promises_kept_lies_within_nothing_and_all(days: list[tuple[float, float]]) -> None:
     promised, came = np.array(days).T
     share = share_kept(promised, came)
-    assert share is None if promised.sum() <= 0 else 0.0 <= (share if share is not None else -1) <= 1.0
+    assert share is None if promised.sum() <= NO_PROMISE else 0.0 <= (share if share is not None else -1) <= 1.0
 
 
 def test_promises_that_all_came_true_are_believed_in_full_and_those_that_came_half_by_half() -> None:
