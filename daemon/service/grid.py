@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from forecast.intensity import FloatArray, IntensityKind, Rung, Series, ZoneOutlook
+from forecast.grid import Grid, regrid
+from forecast.intensity import IntensityKind, Rung, Series, ZoneOutlook
 from forecast.timeline import HOUR, Interval, ceil_to, floor_to
 
 BEYOND_REACH = timedelta(hours=24)
@@ -129,37 +130,9 @@ class _Day:
 
 def aligned(series: Series, start: datetime, count: int) -> Series:
     """The series on exactly these hours; hours it does not have are NaN. Finer steps become hourly means."""
-    are_its_own = series.step == HOUR and not (series.start - start) % HOUR
-    values, estimated = (_taken_over if are_its_own else _averaged)(series, start, count)
+    hours = Grid(start, HOUR, count)
+    values, estimated = regrid(series.values, series.start, series.step, hours), np.zeros(count, dtype=np.bool_)
+    if series.estimated is not None:
+        shares = regrid(series.estimated.astype(np.float64), series.start, series.step, hours)
+        estimated = (shares > 0) & ~np.isnan(values)
     return Series(series.zone, series.kind, start, values, HOUR, estimated)
-
-
-def _taken_over(series: Series, start: datetime, count: int) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Hours as they are, as those of records mostly: years of them in a millisecond."""
-    values, estimated = np.full(count, np.nan), np.zeros(count, dtype=np.bool_)
-    offset = (series.start - start) // HOUR
-    first, last = max(offset, 0), min(offset + len(series.values), count)
-    if first < last:
-        values[first:last] = series.values[first - offset : last - offset]
-        if series.estimated is not None:
-            estimated[first:last] = series.estimated[first - offset : last - offset] & ~np.isnan(values[first:last])
-    return values, estimated
-
-
-def _averaged(series: Series, start: datetime, count: int) -> tuple[FloatArray, NDArray[np.bool_]]:
-    values, estimated = np.full(count, np.nan), np.zeros(count, dtype=np.bool_)
-    for index in range(count):
-        hour = Interval(start + HOUR * index, start + HOUR * (index + 1))
-        mean = series.mean(hour)
-        if mean is not None:
-            values[index] = mean
-            estimated[index] = _is_estimated(series, hour)
-    return values, estimated
-
-
-def _is_estimated(series: Series, hour: Interval) -> bool:
-    if series.estimated is None:
-        return False
-    first = int((hour.start - series.start) // series.step)
-    last = int((hour.end - series.start - timedelta(microseconds=1)) // series.step)
-    return bool(series.estimated[first : last + 1].any())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.service.grid import _averaged, aligned
+from daemon.service.grid import aligned
 from forecast.intensity import LIFECYCLE_AVERAGE, Series
-from forecast.timeline import HOUR
+from forecast.timeline import HOUR, Interval
 
 MIDNIGHT = datetime(2024, 2, 29, tzinfo=UTC)
 VALUES = st.lists(st.floats(0, 1000) | st.just(float("nan")), min_size=1, max_size=30)
@@ -22,8 +22,9 @@ def test_hours_taken_over_are_those_that_averaging_gives(values: list[float], of
     estimated = None if flags is None else np.array(flags[: len(values)])
     series = Series("DE", LIFECYCLE_AVERAGE, MIDNIGHT + offset * HOUR, np.array(values), HOUR, estimated)
     taken = aligned(series, MIDNIGHT, count)
-    mean, flagged = _averaged(series, MIDNIGHT, count)
-    np.testing.assert_allclose(taken.values, mean, rtol=1e-12)
+    means = [series.mean(Interval(MIDNIGHT + HOUR * index, MIDNIGHT + HOUR * (index + 1))) for index in range(count)]
+    flagged = [mean is not None and flags is not None and flags[index - offset] for index, mean in enumerate(means)]
+    np.testing.assert_allclose(taken.values, np.array(means, dtype=np.float64), rtol=1e-12)
     assert taken.estimated is not None
     np.testing.assert_array_equal(taken.estimated, flagged)
 
