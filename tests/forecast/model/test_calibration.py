@@ -70,9 +70,9 @@ def test_a_second_opinion_that_was_right_counts_in_full_and_one_that_was_wrong_h
     random = np.random.default_rng(1)
     before = opinions(half_width=30)
     before[:, 1] += random.normal(0, 30, SHAPE)[:, None]
-    right, wrong = before[:, 1, 1], outcomes(spread=5)
+    right, wrong = before[:, 1, 1], outcomes(spread=2)
     assert (learn(before, right).share == 1.0).all()
-    assert (learn(before, wrong).share < 0.25).all()
+    assert (learn(before, wrong).share < 0.15).all()
 
 
 def test_two_past_forecasts_move_the_share_less_than_many() -> None:
