@@ -15,7 +15,7 @@ from forecast.model.dataset import NEAR_HOURS, Examples
 from forecast.model.features import HORIZON_HOURS, SingleArray
 from forecast.model.linear import Linear
 from forecast.model.network import QUANTILES
-from forecast.model.tree_columns import tree_columns
+from forecast.model.tree_columns import joined, tree_columns
 from forecast.model.trees import ALL_LEAVES, LEAVES, Trees
 
 TREES = 150
@@ -68,7 +68,7 @@ def _draws(examples: Examples, linear: Linear, random: np.random.Generator) -> I
         leads = np.concatenate([start + random.choice(end - start, count, replace=False) for start, end, count in LEADS_DRAWN])
         weights = np.where(leads < NEAR_HOURS, examples.near_weight[rows, None], examples.far_weight[rows, None])
         misses = (examples.targets - ahead)[rows][:, leads]
-        yield tree_columns(examples.inputs[rows], ahead[rows], leads), misses.ravel(), weights.ravel()
+        yield joined(tree_columns(examples.inputs[rows], ahead[rows], leads)), misses.ravel(), weights.ravel()
 
 
 def exported(dumped: dict[str, Any]) -> Trees:

@@ -78,7 +78,7 @@ class SecondOpinion:
         """(windows, 3, HORIZON_HOURS) in scaled units, in order; `added` is what the zone's own record adds to the linear forecast."""
         ahead = self.linear.forecast(inputs, zone_row) + added
         columns = tree_columns(inputs, ahead, _LEADS)
-        said = np.stack([ahead + trees.sums(columns).reshape(ahead.shape) for trees in self.trees], axis=1)
+        said = np.stack([ahead + trees.sums(columns) for trees in self.trees], axis=1)
         said.sort(axis=1)
         return said
 

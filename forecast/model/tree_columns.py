@@ -1,6 +1,8 @@
-"""What the trees look at: one row per window and hour ahead, with the linear forecast that they correct."""
+"""What the trees look at for each window and hour ahead, with the linear forecast that they correct."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,22 +23,20 @@ _SMOOTH_CALENDAR = slice(-CALENDAR_COLUMNS, -7)
 FULL_DAYS = HORIZON_HOURS // DAY_HOURS
 
 
-def tree_columns(inputs: SingleArray, linear: SingleArray, leads: IntArray) -> SingleArray:
-    """(windows * leads, columns) for the chosen `leads`, which count from 0; `linear` is the linear forecast of all hours ahead.
+def tree_columns(inputs: SingleArray, linear: SingleArray, leads: IntArray) -> list[SingleArray]:
+    """The columns for the chosen `leads`, which count from 0: each (windows, leads), or (windows, 1) where it says the same of all of them.
 
-    What `by_lead` says of the hour; the linear forecast around it; the state of the zone; how far ahead. There is no column for the zone:
-    the linear forecast knows it, and the trees serve all zones alike.
+    What `by_lead` says of the hour; the linear forecast around it (`linear` is that of all hours ahead); the state of the zone; how far
+    ahead. There is no column for the zone: the linear forecast knows it, and the trees serve all zones alike.
     """
-    context = _context(inputs, linear)
-    shape = (len(inputs), len(leads))
-    parts: list[SingleArray] = [
-        by_lead(inputs, leads),
-        _around(linear, leads),
-        np.broadcast_to(context[:, None, :], (*shape, context.shape[1])),
-        np.broadcast_to(leads[None, :, None], (*shape, 1)),
-    ]
-    joined: SingleArray = np.concatenate(parts, axis=2, dtype=np.float32).reshape(shape[0] * shape[1], -1)
-    return joined
+    hourly = np.concatenate([by_lead(inputs, leads), _around(linear, leads)], axis=2, dtype=np.float32)
+    ahead = np.broadcast_to(leads.astype(np.float32), (len(inputs), len(leads)))
+    return [*np.ascontiguousarray(np.moveaxis(hourly, 2, 0)), *_context(inputs, linear).T[:, :, None], ahead]
+
+
+def joined(columns: Sequence[SingleArray]) -> SingleArray:
+    """The columns of `tree_columns` as one row per window and hour, in this order: (windows * leads, columns)."""
+    return np.stack(np.broadcast_arrays(*columns), axis=-1).reshape(-1, len(columns))
 
 
 def _around(linear: SingleArray, leads: IntArray) -> SingleArray:
@@ -65,4 +65,4 @@ def _context(inputs: SingleArray, linear: SingleArray) -> SingleArray:
         linear.mean(axis=1),
         inputs[:, _DAILY_MEANS].mean(axis=1),
     ]
-    return np.concatenate([np.stack(state, axis=1), inputs[:, _SCALARS], inputs[:, _SMOOTH_CALENDAR]], axis=1)
+    return np.concatenate([np.stack(state, axis=1), inputs[:, _SCALARS], inputs[:, _SMOOTH_CALENDAR]], axis=1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Boosted regression trees evaluated in plain numpy, all rows at once, so that the daemon needs no learning library.
+"""Boosted regression trees evaluated in plain numpy, many rows and trees at once, so that the daemon needs no learning library.
 
 Each tree keeps, per row, the leaves that may still be reached as bits of one number. A column of the row clears the leaves it
 rules out, by a table that its value looks up; the lowest bit left is the leaf (Lucchese et al., QuickScorer, SIGIR 2015).
@@ -6,8 +6,9 @@ rules out, by a table that its value looks up; the lowest bit left is the leaf (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,19 @@ LEAVES = 32
 """At most, per tree: the bits of one number."""
 
 ALL_LEAVES = np.uint32(0xFFFFFFFF)
+
+ROWS_AT_ONCE = 1024
+"""So that the bits of all trees stay in the processor's cache; more or fewer take longer."""
+
 _WHOLE = ("node_tree", "node_column", "node_edge", "node_mask", "leaves")
+
+
+class _Table(NamedTuple):
+    """`left` (trees, edges + 1): the leaves left in each of `trees` by the number of edges of `column` that a value lies above."""
+
+    column: int
+    trees: NDArray[np.intp]
+    left: BitArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +48,11 @@ class Trees:
     node_edge: ByteArray
     node_mask: BitArray
     leaves: SingleArray
-    _tables: list[list[tuple[int, BitArray]]] = field(init=False, repr=False, compare=False)
+    _tables: tuple[_Table, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_tables", [self._tables_of(tree) for tree in range(len(self.leaves))])
+        columns = np.unique(self.node_column).tolist()
+        object.__setattr__(self, "_tables", tuple(self._table_of(column) for column in columns))
 
     @staticmethod
     def unpacked(arrays: Mapping[str, np.ndarray]) -> Trees:
@@ -51,33 +65,47 @@ class Trees:
         counts = np.array([len(edges) for edges in self.edges])
         return {"edges": np.concatenate(self.edges), "edge_counts": counts, **{name: getattr(self, name) for name in _WHOLE}}
 
-    def _tables_of(self, tree: int) -> list[tuple[int, BitArray]]:
-        """For each column the tree asks about, the leaves left by the number of edges that a value lies above."""
-        nodes = np.flatnonzero(self.node_tree == tree)
-        tables = []
-        for column in np.unique(self.node_column[nodes]):
-            table = np.full(len(self.edges[column]) + 1, ALL_LEAVES)
-            for node in nodes[self.node_column[nodes] == column]:
-                table[int(self.node_edge[node]) + 1 :] &= self.node_mask[node]
-            tables.append((int(column), table))
-        return tables
+    def _table_of(self, column: int) -> _Table:
+        """The leaves left by the number of edges of `column` that a value lies above, in every tree that asks about it."""
+        nodes = np.flatnonzero(self.node_column == column)
+        trees = np.unique(self.node_tree[nodes])
+        left = np.full((len(trees), len(self.edges[column]) + 1), ALL_LEAVES)
+        for node, row in zip(nodes, np.searchsorted(trees, self.node_tree[nodes]), strict=True):
+            left[row, int(self.node_edge[node]) + 1 :] &= self.node_mask[node]
+        return _Table(column, trees.astype(np.intp), left)
 
-    def sums(self, rows: SingleArray) -> SingleArray:
-        """The sum over all trees for each of `rows` (n, columns)."""
-        passed = [np.searchsorted(edges, rows[:, column], side="left") for column, edges in enumerate(self.edges)]
-        total = np.zeros(len(rows), dtype=np.float32)
-        left, kept = np.empty(len(rows), dtype=np.uint32), np.empty(len(rows), dtype=np.uint32)
-        for tables, leaves in zip(self._tables, self.leaves, strict=True):
-            left.fill(ALL_LEAVES)
-            for column, table in tables:
-                np.take(table, passed[column], mode="clip", out=kept)  # never clips, but spares a check and a copy
-                left &= kept
-            total += leaves[_lowest_bit(left)]
+    def sums(self, columns: Sequence[SingleArray]) -> SingleArray:
+        """The sum over all trees: (windows, hours). Each of `columns` is (windows, hours), or (windows, 1) where it says the same of all
+        hours of a window; such a column is looked up once."""
+        windows, hours = np.broadcast_shapes(*(column.shape for column in columns))
+        total = np.empty((windows, hours), dtype=np.float32)
+        at_once = max(1, ROWS_AT_ONCE // hours)
+        for first in range(0, windows, at_once):
+            some = slice(first, first + at_once)
+            total[some] = self._sums([column[some] for column in columns], hours)
         return total
+
+    def _sums(self, columns: Sequence[SingleArray], hours: int) -> SingleArray:
+        """The same of so few windows that their bits stay at hand."""
+        once = [table for table in self._tables if columns[table.column].shape[1] < hours]
+        hourly = [table for table in self._tables if columns[table.column].shape[1] == hours]
+        left = np.full((len(self.leaves), len(columns[0])), ALL_LEAVES)
+        self._clear(left, once, columns)
+        left = np.repeat(left, hours, axis=1)
+        self._clear(left, hourly, columns)
+        leaf = _lowest_bit(left) + LEAVES * np.arange(len(self.leaves), dtype=np.int32)[:, None]
+        total: SingleArray = self.leaves.take(leaf).sum(axis=0).reshape(-1, hours)
+        return total
+
+    def _clear(self, left: BitArray, tables: Sequence[_Table], columns: Sequence[SingleArray]) -> None:
+        """Rule out, of the leaves `left` (trees, rows), what the values in the columns of `tables` rule out."""
+        for column, trees, table in tables:
+            passed = np.searchsorted(self.edges[column], columns[column].ravel(), side="left")
+            left[trees] &= table.take(passed, axis=1, mode="clip")  # never clips, but spares a check
 
 
 def _lowest_bit(bits: BitArray) -> NDArray[np.int32]:
-    """The number of the lowest bit that is set."""
-    lowest = bits & (~bits + np.uint32(1))
-    exponent: NDArray[np.int32] = np.frexp(lowest.astype(np.float32))[1]
-    return exponent - 1
+    """The number of the lowest bit that is set, read from the exponent of that bit alone as a number."""
+    lowest = np.bitwise_and(bits, ~bits + np.uint32(1))
+    exponent: NDArray[np.int32] = (lowest.astype(np.float32).view(np.int32) >> 23) - 127
+    return exponent
