@@ -23,11 +23,9 @@ MEAN_WEIGHTS = np.interp(_LEADS, (0, 8, 32, 36), (0.0, 0.2, 0.2, 0.0))
 median, which errs least; 0.3 Swanson's estimate of the mean, which picks the better hours for jobs that wait a day (second half of
 2022)."""
 
-CAUTION = np.interp(_LEADS, (4, 8, 32, 36), (0.0, 0.015, 0.015, 0.0))
-"""How far the published value is raised besides, as a share of the distance between these quantiles, for all hours that a job has to wait
-for: of many hours the one that looks cheapest mostly looks too cheap. With it, 8 h jobs that may wait a day end above run-now in 14.1
-instead of 14.8 % of cases and keep the same saving (planned once, second half of 2022). A caution that grows until the 24th hour buys as
-much for 0.1 % of the saving, where wind decides for up to 0.5 % (IE, 2022)."""
+CAUTION = np.interp(_LEADS, (4, 8, 32, 36), (0.0, 0.025, 0.025, 0.0))
+"""How far the published value is raised besides, in units of the spread of the four weeks before, for all hours that a job has to wait for:
+of many hours the one that looks cheapest mostly looks too cheap. XXX"""
 
 NO_MAPS: Maps = {}
 
@@ -72,7 +70,7 @@ def opinions(network: Network, record: Record, origins: IntArray, maps: Maps, kn
     known = np.minimum(record.known[origins], known_hours)
     scaled = network.opinions(features.inputs, known, record.zone, _added(record, origins, features.inputs, maps))
     low, middle, high = (scaled[:, :, row] for row in range(3))
-    scaled[:, :, 1] += MEAN_WEIGHTS * (low - 2 * middle + high) + CAUTION * (high - low)
+    scaled[:, :, 1] += MEAN_WEIGHTS * (low - 2 * middle + high) + CAUTION
     said = scaled * features.spread[:, None, None, None] + features.level[:, None, None, None]
     return np.asarray(said, dtype=np.float64)
 

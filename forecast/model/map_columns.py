@@ -30,12 +30,17 @@ SEASONS = 2
 PLAIN_COLUMNS = INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS
 MAP_COLUMNS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS) + NEIGHBOUR_COLUMNS * SLOW_WAVES + WEEKDAYS * WAVES
 
-INPUT_PENALTY = 500.0
-CALM_PENALTY = 4000.0
+NEWEST_DAY_PENALTY, DAY_BEFORE_PENALTY, INPUT_PENALTY = 15.0, 60.0, 250.0
+"""What the newest hours mean is learnt soonest, what older ones and means over weeks mean less so. With 500 for all of them, and less for
+what stays the same for days, zones err 0.3 % more in the first day and keep 0.2 % less of the saving of jobs planned once; where wind
+decides, 1.5 and 3 % (IE; 14 zones, all of 2022, by a model of 2021)."""
+
+CALENDAR_PENALTY = 1000.0
+CALM_PENALTY = 40_000.0
 """Of daily means and the zone's state, which say the same for weeks: a single year knows little about them."""
 
 NEIGHBOUR_PENALTY = 700.0
-CROSSED_PENALTY = 1000.0
+CROSSED_PENALTY = 2000.0
 
 _CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
 """The inputs between the hours and the calendar."""
@@ -57,8 +62,11 @@ def map_columns(inputs: SingleArray, passing: SingleArray) -> SingleArray:
 def map_penalties() -> FloatArray:
     """What the square of each column's weight costs, in squared spreads."""
     penalties = np.full(MAP_COLUMNS, CROSSED_PENALTY)
-    penalties[:PLAIN_COLUMNS] = INPUT_PENALTY
+    penalties[: _CALM.start] = INPUT_PENALTY
+    penalties[WEEK_HOURS - 2 * DAY_HOURS : WEEK_HOURS - DAY_HOURS] = DAY_BEFORE_PENALTY
+    penalties[WEEK_HOURS - DAY_HOURS : WEEK_HOURS] = NEWEST_DAY_PENALTY
     penalties[_CALM] = CALM_PENALTY
+    penalties[_CALM.stop : INPUT_COLUMNS + 1] = CALENDAR_PENALTY  # and of the constant
     penalties[INPUT_COLUMNS + 1 : PLAIN_COLUMNS] = NEIGHBOUR_PENALTY
     return penalties
 
