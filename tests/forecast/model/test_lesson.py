@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from forecast.intensity import FloatArray
-from forecast.model.lesson import learn_lesson
+from forecast.model import lesson
+from forecast.model.lesson import CAUTION, CAUTION_SHARE, NO_MAPS, learn_lesson, opinions
 from forecast.model.network import Network
 from forecast.model.record import NEIGHBOURS, Record
 from tests.forecast.model.records import hourly
@@ -55,3 +56,17 @@ def test_whatever_neighbours_hold_the_forecast_stays_about_the_zone(name: str) -
     assert (low <= middle).all()
     assert (middle <= high).all()
     assert np.abs(middle - forecast(USUAL, [])[1]).max() < 0.1 * USUAL.mean()
+
+
+@pytest.mark.parametrize("name", ["never changes", "single spikes", "a month missing", "only its last day"])
+def test_no_hour_is_raised_by_more_than_a_share_of_its_interval(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, network, origins = Record.of("DE", RECORDS[name], 430_000), Network.bundled(), np.array([HOURS])
+    cautious = opinions(network, record, origins, NO_MAPS)
+    monkeypatch.setattr(lesson, "CAUTION", 0.0)
+    bold = opinions(network, record, origins, NO_MAPS)
+    raised, width = cautious[:, :, 1] - bold[:, :, 1], bold[:, :, 2] - bold[:, :, 0]
+    spread = record.features(origins).spread.item()
+    assert (raised >= 0).all()
+    assert (raised <= np.minimum(CAUTION * spread, CAUTION_SHARE * width) + 1e-4 * spread).all()
+    assert not raised[:, :, :4].any()  # a job that starts now does not wait for these
+    assert raised[:, :, 8:32].min() > 0

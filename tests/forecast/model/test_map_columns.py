@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecast.model.features import DAY_HOURS, INPUT_COLUMNS, WEEK_HOURS, WINDOW_HOURS, SingleArray, build
+from forecast.model.features import (
+    CALENDAR_COLUMNS,
+    DAY_HOURS,
+    EARLIER_HOURS,
+    INPUT_COLUMNS,
+    WEEK_HOURS,
+    WINDOW_HOURS,
+    SingleArray,
+    build,
+)
 from forecast.model.map_columns import MAP_COLUMNS, PLAIN_COLUMNS, SEASONS, WAVES, WEEKDAYS, map_columns, map_penalties
 from forecast.model.places import place_of
 from forecast.model.record import NEIGHBOUR_COLUMNS
@@ -14,6 +25,7 @@ from tests.forecast.model.records import hourly
 
 PLACE = place_of("DE")
 NEWEST_DAY = slice(WEEK_HOURS - DAY_HOURS, WEEK_HOURS)
+CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
 DAY_CROSSINGS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS)
 
 
@@ -31,6 +43,15 @@ def test_there_is_a_penalty_for_every_column() -> None:
     assert map_columns(inputs_at(0, 5), passing(2)).shape == (2, MAP_COLUMNS)
     assert map_penalties().shape == (MAP_COLUMNS,)
     assert (map_penalties() > 0).all()
+
+
+def test_the_newest_hours_are_learnt_soonest_and_what_lasts_for_weeks_last() -> None:
+    penalties = map_penalties()
+    newest, day_before = penalties[NEWEST_DAY], penalties[WEEK_HOURS - 2 * DAY_HOURS : WEEK_HOURS - DAY_HOURS]
+    older, calendar = penalties[: WEEK_HOURS - 2 * DAY_HOURS], penalties[INPUT_COLUMNS - CALENDAR_COLUMNS : INPUT_COLUMNS + 1]
+    calm = penalties[CALM]
+    for sooner, later in pairwise((newest, day_before, older, calendar, calm)):
+        assert sooner.max() < later.min()
 
 
 def test_the_record_itself_comes_first_unchanged() -> None:
