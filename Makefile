@@ -19,7 +19,7 @@ NOT_FOR_FAST_TESTS := -p no:schemathesis --ignore tests/daemon/api/test_schema.p
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-demo: $(RUNTIME)  ## watch the main job: real work on a replayed week of three grids, under 3 minutes
+demo: $(RUNTIME)  ## watch the main job: real work on replayed days of three grids, under 3 minutes
 	$(VENV)/bin/lowtide demo --output demo-out
 
 serve: $(RUNTIME)  ## run the daemon here, with lowtide.toml if there is one
