@@ -23,10 +23,12 @@ class Constraints(StrictModel):
 
     earliest_start: NamedInstant | None = None
     deadline: NamedInstant | None = Field(
-        default=None, description="the job must have ended by then; default: accepted + the configured maximum delay"
+        default=None, description="the job must have ended by then; default: the configured maximum delay after acceptance or earliest_start"
     )
     sites: tuple[Name, ...] | None = Field(
-        default=None, max_length=MOST_NAMES, description="where it may run; default: every site that admits its data"
+        default=None,
+        max_length=MOST_NAMES,
+        description="where it may run; default: every site that admits its data, or home alone for data or weights at a path",
     )
     home: Name | None = Field(default=None, description="where it would run if nobody thought about carbon: the baseline's site")
     gpus: int = Field(default=1, ge=1, le=64)
