@@ -23,7 +23,8 @@ class Constraints(StrictModel):
 
     earliest_start: NamedInstant | None = None
     deadline: NamedInstant | None = Field(
-        default=None, description="the job must have ended by then; default: the configured maximum delay after acceptance or earliest_start"
+        default=None,
+        description="the job must have ended by then; default: the configured maximum delay after acceptance or earliest_start",
     )
     sites: tuple[Name, ...] | None = Field(
         default=None,
