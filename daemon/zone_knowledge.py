@@ -37,7 +37,7 @@ class KnowledgeSettings:
 
     history: timedelta = timedelta(days=35)
     zones: tuple[str, ...] = ()
-    """All that are recorded: neighbours tell a forecaster what is on its way."""
+    """Those whose records are kept up to date: neighbours tell a forecaster what is on its way."""
 
     climatology_history: timedelta = timedelta(days=3 * 366)
     forecast_horizon: timedelta = timedelta(days=7)

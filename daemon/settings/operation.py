@@ -27,7 +27,7 @@ class LedgerSettings(Section):
 
 
 class ReplaySettings(Section):
-    """The grid's clock for dry runs: grid time = grid_start + rate x (real time since the start). Live unless grid_start is set."""
+    """The grid's clock for dry runs: grid time = grid_start + rate x (real time since real_start). Live unless grid_start is set."""
 
     grid_start: AwareDatetime | None = Field(default=None, description="grid time at the daemon's start; none: live")
     real_start: AwareDatetime | None = Field(
