@@ -20,7 +20,7 @@ from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
 from forecast.timeline import HOUR, Interval
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
-HOURS = 24 * 60
+HOURS = 24 * 200
 FIRST = NOW - HOURS * HOUR
 FOUR_DAYS = timedelta(days=4)
 
