@@ -44,7 +44,7 @@ class Mark(IntEnum):
 def mark(values: FloatArray, estimated: BoolArray | None = None, *, zero_is_a_value: bool = False) -> MarkArray:
     """One mark per consecutive hourly value in gCO2e/kWh; `estimated` is the source's own flag, None if it gives none.
 
-    A zero is marked unless the kind has honest zeros (direct factors): every source has some life-cycle emissions.
+    A zero is marked unless the kind has honest zeros (`IntensityKind.has_honest_zeros`).
     """
     marks = np.full(len(values), Mark.SOUND, dtype=np.int8)
     missing = ~np.isfinite(values)
@@ -57,9 +57,9 @@ def mark(values: FloatArray, estimated: BoolArray | None = None, *, zero_is_a_va
     return marks
 
 
-def believed(values: FloatArray, estimated: BoolArray | None = None) -> FloatArray:
+def believed(values: FloatArray, estimated: BoolArray | None = None, *, zero_is_a_value: bool = False) -> FloatArray:
     """The values with every marked one made missing (NaN)."""
-    return np.where(mark(values, estimated) == Mark.SOUND, values, np.nan)
+    return np.where(mark(values, estimated, zero_is_a_value=zero_is_a_value) == Mark.SOUND, values, np.nan)
 
 
 def _frozen(values: FloatArray, present: BoolArray) -> BoolArray:

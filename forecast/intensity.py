@@ -39,6 +39,11 @@ class IntensityKind:
     def label(self) -> str:
         return f"{self.factors}/{self.signal}/{'flow-traced' if self.flow_traced else 'production'}"
 
+    @property
+    def has_honest_zeros(self) -> bool:
+        """Direct factors know hours without any emission; every source has some life-cycle emissions."""
+        return self.factors == "direct"
+
     @classmethod
     def from_label(cls, label: str) -> IntensityKind:
         factors, signal, tracing = label.split("/")

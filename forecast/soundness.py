@@ -19,7 +19,7 @@ def sound(series: Series) -> tuple[Series, tuple[str, ...]]:
     Dropped: life-cycle values of exactly zero (no power source has none), and a frozen feed's repeats. Estimates that may still be
     restated stay: they are the best there is about an hour gone by, and carry their flag.
     """
-    marks = mark(series.values, zero_is_a_value=series.kind.factors == "direct")
+    marks = mark(series.values, zero_is_a_value=series.kind.has_honest_zeros)
     zeros, frozen = np.flatnonzero(marks == Mark.ZERO), np.flatnonzero(marks == Mark.FROZEN)
     notes = []
     if len(zeros):

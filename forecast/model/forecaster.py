@@ -133,10 +133,10 @@ def recorded_hours(history: Series, end: datetime, hours: int) -> FloatArray:
     """The sound hourly means of the `hours` before `end`, NaN where there is none."""
     grid = Grid(end - hours * HOUR, HOUR, hours)
     values = regrid(history.values, history.start, history.step, grid)
-    if history.estimated is None:
-        return believed(values)
-    estimated = regrid(history.estimated.astype(np.float64), history.start, history.step, grid)
-    return believed(values, estimated > 0)
+    estimated = None
+    if history.estimated is not None:
+        estimated = regrid(history.estimated.astype(np.float64), history.start, history.step, grid) > 0
+    return believed(values, estimated, zero_is_a_value=history.kind.has_honest_zeros)
 
 
 def epoch_hours(instant: datetime) -> int:

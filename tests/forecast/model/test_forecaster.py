@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.forecasters import InsufficientHistory
-from forecast.intensity import Rung, Series, Vintage
+from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, Rung, Series, Vintage
 from forecast.model.backtest import reissue
 from forecast.model.forecaster import LONGEST_USE, MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours, lesson_day
 from forecast.model.network import Network
@@ -160,6 +160,15 @@ def test_zeros_are_not_believed() -> None:
     history = record(1000)
     spoiled, gap = (with_values(history, slice(-30, -20), value) for value in (0.0, np.nan))
     np.testing.assert_array_equal(bounds(FORECASTER.forecast(spoiled, NOW, FOUR_DAYS)), bounds(FORECASTER.forecast(gap, NOW, FOUR_DAYS)))
+
+
+def test_zeros_of_direct_factors_are_values() -> None:
+    history = replace(record(1000), kind=IntensityKind(factors="direct"))
+    for night in range(12):  # one windless hour would be nothing; a habit of clean nights is to be seen
+        history = with_values(history, slice(-24 * night - 6, -24 * night - 3), 0.0)
+    nightly = FORECASTER.forecast(history, NOW, FOUR_DAYS)
+    disbelieved = FORECASTER.forecast(replace(history, kind=LIFECYCLE_AVERAGE), NOW, FOUR_DAYS)
+    assert nightly.g_per_kwh[18:21].mean() < 0.5 * disbelieved.g_per_kwh[18:21].mean()
 
 
 def test_the_forecast_starts_from_what_is_settled() -> None:
