@@ -24,7 +24,7 @@ LEAVES = 32
 ALL_LEAVES = np.uint32(0xFFFFFFFF)
 
 ROWS_AT_ONCE = 1024
-"""So that the bits of all trees stay in the processor's cache; more or fewer take longer."""
+"""Enough to be worth a call, few enough that the bits of all trees stay in the processor's cache."""
 
 _WHOLE = ("node_tree", "node_column", "node_edge", "node_mask", "leaves")
 
