@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecast.grid import Grid, regrid
 from forecast.intensity import Reading, Series
@@ -36,9 +37,14 @@ def in_hours(series: Series) -> Series:
         return series
     start, end = floor_to(series.start, HOUR), ceil_to(series.end, HOUR)
     grid = Grid(start, HOUR, (end - start) // HOUR)
-    flags = np.zeros(len(series.values)) if series.estimated is None else series.estimated.astype(np.float64)
-    estimated = np.nan_to_num(regrid(flags, series.start, series.step, grid)) > 0
-    return Series(series.zone, series.kind, start, regrid(series.values, series.start, series.step, grid), HOUR, estimated)
+    return Series(series.zone, series.kind, start, regrid(series.values, series.start, series.step, grid), HOUR, estimated_on(grid, series))
+
+
+def estimated_on(grid: Grid, series: Series) -> NDArray[np.bool_]:
+    """Which steps of `grid` are estimated in any part, by the source's own flag; none where it gives none."""
+    if series.estimated is None:
+        return np.zeros(grid.steps, dtype=np.bool_)
+    return regrid(series.estimated.astype(np.float64), series.start, series.step, grid) > 0
 
 
 def _laid_over(parts: list[Series]) -> Series:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecast.grid import Grid, regrid
+from forecast.hourly import estimated_on
 from forecast.intensity import IntensityKind, Rung, Series, ZoneOutlook
 from forecast.timeline import HOUR, Interval, ceil_to, floor_to
 
@@ -131,8 +132,5 @@ class _Day:
 def aligned(series: Series, start: datetime, count: int) -> Series:
     """The series on exactly these hours; hours it does not have are NaN. Finer steps become hourly means."""
     hours = Grid(start, HOUR, count)
-    values, estimated = regrid(series.values, series.start, series.step, hours), np.zeros(count, dtype=np.bool_)
-    if series.estimated is not None:
-        shares = regrid(series.estimated.astype(np.float64), series.start, series.step, hours)
-        estimated = (shares > 0) & ~np.isnan(values)
-    return Series(series.zone, series.kind, start, values, HOUR, estimated)
+    values = regrid(series.values, series.start, series.step, hours)
+    return Series(series.zone, series.kind, start, values, HOUR, estimated_on(hours, series) & ~np.isnan(values))

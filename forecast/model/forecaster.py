@@ -15,6 +15,7 @@ import numpy as np
 from forecast.anomalies import believed
 from forecast.forecasters import MINIMUM_HOURS, Archive, InsufficientHistory
 from forecast.grid import Grid, regrid
+from forecast.hourly import estimated_on
 from forecast.intensity import FloatArray, Rung, Series, Vintage
 from forecast.model.calibration import LIGHT_STRIDE_HOURS
 from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS
@@ -133,10 +134,7 @@ def recorded_hours(history: Series, end: datetime, hours: int) -> FloatArray:
     """The sound hourly means of the `hours` before `end`, NaN where there is none."""
     grid = Grid(end - hours * HOUR, HOUR, hours)
     values = regrid(history.values, history.start, history.step, grid)
-    estimated = None
-    if history.estimated is not None:
-        estimated = regrid(history.estimated.astype(np.float64), history.start, history.step, grid) > 0
-    return believed(values, estimated, zero_is_a_value=history.kind.has_honest_zeros)
+    return believed(values, estimated_on(grid, history), zero_is_a_value=history.kind.has_honest_zeros)
 
 
 def epoch_hours(instant: datetime) -> int:

@@ -42,6 +42,7 @@ CALM_PENALTY = 40_000.0
 NEIGHBOUR_PENALTY = 700.0
 CROSSED_PENALTY = 2000.0
 
+_NEWEST_DAY, _DAY_BEFORE = (slice(WEEK_HOURS - days * DAY_HOURS, WEEK_HOURS - (days - 1) * DAY_HOURS) for days in (1, 2))
 _CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
 """The inputs between the hours and the calendar."""
 
@@ -49,7 +50,7 @@ _CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_C
 def map_columns(inputs: SingleArray, passing: SingleArray) -> SingleArray:
     """(moments, MAP_COLUMNS) from the inputs of each moment and what the neighbours (moments, NEIGHBOUR_COLUMNS) did before it."""
     calendar = inputs[:, -CALENDAR_COLUMNS:]
-    newest_day, weekday, season = inputs[:, WEEK_HOURS - DAY_HOURS : WEEK_HOURS], calendar[:, -WEEKDAYS:], calendar[:, 4 : 4 + SEASONS]
+    newest_day, weekday, season = inputs[:, _NEWEST_DAY], calendar[:, -WEEKDAYS:], calendar[:, 4 : 4 + SEASONS]
     waves = _waves(calendar)
     crossings = [
         _crossed(newest_day, np.concatenate([waves, weekday, season], axis=1)),
@@ -63,8 +64,8 @@ def map_penalties() -> FloatArray:
     """What the square of each column's weight costs, in squared spreads."""
     penalties = np.full(MAP_COLUMNS, CROSSED_PENALTY)
     penalties[: _CALM.start] = INPUT_PENALTY
-    penalties[WEEK_HOURS - 2 * DAY_HOURS : WEEK_HOURS - DAY_HOURS] = DAY_BEFORE_PENALTY
-    penalties[WEEK_HOURS - DAY_HOURS : WEEK_HOURS] = NEWEST_DAY_PENALTY
+    penalties[_DAY_BEFORE] = DAY_BEFORE_PENALTY
+    penalties[_NEWEST_DAY] = NEWEST_DAY_PENALTY
     penalties[_CALM] = CALM_PENALTY
     penalties[_CALM.stop : INPUT_COLUMNS + 1] = CALENDAR_PENALTY  # and of the constant
     penalties[INPUT_COLUMNS + 1 : PLAIN_COLUMNS] = NEIGHBOUR_PENALTY

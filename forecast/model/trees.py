@@ -79,22 +79,17 @@ class Trees:
         hours of a window; such a column is looked up once."""
         windows, hours = np.broadcast_shapes(*(column.shape for column in columns))
         total = np.empty((windows, hours), dtype=np.float32)
-        at_once = max(1, ROWS_AT_ONCE // hours)
-        for first in range(0, windows, at_once):
-            some = slice(first, first + at_once)
-            total[some] = self._sums([column[some] for column in columns], hours)
-        return total
-
-    def _sums(self, columns: Sequence[SingleArray], hours: int) -> SingleArray:
-        """The same of so few windows that their bits stay at hand."""
         once = [table for table in self._tables if columns[table.column].shape[1] < hours]
         hourly = [table for table in self._tables if columns[table.column].shape[1] == hours]
-        left = np.full((len(self.leaves), len(columns[0])), ALL_LEAVES)
-        self._clear(left, once, columns)
-        left = np.repeat(left, hours, axis=1)
-        self._clear(left, hourly, columns)
-        leaf = _lowest_bit(left) + LEAVES * np.arange(len(self.leaves), dtype=np.int32)[:, None]
-        total: SingleArray = self.leaves.take(leaf).sum(axis=0).reshape(-1, hours)
+        first_leaf = LEAVES * np.arange(len(self.leaves), dtype=np.int32)[:, None]
+        at_once = max(1, ROWS_AT_ONCE // hours)
+        for first in range(0, windows, at_once):
+            some = [column[first : first + at_once] for column in columns]
+            left = np.full((len(self.leaves), len(some[0])), ALL_LEAVES)
+            self._clear(left, once, some)
+            left = np.repeat(left, hours, axis=1)
+            self._clear(left, hourly, some)
+            total[first : first + at_once] = self.leaves.take(first_leaf + _lowest_bit(left)).sum(axis=0).reshape(-1, hours)
         return total
 
     def _clear(self, left: BitArray, tables: Sequence[_Table], columns: Sequence[SingleArray]) -> None:
