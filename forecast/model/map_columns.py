@@ -31,9 +31,9 @@ PLAIN_COLUMNS = INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS
 MAP_COLUMNS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS) + NEIGHBOUR_COLUMNS * SLOW_WAVES + WEEKDAYS * WAVES
 
 NEWEST_DAY_PENALTY, DAY_BEFORE_PENALTY, INPUT_PENALTY = 15.0, 60.0, 250.0
-"""What the newest hours mean is learnt soonest, what older ones and means over weeks mean less so. With 500 for all of them, and less for
-what stays the same for days, zones err 0.3 % more in the first day and keep 0.2 % less of the saving of jobs planned once; where wind
-decides, 1.5 and 3 % (IE; 14 zones, all of 2022, by a model of 2021)."""
+"""What the square of a column's weight costs, in squared spreads: what the newest hours mean is learnt soonest, what older ones and means
+over weeks mean less so. With 500 for all of them, and less for what stays the same for days, zones err 0.3 % more in the first day and
+keep 0.2 % less of the saving of jobs planned once; where wind decides, 1.5 and 3 % (IE; 14 zones, all of 2022, by a model of 2021)."""
 
 CALENDAR_PENALTY = 1000.0
 CALM_PENALTY = 40_000.0
@@ -60,18 +60,6 @@ def map_columns(inputs: SingleArray, passing: SingleArray) -> SingleArray:
     return np.concatenate([with_constant(inputs), passing, *crossings], axis=1)
 
 
-def map_penalties() -> FloatArray:
-    """What the square of each column's weight costs, in squared spreads."""
-    penalties = np.full(MAP_COLUMNS, CROSSED_PENALTY)
-    penalties[: _CALM.start] = INPUT_PENALTY
-    penalties[_DAY_BEFORE] = DAY_BEFORE_PENALTY
-    penalties[_NEWEST_DAY] = NEWEST_DAY_PENALTY
-    penalties[_CALM] = CALM_PENALTY
-    penalties[_CALM.stop : INPUT_COLUMNS + 1] = CALENDAR_PENALTY  # and of the constant
-    penalties[INPUT_COLUMNS + 1 : PLAIN_COLUMNS] = NEIGHBOUR_PENALTY
-    return penalties
-
-
 def _waves(calendar: SingleArray) -> SingleArray:
     """Of the local hour: the calendar's two and the third."""
     cosine, sine, twice_cosine, twice_sine = calendar[:, :SLOW_WAVES].T
@@ -83,3 +71,26 @@ def _crossed(left: SingleArray, right: SingleArray) -> SingleArray:
     """Every column of `left` times every column of `right`."""
     product: SingleArray = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
     return product
+
+
+def _penalties(newest_day: float, crossed: float, others: float) -> FloatArray:
+    """(MAP_COLUMNS,): the penalties above, times one factor for the newest day, one for what is crossed and one for all else."""
+    penalties = np.full(MAP_COLUMNS, crossed * CROSSED_PENALTY)
+    penalties[: _CALM.start] = others * INPUT_PENALTY
+    penalties[_DAY_BEFORE] = others * DAY_BEFORE_PENALTY
+    penalties[_NEWEST_DAY] = newest_day * NEWEST_DAY_PENALTY
+    penalties[_CALM] = others * CALM_PENALTY
+    penalties[_CALM.stop : INPUT_COLUMNS + 1] = others * CALENDAR_PENALTY  # and of the constant
+    penalties[INPUT_COLUMNS + 1 : PLAIN_COLUMNS] = others * NEIGHBOUR_PENALTY
+    return penalties
+
+
+YOUTH_PENALTIES = _penalties(1.0, 1.0, 1.0)
+"""What is added, many times or hardly at all, while a record is young."""
+
+SUPPLE_PENALTIES = _penalties(0.1, 0.02, 0.1)
+"""Of a map that takes up whatever its zone does. Best where no other zone behaves alike: BR-CS, IN-NO."""
+
+STEADY_PENALTIES = _penalties(0.05, 10.0, 10.0)
+"""Of a map that keeps to what all zones have in common, but for what the newest day means. Best where a year of one zone is mostly
+chance: SE, US-SE-SOCO, and for the newest day IE."""

@@ -8,6 +8,7 @@ import pytest
 from forecast.intensity import FloatArray
 from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WEEK_HOURS
 from forecast.model.local_map import added_by, learn_maps
+from forecast.model.map_columns import STEADY_PENALTIES, SUPPLE_PENALTIES
 from forecast.model.network import Network
 from forecast.model.record import Record
 from forecast.scoring import targets
@@ -59,6 +60,18 @@ def test_a_week_that_has_not_begun_is_forecast_from_all_that_is_known() -> None:
     record = Record.of("XY", odd_zone(), 0)
     maps = learn_maps(LINEAR, 0, record, {WEEKS, WEEKS + 1})
     np.testing.assert_allclose(maps[WEEKS], maps[WEEKS + 1], atol=0.05)
+
+
+def test_two_maps_together_are_hardly_worse_than_the_better_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    last_month = np.arange(YEAR - 24 * 30, YEAR - HORIZON_HOURS, 5)
+    record = Record.of("XY", odd_zone(), 0)
+    together = missed(record, last_month, with_map=True)
+    alone = []
+    for penalties in (SUPPLE_PENALTIES, STEADY_PENALTIES):
+        with monkeypatch.context() as patched:
+            patched.setattr("forecast.model.local_map.PENALTIES", (penalties,))
+            alone.append(missed(record, last_month, with_map=True))
+    assert together < min(1.02 * min(alone), max(alone))
 
 
 def test_what_a_neighbour_does_first_is_learnt() -> None:
