@@ -30,17 +30,17 @@ HALF_LIFE_WEEKS = 104
 
 LATER_PENALTY = 3.0
 """How much more the penalties count after the first day, of which the past says less. With all penalties doubled, the first day errs
-0.2 % more (second half of 2022, as the figures of `map_columns`); learning from every third hour only makes it 0.6 % more."""
+0.2 % more (second half of 2022, with one map, as the figures of `map_columns`); learning from every third hour only makes it 0.6 % more."""
 
 PENALTIES = (SUPPLE_PENALTIES, STEADY_PENALTIES)
 """Two maps are learnt, and each counts as far as it was right lately (`forecast.model.trust`). Instead of one with penalties between the
-two, zones err 0.1 % less, those without corrections 0.2 %, and keep 0.1 % more of the saving of jobs planned once; odd zones err less by
-0.6 to 1.1 % in the first day (BR-CS, IN-NO, US-SE-SOCO; 27 zones, all of 2022, by a model of 2021)."""
+two, zones err 0.15 % less in the first day, those without corrections 0.2 %, and odd ones up to 1 % (BR-CS, IN-NO, US-SE-SOCO; 27 zones,
+all of 2022, by a model of 2021)."""
 
 YOUNG_WEEKS = 40
-"""Weeks of record at which YOUTH_PENALTIES are added once, and more by the cube before: weather that lasts a month looks like a habit.
-Added to a tenth or ten times the penalties, instead of multiplied by them, they serve young zones as well as one map did, and zones from
-half a year on better (linear forecast alone, zones without corrections, 2022)."""
+"""Weeks of record at which YOUTH_PENALTIES are added once; by the cube more before, less after: weather that lasts a month looks like a
+habit. Until three months the two maps so err as one with these penalties does, from half a year on less (linear forecast alone, zones
+without corrections, 2022)."""
 
 LARGEST_TARGET = 5.0
 """As in training: outcomes further than this many spreads from the level are drawn in."""
@@ -67,11 +67,11 @@ def learn_maps(linear: Linear, zone_row: int, record: Record, weeks: Collection[
         seen_until = max(seen_until, known_until)
         if week <= first - SETTLING_WEEKS - MEMORY_WEEKS:
             continue  # too long ago to be wanted, or to count
-        each = sums.maps()
+        learnt = sums.maps()
         if week in weeks:
-            maps[week] = _mixed(each, trust.weights(week))
+            maps[week] = _mixed(learnt, trust.weights(week))
         if week <= last - SETTLING_WEEKS:
-            trust.judge(week, _missed(each, _seen(linear, zone_row, record, _now_and_then(begins, len(record.values)))))
+            trust.judge(week, _missed(learnt, _seen(linear, zone_row, record, _now_and_then(begins, len(record.values)))))
     return maps
 
 
@@ -111,11 +111,13 @@ def _now_and_then(begins: int, hours: int) -> IntArray:
 
 
 def _missed(maps: SingleArray, seen: _Seen) -> FloatArray:
-    """(maps, LEADS): the mean absolute errors in gCO2e/kWh that each of `maps` (maps, MAP_COLUMNS, HORIZON_HOURS) leaves."""
+    """(maps, LEADS): the mean absolute errors in gCO2e/kWh that each of `maps` (maps, MAP_COLUMNS, HORIZON_HOURS) leaves, from outcomes
+    drawn in to LARGEST_TARGET; zero where none is known."""
     left = np.abs(seen.missed - seen.columns @ maps) * seen.spread[:, None]
     known = np.isfinite(left)
-    sums = np.stack([(np.nansum(left[..., leads], axis=(1, 2)), known[..., leads].sum(axis=(1, 2))) for leads in LEADS], axis=2)
-    means: FloatArray = sums[0] / np.maximum(sums[1], 1)
+    totals = [np.nansum(left[..., leads], axis=(1, 2)) for leads in LEADS]
+    counts = [known[..., leads].sum(axis=(1, 2)) for leads in LEADS]
+    means: FloatArray = np.stack(totals, axis=1) / np.maximum(np.stack(counts, axis=1), 1)
     return means
 
 
@@ -140,7 +142,7 @@ class _Sums:
         self._products *= fading
 
     def see(self, seen: _Seen) -> None:
-        """Learn from what came after some origins; an hour that is missing teaches nothing."""
+        """Learn from what came after some origins; a missing hour counts as one that was forecast rightly."""
         if not len(seen.spread):
             return
         self._spreads += float(seen.spread.sum())

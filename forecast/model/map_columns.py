@@ -31,9 +31,10 @@ PLAIN_COLUMNS = INPUT_COLUMNS + 1 + NEIGHBOUR_COLUMNS
 MAP_COLUMNS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS) + NEIGHBOUR_COLUMNS * SLOW_WAVES + WEEKDAYS * WAVES
 
 NEWEST_DAY_PENALTY, DAY_BEFORE_PENALTY, INPUT_PENALTY = 15.0, 60.0, 250.0
-"""What the square of a column's weight costs, in squared spreads: what the newest hours mean is learnt soonest, what older ones and means
-over weeks mean less so. With 500 for all of them, and less for what stays the same for days, zones err 0.3 % more in the first day and
-keep 0.2 % less of the saving of jobs planned once; where wind decides, 1.5 and 3 % (IE; 14 zones, all of 2022, by a model of 2021)."""
+"""What the square of a column's weight costs, in squared spreads; each map multiplies it (`_penalties`). What the newest hours mean is
+learnt soonest, what older ones and means over weeks mean less so. With 500 for all of them, and less for what stays the same for days,
+zones err 0.3 % more in the first day and keep 0.2 % less of the saving of jobs planned once; where wind decides, 1.5 and 3 % (IE; 14 zones,
+all of 2022, with one map, by a model of 2021)."""
 
 CALENDAR_PENALTY = 1000.0
 CALM_PENALTY = 40_000.0

@@ -15,8 +15,8 @@ SETTLING_WEEKS = 2
 """A week can be judged once the last hours ahead of its last forecasts are known: not by the next one, but by the one after."""
 
 RATE = 1.5
-"""A forecast that misses in one week by a hundredth more than the others is trusted 1.5 % less afterwards. With 1 to 2, and with 20 weeks,
-linear forecasts with their maps err the same to 0.02 %; with 13 weeks 0.03 % more (27 zones, all of 2022)."""
+"""A forecast that misses in one week by a hundredth more than the mean weighs 1.5 % less in the MEMORY_WEEKS that follow. With 1 to
+2, and with 20 weeks, linear forecasts with their maps err the same to 0.02 %; with 13 weeks 0.03 % more (27 zones, all of 2022)."""
 
 
 class Trust:

@@ -56,6 +56,12 @@ def test_a_map_knows_nothing_of_what_came_after_its_week_began() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def test_a_map_is_the_same_whatever_other_weeks_are_asked_for() -> None:
+    record = Record.of("XY", odd_zone(), 0)
+    alone, among_others = (learn_maps(LINEAR, 0, record, weeks)[WEEKS - 1] for weeks in ({WEEKS - 1}, {WEEKS - 20, WEEKS - 1}))
+    np.testing.assert_array_equal(alone, among_others)
+
+
 def test_a_week_that_has_not_begun_is_forecast_from_all_that_is_known() -> None:
     record = Record.of("XY", odd_zone(), 0)
     maps = learn_maps(LINEAR, 0, record, {WEEKS, WEEKS + 1})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forecast.intensity import FloatArray
 from forecast.model.features import (
     CALENDAR_COLUMNS,
     DAY_HOURS,
@@ -18,7 +20,17 @@ from forecast.model.features import (
     SingleArray,
     build,
 )
-from forecast.model.map_columns import MAP_COLUMNS, PLAIN_COLUMNS, SEASONS, WAVES, WEEKDAYS, map_columns, map_penalties
+from forecast.model.map_columns import (
+    MAP_COLUMNS,
+    PLAIN_COLUMNS,
+    SEASONS,
+    STEADY_PENALTIES,
+    SUPPLE_PENALTIES,
+    WAVES,
+    WEEKDAYS,
+    YOUTH_PENALTIES,
+    map_columns,
+)
 from forecast.model.places import place_of
 from forecast.model.record import NEIGHBOUR_COLUMNS
 from tests.forecast.model.records import hourly
@@ -27,6 +39,8 @@ PLACE = place_of("DE")
 NEWEST_DAY = slice(WEEK_HOURS - DAY_HOURS, WEEK_HOURS)
 CALM = slice(WEEK_HOURS + DAY_HOURS + EARLIER_HOURS, INPUT_COLUMNS - CALENDAR_COLUMNS)
 DAY_CROSSINGS = PLAIN_COLUMNS + DAY_HOURS * (WAVES + WEEKDAYS + SEASONS)
+
+every_kind = pytest.mark.parametrize("penalties", [SUPPLE_PENALTIES, STEADY_PENALTIES, YOUTH_PENALTIES], ids=["supple", "steady", "youth"])
 
 
 def inputs_at(*first_hours: int) -> SingleArray:
@@ -39,14 +53,15 @@ def passing(moments: int) -> SingleArray:
     return np.random.default_rng(3).normal(0, 1, (moments, NEIGHBOUR_COLUMNS)).astype(np.float32)
 
 
-def test_there_is_a_penalty_for_every_column() -> None:
+@every_kind
+def test_there_is_a_penalty_for_every_column(penalties: FloatArray) -> None:
     assert map_columns(inputs_at(0, 5), passing(2)).shape == (2, MAP_COLUMNS)
-    assert map_penalties().shape == (MAP_COLUMNS,)
-    assert (map_penalties() > 0).all()
+    assert penalties.shape == (MAP_COLUMNS,)
+    assert (penalties > 0).all()
 
 
-def test_the_newest_hours_are_learnt_soonest_and_what_lasts_for_weeks_last() -> None:
-    penalties = map_penalties()
+@every_kind
+def test_the_newest_hours_are_learnt_soonest_and_what_lasts_for_weeks_last(penalties: FloatArray) -> None:
     newest, day_before = penalties[NEWEST_DAY], penalties[WEEK_HOURS - 2 * DAY_HOURS : WEEK_HOURS - DAY_HOURS]
     older, calendar = penalties[: WEEK_HOURS - 2 * DAY_HOURS], penalties[INPUT_COLUMNS - CALENDAR_COLUMNS : INPUT_COLUMNS + 1]
     calm = penalties[CALM]
