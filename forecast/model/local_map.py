@@ -22,7 +22,7 @@ from forecast.model.linear import Linear
 from forecast.model.map_columns import MAP_COLUMNS, STEADY_PENALTIES, SUPPLE_PENALTIES, YOUTH_PENALTIES, map_columns
 from forecast.model.network import WARM_HOURS
 from forecast.model.record import Record
-from forecast.model.trust import MEMORY_WEEKS, SETTLING_WEEKS, Trust
+from forecast.model.trust import Trust, known_weeks
 from forecast.scoring import IntArray, targets
 
 HALF_LIFE_WEEKS = 104
@@ -57,7 +57,7 @@ def learn_maps(linear: Linear, zone_row: int, record: Record, weeks: Collection[
         return {}
     sums, trust = _Sums(), Trust(len(PENALTIES), len(LEADS))
     maps: dict[int, SingleArray] = {}
-    first, last = min(weeks), max(weeks)
+    first_judged, last = known_weeks(min(weeks)).start, max(weeks)
     seen_until = WINDOW_HOURS
     for week in range(int(record.weeks(np.array([0]))[0]), last + 1):
         begins = week * WEEK_HOURS - record.first_hour
@@ -65,12 +65,12 @@ def learn_maps(linear: Linear, zone_row: int, record: Record, weeks: Collection[
         known_until = min(begins, len(record.values)) - HORIZON_HOURS + 1
         sums.see(_seen(linear, zone_row, record, np.arange(seen_until, known_until)))
         seen_until = max(seen_until, known_until)
-        if week <= first - SETTLING_WEEKS - MEMORY_WEEKS:
+        if week < first_judged:
             continue  # too long ago to be wanted, or to count
         learnt = sums.maps()
         if week in weeks:
             maps[week] = _mixed(learnt, trust.weights(week))
-        if week <= last - SETTLING_WEEKS:
+        if week < known_weeks(last).stop:
             trust.judge(week, _missed(learnt, _seen(linear, zone_row, record, _now_and_then(begins, len(record.values)))))
     return maps
 

@@ -86,12 +86,12 @@ def _penalties(newest_day: float, crossed: float, others: float) -> FloatArray:
     return penalties
 
 
-YOUTH_PENALTIES = _penalties(1.0, 1.0, 1.0)
+YOUTH_PENALTIES = _penalties(newest_day=1.0, crossed=1.0, others=1.0)
 """What is added, many times or hardly at all, while a record is young."""
 
-SUPPLE_PENALTIES = _penalties(0.1, 0.02, 0.1)
+SUPPLE_PENALTIES = _penalties(newest_day=0.1, crossed=0.02, others=0.1)
 """Of a map that takes up whatever its zone does. Best where no other zone behaves alike: BR-CS, IN-NO."""
 
-STEADY_PENALTIES = _penalties(0.05, 10.0, 10.0)
+STEADY_PENALTIES = _penalties(newest_day=0.05, crossed=10.0, others=10.0)
 """Of a map that keeps to what all zones have in common, but for what the newest day means. Best where a year of one zone is mostly
 chance: SE, US-SE-SOCO, and for the newest day IE."""
