@@ -21,8 +21,9 @@ from forecast.scoring import MISS_SHARE, IntArray
 STRIDE_HOURS = 37
 """Between past issues; it shares no factor with 24, so that every hour of day takes its turn."""
 
-LIGHT_STRIDE_HOURS = 73
-"""The same where the record is short and is looked at anew for every forecast."""
+LIGHT_STRIDE_HOURS, LIGHT_ISSUES = 97, 21
+"""The same, and how many, where the record is looked at anew for every forecast. With 28 in the same time a forecast takes a third longer
+and errs 0.1 % less on the later days (nine zones, all of 2022)."""
 
 ISSUES = 112
 """Past issues looked at, which reach back 172 days. With half as many, intervals score 0.7 % worse on the later days (second half of

@@ -17,7 +17,7 @@ from forecast.forecasters import MINIMUM_HOURS, Archive, InsufficientHistory
 from forecast.grid import Grid, regrid
 from forecast.hourly import estimated_on
 from forecast.intensity import FloatArray, Rung, Series, Vintage
-from forecast.model.calibration import LIGHT_STRIDE_HOURS
+from forecast.model.calibration import LIGHT_ISSUES, LIGHT_STRIDE_HOURS
 from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS
 from forecast.model.lesson import Lesson, learn_lesson
 from forecast.model.network import Network
@@ -25,7 +25,7 @@ from forecast.model.record import Record, nearest
 from forecast.timeline import HOUR, as_utc, floor_to
 
 SOURCE = "lowtide model"
-RECORD_HOURS = WINDOW_HOURS + LIGHT_STRIDE_HOURS * 28
+RECORD_HOURS = WINDOW_HOURS + LIGHT_STRIDE_HOURS * LIGHT_ISSUES
 """How much record a forecast without an archive looks at."""
 
 ARCHIVE_HOURS = 3 * 366 * 24

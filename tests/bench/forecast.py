@@ -1,6 +1,7 @@
 """Score the bundled model (or another) on recorded traces, as `lowtide forecast-score` does.
 
-`python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--known-hours 24] [ZONE ...]`
+`python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--alone] [--known-hours 24] [ZONE ...]`. All zones
+of the folder are neighbours, whichever are scored.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from forecast.model.network import Network, load
 from forecast.records import read_records
 from forecast.reissue import FORECASTERS, REFERENCE, Past, Reissue
 from forecast.score_document import score_document
-from forecast.zone_scores import score_zones
+from forecast.soundness import sound
+from forecast.zone_scores import period_of, score_zone
 from tests.forecast.traces import traces_folder
 
 
@@ -30,10 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not folder.is_dir():
         print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
         return 1
-    records = read_records([folder], options.zones or None)
+    records = read_records([folder])
+    zones = options.zones or sorted(records)
+    if strange := sorted(set(zones) - set(records)):
+        _parser().error(f"{folder} has no record of {', '.join(strange)}: name some of {', '.join(sorted(records))}")
     period = datetime(options.year, 1, 1, tzinfo=UTC), datetime(options.year + 1, 1, 1, tzinfo=UTC)
     forecasters = {"own": _variant(options), REFERENCE: FORECASTERS[REFERENCE]}
-    show_scores(score_document(list(score_zones(records, *period, forecasters, [options.delay]))))
+    others = {zone: sound(record)[0] for zone, record in records.items()}
+    scores = [score_zone(records[zone], *period_of(records[zone], *period), forecasters, options.delay, others) for zone in zones]
+    show_scores(score_document(scores))
     return 0
 
 

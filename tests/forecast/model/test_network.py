@@ -116,7 +116,7 @@ def test_what_the_zones_record_adds_moves_the_second_opinion_alone() -> None:
 def test_the_bundled_model_is_small() -> None:
     network = Network.bundled()
     weights = sum(weight.size for member in (*network.members, *network.cold) for weight in member.weights.values())
-    assert weights * 2 < 2_000_000, "bytes in half precision"
+    assert weights * 2 < 3_200_000, "bytes in half precision"
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def test_training_twice_gives_the_same_file(tmp_path: Path) -> None:
     files = [str(write(tmp_path, zone, 6500, seed)) for seed, zone in enumerate(("DE", "FR"))]
     outputs = [tmp_path / name for name in ("one.npz", "two.npz")]
     for output in outputs:
-        assert main([*files, "--members", "1", "--output", str(output)]) == 0
+        assert main([*files, "--members", "1", "--cold-members", "1", "--output", str(output)]) == 0
     first, second = (np.load(output) for output in outputs)
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
