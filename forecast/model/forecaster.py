@@ -25,15 +25,14 @@ from forecast.model.record import Record, nearest
 from forecast.timeline import HOUR, as_utc, floor_to
 
 SOURCE = "lowtide model"
-RECORD_HOURS = WINDOW_HOURS + LIGHT_STRIDE_HOURS * LIGHT_ISSUES
-"""How much record a forecast without an archive looks at."""
-
 ARCHIVE_HOURS = 3 * 366 * 24
 """How much of an archive a lesson is learnt from."""
 
 MAXIMUM_DELAY_HOURS = 8
 """The oldest newest value the model can start from; a longer outage is bridged by the zone's daily shape up to there."""
 
+RECORD_HOURS = WINDOW_HOURS + LIGHT_STRIDE_HOURS * LIGHT_ISSUES + MAXIMUM_DELAY_HOURS
+"""How much record a forecast without an archive looks at."""
 
 LONGEST_USE = timedelta(days=28)
 """How old a lesson may be where no newer one could be learnt."""

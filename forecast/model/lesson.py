@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forecast.intensity import FloatArray
-from forecast.model.calibration import LIGHT_STRIDE_HOURS, STRIDE_HOURS, Correction, learn, past_origins
+from forecast.model.calibration import ISSUES, LIGHT_ISSUES, LIGHT_STRIDE_HOURS, STRIDE_HOURS, Correction, learn, past_origins
 from forecast.model.features import DAY_HOURS, HORIZON_HOURS, WINDOW_HOURS, SingleArray
 from forecast.model.local_map import Maps, added_by, learn_maps
 from forecast.model.network import WARM_HOURS, Network
@@ -52,7 +52,8 @@ class Lesson:
 def learn_lesson(network: Network, record: Record, *, with_map: bool) -> Lesson:
     """The lesson of a `record`, for forecasts from its end on; its maps are those of the day that follows."""
     now = len(record.values)
-    past = past_origins(now, WINDOW_HOURS, STRIDE_HOURS if with_map else LIGHT_STRIDE_HOURS)
+    looks = (STRIDE_HOURS, ISSUES) if with_map else (LIGHT_STRIDE_HOURS, LIGHT_ISSUES)
+    past = past_origins(now, WINDOW_HOURS, *looks)
     past = past[record.known[past] >= WARM_HOURS]
     maps = NO_MAPS
     if with_map:

@@ -29,7 +29,7 @@ from forecast.scoring import IntArray
 QUANTILES = (0.1, 0.5, 0.9)
 BUNDLED_FILE = "model.npz"
 WARM_HOURS = 240
-"""Known hours of the four weeks from which the networks for longer records know better than the one for short ones."""
+"""Known hours of the four weeks from which the networks for longer records know better than those for short ones."""
 
 BATCH = 512
 """Windows evaluated at a time: the hidden layer of one batch (27 MB) stays small beside the daemon."""

@@ -1,7 +1,7 @@
 """Score the bundled model (or another) on recorded traces, as `lowtide forecast-score` does.
 
 `python -m tests.bench.forecast [--year 2023] [--delay 0] [--model FILE] [--anonymous] [--alone] [--known-hours 24] [ZONE ...]`. All zones
-of the folder are neighbours, whichever are scored.
+of the folder are neighbours, whichever are scored, but with `--alone`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from forecast.records import read_records
 from forecast.reissue import FORECASTERS, REFERENCE, Past, Reissue
 from forecast.score_document import score_document
 from forecast.soundness import sound
-from forecast.zone_scores import period_of, score_zone
+from forecast.zone_scores import UnscorablePeriod, period_of, score_zone
 from tests.forecast.traces import traces_folder
 
 
@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     period = datetime(options.year, 1, 1, tzinfo=UTC), datetime(options.year + 1, 1, 1, tzinfo=UTC)
     forecasters = {"own": _variant(options), REFERENCE: FORECASTERS[REFERENCE]}
     others = {zone: sound(record)[0] for zone, record in records.items()}
-    scores = [score_zone(records[zone], *period_of(records[zone], *period), forecasters, options.delay, others) for zone in zones]
+    try:
+        periods = {zone: period_of(records[zone], *period) for zone in zones}
+    except UnscorablePeriod as problem:
+        _parser().error(str(problem))
+    scores = [score_zone(records[zone], *periods[zone], forecasters, options.delay, others) for zone in periods]
     show_scores(score_document(scores))
     return 0
 
