@@ -36,7 +36,7 @@ from forecast.model.lesson import NO_MAPS
 from forecast.model.map_columns import STEADY_PENALTIES, SUPPLE_PENALTIES
 from forecast.model.network import Network, load
 from forecast.records import read_records
-from forecast.reissue import FORECASTERS, REFERENCE, Past
+from forecast.reissue import FORECASTERS, REFERENCE, Past, Reissue
 from forecast.shift_scores import REFERENCE_SHIFT
 from forecast.soundness import sound
 from forecast.zone_scores import BUCKETS, period_of, score_zone
@@ -106,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def scores(folder: Path, model: Path, year: int, zone: str, part: str) -> list[float]:
     """The FIGURES of one zone's year without `part`; errors and Winkler scores relative to 24 h persistence."""
-    records, forecasters = _records(folder), {"own": partial(_own, model), REFERENCE: FORECASTERS[REFERENCE]}
+    records = _records(folder)
+    forecasters: dict[str, Reissue] = {"own": partial(_own, model), REFERENCE: FORECASTERS[REFERENCE]}
     with ExitStack() as changes:
         for name, substitute in WITHOUT[part]:
             changes.enter_context(patch(name, substitute))
