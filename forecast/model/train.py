@@ -72,12 +72,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     """Raise ValueError for what would otherwise be noticed when the work is done, or half of it."""
-    if missing := [name for name in ("torch", "lightgbm") if find_spec(name) is None]:
-        raise ValueError(f"{' and '.join(missing)} is not installed: install the extras ldm and train")
     if not options.output.parent.is_dir():
         raise ValueError(f"there is no folder {options.output.parent} for the model: make it first, or choose another --output")
     if options.since >= options.until:
         raise ValueError(f"--since {options.since:%Y-%m-%d} is not before --until {options.until:%Y-%m-%d}: nothing is left to learn from")
+    if missing := [name for name in ("torch", "lightgbm") if find_spec(name) is None]:
+        raise ValueError(f"training needs {' and '.join(missing)}: install the extras ldm and train")
 
 
 def _count(text: str) -> int:

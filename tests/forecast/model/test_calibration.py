@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from forecast.intensity import FloatArray
 from forecast.model.calibration import (
     ISSUES,
+    LIGHT_ISSUES,
     LIGHT_STRIDE_HOURS,
     NEWEST_ISSUES,
     STRIDE_HOURS,
@@ -159,3 +160,4 @@ def test_past_issues_take_every_hour_of_day_in_turn_and_stay_within_the_record(s
 
 def test_no_more_past_issues_are_looked_at_than_say_something_of_the_season() -> None:
     assert len(past_origins(50_000, first_possible=0)) == ISSUES
+    assert len(past_origins(50_000, 0, LIGHT_STRIDE_HOURS, LIGHT_ISSUES)) == LIGHT_ISSUES

@@ -11,7 +11,7 @@ import pytest
 
 from forecast.model.dataset import examples
 from forecast.model.features import HORIZON_HOURS
-from forecast.model.train import main, train_second
+from forecast.model.train import main, train_network, train_second
 from tests.forecast.model.lightgbm_needed import lightgbm_or_skip
 from tests.forecast.model.records import hourly, record
 
@@ -60,6 +60,31 @@ def test_files_that_cannot_be_used_end_in_one_sentence(tmp_path: Path, capsys: p
     assert main([str(path), "--output", str(tmp_path / "model.npz")]) == 2
     assert "cannot train" in capsys.readouterr().err
     assert not (tmp_path / "model.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--output", "{folder}/nowhere/model.npz"], "there is no folder"),
+        (["--output", "{folder}/model.npz", "--since", "2022-01-01", "--until", "2021-06-01"], "--since 2022-01-01 is not before"),
+    ],
+)
+def test_what_training_would_only_notice_at_its_end_is_told_before(
+    options: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(write(tmp_path, "DE", 900, seed=0)), *(each.format(folder=tmp_path) for each in options)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_model_of_no_networks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["DE.csv", "--members", "0", "--output", str(tmp_path / "model.npz")])
+    assert "--members: 0 networks forecast nothing" in capsys.readouterr().err
+
+
+def test_two_files_of_one_zone_are_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="more than one file is of DE"):
+        train_network([record(900), record(900), record(900, "FR")], members=1, cold_members=1, seed=0)
 
 
 def test_trees_correct_what_the_linear_forecast_misses_say_how_far_it_misses_and_repeat_themselves() -> None:
