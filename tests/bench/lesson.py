@@ -1,7 +1,7 @@
 """What lessons cost a daemon: `LOWTIDE_TRACES=FOLDER python -m tests.bench.lesson [ZONE ...]`.
 
 CPU time of one thread for learning from three years of record with all other zones of the folder as neighbours, for a forecast that
-goes by the lesson, and for one without any (it makes 21 old ones again); what a lesson holds; and the memory of this process, which has
+goes by the lesson, and for one without any (it makes 14 old ones again); what a lesson holds; and the memory of this process, which has
 all zones' records at hand.
 """
 
