@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 
 OK, NO_KEY = "ok", "no-key"
 BACK_FILL = timedelta(days=28)
-MONTHS_BACK = timedelta(days=400)
+MEANS_BACK = {"monthly": timedelta(days=400), "yearly": timedelta(days=731)}
+"""The last year begins up to two years back."""
+
 HISTORY_EVERY = timedelta(minutes=55)
 """A day of history tells one new hour per hour; asking more often only spends the request budget."""
 
@@ -123,9 +125,9 @@ class IntensityFeed:
                 self._store.put_vintage(forecast, is_combined=True)  # nothing new where it is one of its parts as issued
         return fetches
 
-    def poll_monthly(self, zones: Iterable[str]) -> list[Fetch]:
-        """Fetch and record the monthly means of the last thirteen months."""
-        return self._poll(zones, lambda zone: [self._monthly(zone)])
+    def poll_means(self, zones: Iterable[str]) -> list[Fetch]:
+        """Fetch and record the means of the last thirteen months and, where the plan has those, of the last year."""
+        return self._poll(zones, self._means)
 
     def learn(self, zones: Iterable[str]) -> None:
         """Let our forecaster learn what years of record teach, once a day and zone: seconds each, for which no poll and no plan waits.
@@ -222,9 +224,18 @@ class IntensityFeed:
             self._issue_own(zone)
             self._knowledge.forget(zone)
 
-    def _monthly(self, zone: str) -> Fetch:
+    def _means(self, zone: str) -> list[Fetch]:
+        fetches: list[Fetch] = []
+        for granularity in MEANS_BACK:
+            fetches.append(self._period_means(zone, granularity))
+            if fetches[-1].result != OK:
+                break
+        return fetches
+
+    def _period_means(self, zone: str, granularity: str) -> Fetch:
         now = self._clock()
-        fetch, means = self._ask(zone, "past-range-monthly", lambda source: source.period_means(zone, now - MONTHS_BACK, now))
+        since = now - MEANS_BACK[granularity]
+        fetch, means = self._ask(zone, f"past-range-{granularity}", lambda source: source.period_means(zone, since, now, granularity))
         return replace(fetch, recorded=self._store.put_period_means(means, now)) if means else fetch
 
     def _ask(self, zone: str, endpoint: str, ask: Callable[[IntensitySource], Told]) -> tuple[Fetch, Told | None]:
@@ -238,7 +249,7 @@ class IntensityFeed:
         except SourceError as error:
             told, result, reason = None, error.label, str(error)
         if self._metrics is not None:
-            self._metrics.fetched(zone, endpoint.removesuffix("-monthly"), result)
+            self._metrics.fetched(zone, endpoint.removesuffix("-monthly").removesuffix("-yearly"), result)
         before = self._results.get((zone, endpoint), OK)
         self._results[zone, endpoint] = result
         if result != before:

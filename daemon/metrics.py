@@ -19,10 +19,9 @@ from daemon.domain.plan import Plan
 from daemon.domain.states import AttemptState, JobState
 from daemon.service.ledger_views import ReportTotals
 from daemon.service.views import SiteView
-from daemon.zone_skill import FORECAST_RUNGS
+from daemon.skill_metrics import SkillMetrics
 from forecast.intensity import Rung
 from forecast.skill import ForecastSkill
-from forecast.zone_scores import BUCKETS
 
 JOB_KINDS = ("training", "synthesis")
 CHORES = ("tick", "latest", "forecast", "lesson", "score", "monthly", "settle", "retention")
@@ -86,23 +85,13 @@ class Metrics:
         self._forecast_age = self._gauge("forecast_age_seconds", "Age of the forecast that plans use.", "zone")
         self._fetches = self._counter("intensity_fetches", "Requests to the intensity provider.", "zone", "endpoint", "result")
         self._falls = self._counter("ladder_falls", "Times a zone fell to a worse rung of the ladder of sources.", "zone")
-        self._define_skill()
+        self._skills = SkillMetrics(self.registry, self._zones)
         for zone in self._zones:
             self._falls.labels(zone)
             for gauge in (self._intensity, self._rung, self._intensity_age, self._forecast_age):
                 gauge.labels(zone).set(math.nan)
             for endpoint in ENDPOINTS:
                 self._fetches.labels(zone, endpoint, "ok")
-
-    def _define_skill(self) -> None:
-        labels = ("zone", "source", "lead_hours")
-        self._error = self._gauge("forecast_error_ratio", "Mean absolute error of the last four weeks; repeating yesterday is 1.", *labels)
-        self._bias = self._gauge("forecast_bias_grams_per_kwh", "Forecast less measured intensity, mean of the last four weeks.", *labels)
-        self._coverage = self._gauge("forecast_coverage_ratio", "Share of hours inside the forecasts' central 80 % intervals.", *labels)
-        text = "Share of the savings that forecasts promised which came true, two standard errors added; waiting is judged by it."
-        self._kept = self._gauge("forecast_savings_kept_ratio", text, "zone", "source")
-        for zone in self._zones:
-            self.show_skill(zone, {})
 
     def _define_work(self) -> None:
         self._chores = self._counter("chore_runs", "Runs of the tick and the chores beside it.", "chore", "result")
@@ -172,14 +161,8 @@ class Metrics:
         self._forecast_age.labels(zone).set(_or_nan(seconds))
 
     def show_skill(self, zone: str, skills: Mapping[Rung, ForecastSkill]) -> None:
-        """How good each source's forecasts of the zone were lately; what is not known is NaN."""
-        for rung in FORECAST_RUNGS:
-            skill = skills.get(rung)
-            self._kept.labels(zone, rung.label).set(_or_nan(skill.share_kept if skill else None))
-            for bucket in BUCKETS:
-                lead = skill.leads.get(bucket) if skill else None
-                for gauge, value in ((self._error, "relative_mae"), (self._bias, "bias"), (self._coverage, "coverage")):
-                    gauge.labels(zone, rung.label, bucket).set(_or_nan(getattr(lead, value, None)))
+        """How good each source's forecasts of the zone were lately."""
+        self._skills.show(zone, skills)
 
     def fetched(self, zone: str, endpoint: str, result: str) -> None:
         """One request to the provider; `result` is 'ok' or the class of the error."""

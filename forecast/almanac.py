@@ -113,7 +113,7 @@ def almanac_of(zone: str, kind: IntensityKind, record: Record | None, means: Seq
 def _from_hours(record: Record | None, now: datetime) -> list[_Basis]:
     """One basis per source and release with at least one whole month."""
     found = []
-    for name, part in ({} if record is None else record.split(_origin)).items():
+    for name, part in ({} if record is None else record.split(origin_name)).items():
         series = hours_of(part)
         if series is not None:
             basis = _basis_of_series(f"hourly values, {name}", sound(series)[0], now)
@@ -146,12 +146,12 @@ def _from_months(means: Iterable[PeriodMean], now: datetime) -> list[_Basis]:
     for mean in means:
         is_month = SHORTEST_MONTH <= mean.interval.duration <= LONGEST_MONTH
         if is_month and mean.interval.end <= now:
-            name = f"monthly values, {_origin(mean.source, mean.release)}"
+            name = f"monthly values, {origin_name(mean.source, mean.release)}"
             groups.setdefault(name, {})[mean.interval.start.year, mean.interval.start.month] = mean.g_per_kwh
     return [_Basis(name, values, {}) for name, values in groups.items()]
 
 
-def _origin(source: str, release: str | None) -> str:
+def origin_name(source: str, release: str | None) -> str:
     """What may be mixed: one source and, of an archive, one release. An API restates in place, so its stamps are no releases."""
     if source.startswith(PORTAL):
         return f"{source}, release {release}" if release else f"{source}, release not given"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecast.intensity import FloatArray
-from forecast.scoring import IntArray
+from forecast.scoring import IntArray, NothingKnown
 
 TIE_SHARE = 1e-9  # costs closer than this share are equal
 
@@ -32,25 +32,28 @@ class Shift:
 class DecisionScores:
     """`kept` is the saving as a share of the hindsight saving, `worse` the share of all submissions that end above run-now.
 
-    `saved` is the saving as a share of the run-now emissions; all over `count` submissions.
+    `saved` is the saving as a share of the run-now emissions, `regret` in gCO2e/kWh how far submissions end above hindsight on average; all
+    over `count` submissions.
     """
 
     kept: float
     worse: float
     saved: float
+    regret: float
     count: int
 
 
 def decision_scores(cost: FloatArray, run_now: FloatArray, hindsight: FloatArray) -> DecisionScores:
-    """Scores of realised costs per submission; submissions with a missing hour are left out. Raises ValueError if none is left."""
+    """Scores of realised costs per submission; submissions with a missing hour are left out. Raises NothingKnown if none is left."""
     known = np.isfinite(cost) & np.isfinite(run_now) & np.isfinite(hindsight)
     if not known.any():
-        raise ValueError("nothing to score: no submission has all hours of its window measured")
+        raise NothingKnown("no submission has all hours of its window measured")
     saving = (run_now - cost)[known]
     possible = float((run_now - hindsight)[known].sum())
     kept = float(saving.sum()) / possible if possible > 0 else float("nan")
     worse = float(np.mean(saving < -TIE_SHARE * run_now[known]))
-    return DecisionScores(kept, worse, float(saving.sum() / run_now[known].sum()), int(known.sum()))
+    regret = float(np.mean((cost - hindsight)[known]))
+    return DecisionScores(kept, worse, float(saving.sum() / run_now[known].sum()), regret, int(known.sum()))
 
 
 def start_costs(hours: FloatArray, shift: Shift) -> FloatArray:

@@ -6,7 +6,6 @@ A missing value is missing: never 0, never -1, never the last value for ever.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -46,10 +45,14 @@ class IntensityKind:
 
     @classmethod
     def from_label(cls, label: str) -> IntensityKind:
-        factors, signal, tracing = label.split("/")
-        if factors not in ("lifecycle", "direct") or signal not in ("average", "marginal"):
-            raise ValueError(f"unknown kind of carbon intensity {label!r}, expected for example {LIFECYCLE_AVERAGE.label!r}")
-        return cls(factors, signal, tracing == "flow-traced")  # type: ignore[arg-type]  # checked just above
+        """The kind with that label. Raises ValueError, in a sentence that tells how labels are written."""
+        match label.split("/"):
+            case [("lifecycle" | "direct") as factors, ("average" | "marginal") as signal, ("flow-traced" | "production") as tracing]:
+                return cls(factors, signal, tracing == "flow-traced")
+        raise ValueError(
+            f"{label!r} is not a kind of carbon intensity: write lifecycle or direct, average or marginal, flow-traced or production, "
+            f"with slashes between, for example {LIFECYCLE_AVERAGE.label!r}"
+        )
 
 
 LIFECYCLE_AVERAGE = IntensityKind()
@@ -175,27 +178,6 @@ class Series:
                 return None
             total += value * piece.seconds
         return total / interval.seconds
-
-    @classmethod
-    def from_readings(cls, readings: Iterable[Reading], step: timedelta = HOUR) -> Series:
-        """One zone's readings of one kind on a regular grid; the latest known value of an interval wins.
-
-        Raises MixedKinds on more than one zone or kind and ValueError on none.
-        """
-        ordered = sorted(readings, key=lambda reading: (reading.interval.start, reading.known_at))
-        if not ordered:
-            raise ValueError("a series needs at least one reading")
-        first, last = ordered[0], ordered[-1]
-        if any((reading.zone, reading.kind) != (first.zone, first.kind) for reading in ordered):
-            raise MixedKinds(f"readings of several zones or kinds cannot form one series (first: {first.zone}, {first.kind.label})")
-        length = int((last.interval.start - first.interval.start) // step) + 1
-        values = np.full(length, np.nan)
-        estimated = np.zeros(length, dtype=np.bool_)
-        for reading in ordered:
-            index = int((reading.interval.start - first.interval.start) // step)
-            values[index] = reading.g_per_kwh
-            estimated[index] = reading.estimated
-        return cls(first.zone, first.kind, first.interval.start, values, step, estimated)
 
 
 @dataclass(frozen=True, slots=True)

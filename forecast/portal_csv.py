@@ -66,10 +66,12 @@ class IntensityFile:
 
     def hourly(self) -> Series:
         """The values per hour: finer files are averaged over hours they fill completely. Raises ValueError for coarser files."""
-        series = self.series()
-        if series.step > HOUR:
-            raise ValueError(f"{self.path.name} holds {self.granularity} means, hourly or finer values are needed")
-        return in_hours(series)
+        if self.step is None or self.step > HOUR:
+            raise ValueError(
+                f"{self.path.name} holds {self.granularity} means, hourly or finer values are needed: "
+                f"give hourly files of zone {self.zone} in its place"
+            )
+        return in_hours(self.series())
 
     def readings(self, known_at: datetime) -> list[Reading]:
         """Hourly readings known since `known_at` (the time of import); none for daily, monthly and yearly files."""
@@ -103,7 +105,8 @@ class IntensityFile:
 def read_intensity_file(path: Path, kind: IntensityKind = LIFECYCLE_AVERAGE, release: str | None = None) -> IntensityFile:
     """Read one file. `release` names the portal release, which is not written inside. Raises CsvProblem; OSError if unreadable."""
     if kind.signal != "average" or not kind.flow_traced:
-        raise ValueError(f"{path.name} holds flow-traced average intensity, not {kind.label}")
+        held = f"{kind.factors}/average/flow-traced"
+        raise ValueError(f"{path.name} holds flow-traced average intensity, not {kind.label}: ask for {held}")
     rows: dict[datetime, CsvRow] = {}
     repeats: list[datetime] = []
     moved: list[CsvRow] = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from forecast.csv_files import csv_files
 from forecast.csv_rows import iterate_rows
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, Series
 from forecast.portal_csv import read_intensity_file
@@ -26,11 +27,11 @@ def read_records(
 
     The zone is the one written in the file: its name may carry another. `warn` is told what speaks against times in UTC.
 
-    Raises CsvProblem (a ValueError) for a file that cannot be used, ContradictoryFiles where two disagree, OSError where one
-    cannot be read.
+    Raises CsvProblem (a ValueError) for a file that cannot be used, NoCsvFiles for a folder without any, ContradictoryFiles where two
+    disagree, OSError where one cannot be read.
     """
     parts: dict[str, list[Series]] = {}
-    for path in _files(paths):
+    for path in csv_files(paths):
         if zones is not None and next((row.zone for row in iterate_rows(path, kind)), None) not in zones:
             continue
         file = read_intensity_file(path, kind)
@@ -38,18 +39,11 @@ def read_records(
             warn(f"{path}: {file.doubt}")
         record = file.hourly()
         parts.setdefault(record.zone, []).append(record)
-    return {zone: _joined(series) for zone, series in parts.items()}
+    return {zone: joined(series) for zone, series in parts.items()}
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        files += sorted(p for p in path.iterdir() if p.name.endswith((".csv", ".csv.gz"))) if path.is_dir() else [path]
-    return files
-
-
-def _joined(parts: list[Series]) -> Series:
-    """One series from the files of a zone, in any order; an hour in two files must have one value."""
+def joined(parts: Sequence[Series]) -> Series:
+    """One series from the hourly files of a zone, in any order. Raises ContradictoryFiles where an hour has two values."""
     first, end = min(parts, key=lambda part: part.start), max(part.end for part in parts)
     values = np.full(int((end - first.start) // first.step), np.nan)
     for part in parts:

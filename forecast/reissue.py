@@ -36,7 +36,8 @@ class Past:
 
 
 Reissue = Callable[[Past], FloatArray]
-"""(origins, 3, HORIZON) of low, middle, high, the central 80 %. Raises ValueError on a record that is too short or empty."""
+"""(origins, 3, HORIZON) of low, middle, high, the central 80 %. Raises ValueError on a record that is too short, NothingKnown on
+one without any value in the weeks before an origin."""
 
 
 def own(past: Past) -> FloatArray:

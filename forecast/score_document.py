@@ -73,7 +73,13 @@ def _leads(scores: ZoneScores, name: str, bucket: str, leads: LeadScores) -> Doc
 
 
 def _decisions(scores: DecisionScores) -> Document:
-    return {"kept": _known(scores.kept), "worse": scores.worse, "saved": _known(scores.saved), "submissions": scores.count}
+    return {
+        "kept": _known(scores.kept),
+        "worse": scores.worse,
+        "saved": _known(scores.saved),
+        "regret_g_per_kwh": scores.regret,
+        "submissions": scores.count,
+    }
 
 
 def _known(value: float) -> float | None:

@@ -21,6 +21,10 @@ MISS_SHARE = 0.2  # a central 80 % interval is missed one time in five
 DAY_HOURS = 24
 
 
+class NothingKnown(ValueError):
+    """Scores were asked for where the record has no value, or too few in a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointScores:
     """Errors of a point forecast: `mae` and `bias` (forecast minus actual) in gCO2e/kWh, `mape` as a share, over `count` pairs."""
@@ -83,18 +87,29 @@ def trailing_interval(
     low, high = np.empty_like(forecast), np.empty_like(forecast)
     for lead in range(1, horizon + 1):
         past = sliding_window_view(errors[:, lead - 1], hours)[dawns - lead - hours + 1]
-        # nanquantile walks row by row; it is only worth its time where an hour is missing.
-        quantile = np.nanquantile if np.isnan(past).any() else np.quantile
-        bounds = quantile(past, [MISS_SHARE / 2, 1 - MISS_SHARE / 2], axis=1)
+        bounds = _central(past)
         low[:, lead - 1], high[:, lead - 1] = forecast[:, lead - 1] + bounds[:, day_of_origin]
     return low, high
 
 
+def _central(errors: FloatArray) -> FloatArray:
+    """Both ends of the central 80 % of each row; NaN for a row without any known error."""
+    ends = [MISS_SHARE / 2, 1 - MISS_SHARE / 2]
+    missing = np.isnan(errors)
+    if not missing.any():
+        return np.quantile(errors, ends, axis=1)
+    known = ~missing.all(axis=1)
+    bounds = np.full((len(ends), len(errors)), np.nan)
+    # nanquantile walks row by row; it is only worth its time where an hour is missing.
+    bounds[:, known] = np.nanquantile(errors[known], ends, axis=1)
+    return bounds
+
+
 def point_scores(actual: FloatArray, forecast: FloatArray) -> PointScores:
-    """MAE, MAPE and bias over all pairs where both sides are known. Raises ValueError if there is none."""
+    """MAE, MAPE and bias over all pairs where both sides are known. Raises NothingKnown if there is none."""
     known = np.isfinite(actual) & np.isfinite(forecast)
     if not known.any():
-        raise ValueError("nothing to score: no hour has both a forecast and a measured value")
+        raise NothingKnown("no hour has both a forecast and a measured value")
     error = (forecast - actual)[known]
     truth = actual[known]
     positive = truth > 0
@@ -105,11 +120,11 @@ def point_scores(actual: FloatArray, forecast: FloatArray) -> PointScores:
 def interval_scores(actual: FloatArray, low: FloatArray, high: FloatArray) -> IntervalScores:
     """Coverage, pinball loss of both bounds and Winkler score (Winkler 1972) of central 80 % intervals.
 
-    Raises ValueError if no hour has both bounds and a measured value.
+    Raises NothingKnown if no hour has both bounds and a measured value.
     """
     known = np.isfinite(actual) & np.isfinite(low) & np.isfinite(high)
     if not known.any():
-        raise ValueError("nothing to score: no hour has both an interval and a measured value")
+        raise NothingKnown("no hour has both an interval and a measured value")
     truth, bottom, top = actual[known], low[known], high[known]
     outside = np.maximum(bottom - truth, 0) + np.maximum(truth - top, 0)
     winkler = float(np.mean(top - bottom + 2 / MISS_SHARE * outside))

@@ -85,7 +85,7 @@ class ShiftScorer:
         self._reference = reference
 
     def scores(self, shift: Shift, *, in_chunks: bool) -> ShiftScores:
-        """Raises ValueError if no submission has all hours of its window measured."""
+        """Raises NothingKnown if no submission has all hours of its window measured."""
         outcomes = self._chunked(shift) if in_chunks else self._in_one_piece(shift)
         waits = self._waits(outcomes, WAIT_CONFIDENCE)
         everywhere = np.ones(len(waits), dtype=np.bool_)

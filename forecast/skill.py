@@ -1,7 +1,7 @@
 """How good a zone's forecasts were lately, by its own archive: what was issued against what came.
 
-Errors are scored on hours that can hardly change any more, beside 24 h persistence on the same hours; and the share of
-promised savings that came true, which decides how far the next promise is believed (`forecast.regret`).
+Errors are scored on hours that can hardly change any more, beside 24 h persistence on the same hours; what a job planned by them would
+have gained; and the share of promised savings that came true, which decides how far the next promise is believed (`forecast.regret`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from forecast.decision_scoring import plan_once, start_costs
+from forecast.decision_scoring import DecisionScores, decision_scores, plan_once, start_costs
 from forecast.grid import Grid, regrid
 from forecast.intensity import FloatArray, Series, Vintage
 from forecast.regret import share_kept
-from forecast.scoring import IntArray, persistence, targets
+from forecast.scoring import IntArray, IntervalScores, PointScores, interval_scores, persistence, point_scores, targets
 from forecast.shift_scores import REFERENCE_SHIFT
 from forecast.timeline import HOUR, floor_to
 from forecast.zone_scores import BUCKETS
@@ -29,25 +29,25 @@ SETTLED_AFTER = timedelta(hours=72)
 
 @dataclass(frozen=True, slots=True)
 class LeadSkill:
-    """One bucket of leads: `mae` and `bias` (forecast minus measured) in gCO2e/kWh over `pairs`; `relative_mae` with 24 h
-    persistence as 1, NaN where that erred nowhere; `coverage` of the central 80 %, NaN where the forecasts state no bounds."""
+    """One bucket of leads: errors of the middle; `relative_mae` with 24 h persistence as 1, NaN where that erred nowhere; scores of the
+    central 80 %, None where the forecasts state no bounds."""
 
-    mae: float
+    point: PointScores
     relative_mae: float
-    bias: float
-    coverage: float
-    pairs: int
+    interval: IntervalScores | None
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastSkill:
-    """One source's forecasts of one zone: by bucket of leads (those with at least one pair), and the share of promised savings
-    that came true, None while there is too little record. `issues` forecasts were looked at."""
+    """One source's forecasts of one zone: by bucket of leads (those with at least one pair); what the reference shift planned once by them
+    would have gained, None where no window is known; and the share of promised savings that came true, None while there is too little
+    record. `issues` forecasts were looked at."""
 
     zone: str
     source: str
     issues: int
     leads: Mapping[str, LeadSkill]
+    decisions: DecisionScores | None
     share_kept: float | None
 
 
@@ -65,7 +65,7 @@ def skill_of(vintages: Sequence[Vintage], record: Series, now: datetime) -> Fore
     reference = _known(persistence(values, np.clip(origins, 0, len(values)), HORIZON), origins)
     leads = {name: _lead_skill(*(each[:, hours] for each in (actual, low, middle, high, reference))) for name, hours in BUCKETS.items()}
     told = {name: skill for name, skill in leads.items() if skill is not None}
-    return ForecastSkill(vintages[0].zone, vintages[0].source, len(vintages), told, _share(middle, actual, issued))
+    return ForecastSkill(vintages[0].zone, vintages[0].source, len(vintages), told, *_decided(middle, actual, issued))
 
 
 def settled(record: Series, now: datetime) -> FloatArray:
@@ -97,24 +97,21 @@ def _lead_skill(actual: FloatArray, low: FloatArray, middle: FloatArray, high: F
     known = np.isfinite(actual) & np.isfinite(middle) & np.isfinite(reference)
     if not known.any():
         return None
-    truth, error = actual[known], (middle - actual)[known]
-    mae, reference_mae = float(np.abs(error).mean()), float(np.abs(reference[known] - truth).mean())
-    bounded = known & np.isfinite(low) & np.isfinite(high)
-    inside = (actual >= low) & (actual <= high)
-    return LeadSkill(
-        mae,
-        mae / reference_mae if reference_mae > 0 else math.nan,
-        float(error.mean()),
-        float(inside[bounded].mean()) if bounded.any() else math.nan,
-        int(known.sum()),
-    )
+    truth, reference_mae = actual[known], point_scores(actual[known], reference[known]).mae
+    point = point_scores(truth, middle[known])
+    is_bounded = (np.isfinite(low[known]) & np.isfinite(high[known])).any()
+    interval = interval_scores(truth, low[known], high[known]) if is_bounded else None
+    return LeadSkill(point, point.mae / reference_mae if reference_mae > 0 else math.nan, interval)
 
 
-def _share(middle: FloatArray, actual: FloatArray, issued: Sequence[datetime]) -> float | None:
-    """`share_kept` of the reference shift over the days of issue whose windows are known."""
+def _decided(middle: FloatArray, actual: FloatArray, issued: Sequence[datetime]) -> tuple[DecisionScores | None, float | None]:
+    """How the reference shift ended, and `share_kept` of it over the days of issue, by the issues whose windows are known."""
     expected, real = start_costs(middle, REFERENCE_SHIFT), start_costs(actual, REFERENCE_SHIFT)
     known = [int(index) for index in np.flatnonzero(np.isfinite(expected).all(axis=1) & np.isfinite(real).all(axis=1))]
+    if not known:
+        return None, None
     start = plan_once(middle, REFERENCE_SHIFT)[known]
+    decisions = decision_scores(real[known, start], real[known, 0], real[known].min(axis=1))
     _, day = np.unique(np.array([issued[index].toordinal() for index in known], dtype=np.int64), return_inverse=True)
     promised, came = (np.asarray(np.bincount(day, costs[known, 0] - costs[known, start]), dtype=np.float64) for costs in (expected, real))
-    return share_kept(promised, came)
+    return decisions, share_kept(promised, came)

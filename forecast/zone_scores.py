@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,10 +14,10 @@ from forecast.model.backtest import HORIZON
 from forecast.model.record import aligned, nearest
 from forecast.regret import RECORD_DAYS
 from forecast.reissue import NEEDED_HOURS, REFERENCE, Past, Reissue
-from forecast.scoring import IntervalScores, PointScores, interval_scores, point_scores, targets
+from forecast.scoring import IntervalScores, NothingKnown, PointScores, interval_scores, point_scores, targets
 from forecast.shift_scores import SHIFTS, CurvePoint, ShiftScorer, ShiftScores
 from forecast.soundness import sound
-from forecast.timeline import HOUR
+from forecast.timeline import HOUR, Interval, ceil_to, floor_to
 
 BUCKETS: Mapping[str, slice] = {"1-24": slice(0, 24), "25-96": slice(24, HORIZON)}
 """Lead times in hours; lead 1 is the hour of the origin itself."""
@@ -27,6 +27,9 @@ RUN_IN_HOURS = (RECORD_DAYS + 2) * 24
 
 MINIMUM_HOURS = HORIZON + 24
 """A period must hold a day of submissions of the longest job with the longest slack."""
+
+HISTORY = timedelta(hours=NEEDED_HOURS + RUN_IN_HOURS)
+"""Record that must lie before a period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +92,17 @@ class UnscorablePeriod(ValueError):
 def period_of(record: Series, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     """The part of [start, end) that can be scored; without them all of it. Raises UnscorablePeriod where there is none, or where
     the record before an explicit `start` is too short."""
-    needed = timedelta(hours=NEEDED_HOURS + RUN_IN_HOURS)
-    first, last = record.start + needed, min(record.end, end or record.end)
+    first, last = record.start + HISTORY, min(record.end, end or record.end)
     if start is not None and start < first:
         raise UnscorablePeriod(
-            f"{record.zone}: scores from {start:%Y-%m-%d} need record since {start - needed:%Y-%m-%d} ({needed.days} days before), "
+            f"{record.zone}: scores from {start:%Y-%m-%d} need record since {start - HISTORY:%Y-%m-%d} ({HISTORY.days} days before), "
             f"this one begins at {record.start:%Y-%m-%d}: give earlier files, or --from {first:%Y-%m-%d}"
         )
     begin = max(first, start or first)
     if last - begin < timedelta(hours=MINIMUM_HOURS):
         raise UnscorablePeriod(
             f"{record.zone}: the record from {record.start:%Y-%m-%d} to {record.end:%Y-%m-%d} and the dates asked for leave less than the "
-            f"{MINIMUM_HOURS} hours that scores need: its first {needed.days} days only serve as history"
+            f"{MINIMUM_HOURS} hours that scores need: its first {HISTORY.days} days only serve as history"
         )
     return begin, last
 
@@ -116,7 +118,8 @@ def score_zone(
     """Score `forecasters` (the reference among them) on the hours of [start, end) of an hourly record.
 
     `others` are sound records by zone: what is recorded elsewhere is known to the forecasters, too.
-    Hours from `end` on are not known to the scores. Raises ValueError where the record is too short or empty.
+    Hours from `end` on are not known to the scores. Raises ValueError where the record is too short, NothingKnown where too little of it
+    has a value.
     """
     values = sound(record)[0].values[: int((end - record.start) // HOUR)]
     first = int((start - record.start) // HOUR)
@@ -152,12 +155,52 @@ def score_zones(
     end: datetime | None,
     forecasters: Mapping[str, Reissue],
     delays: Sequence[int],
+    warn: Callable[[str], object] = lambda _: None,
 ) -> Iterator[ZoneScores]:
     """Score every zone at every delay, one after the other; each is a neighbour to the others.
+
+    `warn` is told of a zone with too few values, in one sentence: it is left out, and costs the others nothing.
 
     Raises UnscorablePeriod before the first where a record is too short."""
     periods = {zone: period_of(record, start, end) for zone, record in records.items()}
     others = {zone: sound(record)[0] for zone, record in records.items()}
     for zone, record in sorted(records.items()):
+        refused: dict[int, NothingKnown] = {}
         for delay_hours in delays:
-            yield score_zone(record, *periods[zone], forecasters, delay_hours, others)
+            try:
+                scores = score_zone(record, *periods[zone], forecasters, delay_hours, others)
+            except NothingKnown as problem:
+                refused[delay_hours] = problem
+            else:
+                yield scores
+        if refused:
+            warn(_why_not(others[zone], periods[zone], refused))
+
+
+def _why_not(record: Series, period: tuple[datetime, datetime], refused: Mapping[int, NothingKnown]) -> str:
+    """Why a zone has no scores, by delay, and what would give it some."""
+    gap = _longest_gap(record, period[0] - HISTORY, period[1])
+    return (
+        f"{record.zone} cannot be scored at a delay of {' and '.join(map(str, refused))} h, because {next(iter(refused.values()))}, "
+        f"and the hours from {gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} have no value that can be believed: "
+        f"{', or '.join(['give the files that hold them', *_periods_beside(gap, record)])}"
+    )
+
+
+def _periods_beside(gap: Interval, record: Series) -> Iterator[str]:
+    """Options that leave the gap out, where the record is long enough for them."""
+    enough, day = timedelta(hours=MINIMUM_HOURS), timedelta(days=1)
+    before, after = floor_to(gap.start, day), ceil_to(gap.end + HISTORY, day)
+    if before - record.start >= HISTORY + enough:
+        yield f"--to {before:%Y-%m-%d}"
+    if record.end - after >= enough:
+        yield f"--from {after:%Y-%m-%d}"
+
+
+def _longest_gap(record: Series, start: datetime, end: datetime) -> Interval:
+    """The longest stretch of [start, end) without a value; there must be one."""
+    first, last = (int((moment - record.start) // record.step) for moment in (start, end))
+    edges = np.flatnonzero(np.diff(np.isnan(record.values[first:last]), prepend=False, append=False))
+    begins, ends = edges[::2], edges[1::2]
+    longest = int((ends - begins).argmax())
+    return Interval(start + int(begins[longest]) * record.step, start + int(ends[longest]) * record.step)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from daemon.cli.moments import moment_or_fail
-from daemon.cli.output import USAGE, JsonFlag, fail, print_json, warn
+from daemon.cli.output import FAILED, USAGE, JsonFlag, fail, print_json, warn
 from forecast.timeline import HOUR, floor_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from forecast.intensity import Series
+    from forecast.intensity import IntensityKind, Series
     from forecast.reissue import Reissue
     from forecast.zone_scores import ZoneScores
 
@@ -39,20 +39,17 @@ def forecast_score(
 ) -> None:
     """Score forecasts on recorded intensity: errors, intervals, and the saving that jobs planned by them would have kept."""
     chosen, delays = _forecasters(forecasters), _delays(delay)
-    period = _instant(start, "--from"), _instant(end, "--to")
-    records = _records(files, zones, kind)
+    period, counted = _period(start, end), _kind(kind)
+    records = _records(files, zones, counted)
+    if plots is not None:
+        _must_be_drawable(plots)
     scores = _scored(records, period, chosen, delays, silent=as_json)
     from forecast.score_document import score_document
 
     document = score_document(scores)
+    _show(document, as_json=as_json)
     if plots is not None:
         _draw(document, plots)
-    if as_json:
-        print_json(document)
-        return
-    from daemon.cli.forecast_score_tables import show_scores
-
-    show_scores(document)
 
 
 def _forecasters(names: str) -> Mapping[str, Reissue]:
@@ -75,27 +72,38 @@ def _delays(text: str) -> list[int]:
     return [int(word) for word in dict.fromkeys(words)]
 
 
-def _instant(text: str | None, option: str) -> datetime | None:
-    """The hour of a date or time."""
-    return None if text is None else floor_to(moment_or_fail(text, option), HOUR)
+def _period(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:
+    """From the hour of one date or time to the hour of the other."""
+    first, last = (
+        None if text is None else floor_to(moment_or_fail(text, option), HOUR) for text, option in ((start, "--from"), (end, "--to"))
+    )
+    if first is not None and last is not None and last <= first:
+        fail(f"--to {last:%Y-%m-%d %H:%M} is not after --from {first:%Y-%m-%d %H:%M}: give a later --to or an earlier --from", USAGE)
+    return first, last
 
 
-def _records(files: list[Path], zones: str | None, kind: str) -> dict[str, Series]:
+def _kind(label: str) -> IntensityKind:
     from forecast.intensity import IntensityKind
+
+    try:
+        return IntensityKind.from_label(label)
+    except ValueError as problem:
+        fail(f"--kind {problem}", USAGE)
+
+
+def _records(files: list[Path], zones: str | None, kind: IntensityKind) -> dict[str, Series]:
     from forecast.records import read_records
 
     wanted = None if zones is None else [zone.strip() for zone in zones.split(",")]
     try:
-        records = read_records(files, wanted, IntensityKind.from_label(kind), warn)
+        records = read_records(files, wanted, kind, warn)
     except OSError as error:
         fail(f"{error.filename}: cannot be read ({error.strerror}): check the path")
     except ValueError as problem:
         fail(str(problem))
     missing = [zone for zone in wanted or () if zone not in records]
-    if missing or not records:
-        fail(
-            f"no file is of zone {', '.join(missing)}" if missing else "there is no CSV file in what was given: name files or their folder"
-        )
+    if missing:
+        fail(f"no file is of zone {', '.join(missing)}: give a file of it, or leave it out of --zones")
     return records
 
 
@@ -107,34 +115,62 @@ def _scored(
     *,
     silent: bool,
 ) -> list[ZoneScores]:
-    """Zone by zone, with a bar that moves."""
+    """Zone by zone, with a bar that moves; a zone that cannot be scored is told of, and ends the command only if no other can."""
     from rich.console import Console
     from rich.progress import Progress
 
     from forecast.zone_scores import score_zones
 
     scores: list[ZoneScores] = []
+    left_out: list[str] = []
     try:
         with Progress(console=Console(stderr=True), disable=silent, transient=True) as progress:
             bar = progress.add_task("scoring", total=len(records) * len(delays))
-            for each in score_zones(records, *period, forecasters, delays):
+            for each in score_zones(records, *period, forecasters, delays, left_out.append):
                 scores.append(each)
                 progress.update(bar, advance=1, description=f"scored {each.zone}")
     except ValueError as problem:
         fail(str(problem))
+    for sentence in left_out:  # only now: they would stand in the way of the bar
+        warn(sentence)
+    if not scores:
+        raise typer.Exit(FAILED)
     return scores
 
 
-def _draw(document: dict[str, Any], folder: Path) -> None:
+def _show(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
+    from daemon.cli.forecast_score_tables import show_scores
+
+    show_scores(document)
+
+
+def _must_be_drawable(folder: Path) -> None:
+    """End the command where pictures could not be drawn: scores take minutes, and must not be lost for them."""
     from importlib.util import find_spec
+    from tempfile import TemporaryFile
 
     if find_spec("matplotlib") is None:
         fail("--plots needs matplotlib: install the extra with `pip install 'lowtide[ldm]'`")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        _fail_to_write(folder, error)
+
+
+def _draw(document: dict[str, Any], folder: Path) -> None:
     from forecast.score_plots import draw
 
     try:
         paths = draw(document, folder)
     except OSError as error:
-        fail(f"--plots {folder}: cannot be written ({error.strerror}): choose another folder")
+        _fail_to_write(folder, error)
     for path in paths:
         typer.echo(f"Picture: {path}", err=True)
+
+
+def _fail_to_write(folder: Path, error: OSError) -> NoReturn:
+    fail(f"--plots {folder}: cannot be written ({error.strerror}): choose another folder")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from daemon.cli.output import number, percent, say, table
@@ -38,7 +38,7 @@ def _show_errors(zones: list[Document], means: list[Document]) -> None:
             for bucket, leads in mean["mean"]["leads"].items()
         ]
     columns = ("zone", "forecaster", "delay", "lead h", "MAE", "relative", "MAPE", "bias", "pinball", "Winkler rel.", "coverage")
-    say(table("Errors in gCO2e/kWh, and central 80 % intervals", columns, rows, right=columns[3:]))
+    _show("Errors in gCO2e/kWh, and central 80 % intervals", columns, rows, columns[3:])
 
 
 def _errors(leads: Document) -> tuple[str | None, ...]:
@@ -71,7 +71,7 @@ def _show_reference_jobs(zones: list[Document], means: list[Document]) -> None:
             for mean in means
         ]
     columns = ("zone", "forecaster", "delay", *DECISION_COLUMNS)
-    say(table("An 8 h job with 24 h slack: share of the hindsight saving kept, and of jobs worse than run-now", columns, rows, columns[2:]))
+    _show("An 8 h job with 24 h slack: share of the hindsight saving kept, and of jobs worse than run-now", columns, rows, columns[2:])
 
 
 def _jobs(zone: Document) -> list[Document]:
@@ -86,7 +86,7 @@ def _show_jobs(means: list[Document]) -> None:
         for job in mean["mean"]["jobs"]
     ]
     columns = ("job and slack", "forecaster", "delay", *DECISION_COLUMNS)
-    say(table("All jobs, means over zones", columns, rows, columns[2:]))
+    _show("All jobs, means over zones", columns, rows, columns[2:])
 
 
 def _show_curve(means: list[Document]) -> None:
@@ -96,7 +96,11 @@ def _show_curve(means: list[Document]) -> None:
         for point, low in zip(mean["mean"]["regret_rule"], mean["least"]["regret_rule"], strict=True)
     ]
     columns = ("confidence", "forecaster", "delay", *DECISION_COLUMNS[:4], "least saved in a zone")
-    say(table("The regret rule, 8 h job with 24 h slack: what a wait must save in standard deviations", columns, rows, columns[2:]))
+    _show("The regret rule, 8 h job with 24 h slack: what a wait must save in standard deviations", columns, rows, columns[2:])
+
+
+def _show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[str]) -> None:
+    say(table(title, columns, rows, right=numbers, whole=("forecaster",)))
 
 
 def _cut(job: Document) -> str:

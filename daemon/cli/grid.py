@@ -11,7 +11,7 @@ import typer
 from daemon.cli import client
 from daemon.cli.client import DEFAULT_URL, UrlOption
 from daemon.cli.jobs import segment
-from daemon.cli.output import JsonFlag, fail, number, print_json, say, table
+from daemon.cli.output import JsonFlag, fail, number, print_json, say, table, warn
 from daemon.cli.serve import ending_with_a_sentence
 from daemon.cli.settings import ConfigOption, load_or_fail
 
@@ -87,13 +87,17 @@ def _bundled_zones(as_json: bool) -> None:
 
 
 def import_intensity(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Electricity Maps portal CSV files, plain or gzip.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Electricity Maps portal CSV files, plain or gzip, or folders of them.")
+    ],
     release: Annotated[str | None, typer.Option("--release", help="The portal release the files are from, e.g. 2025-01-27.")] = None,
     config: ConfigOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Record intensity from files in the database: hourly values, monthly and yearly means."""
-    done = _imported(files, load_or_fail(config).settings, release)
+    done, mixed = _imported(files, load_or_fail(config).settings, release)
+    for sentence in mixed:
+        warn(sentence)
     if as_json:
         rows = [dict(zip(COLUMNS, _figures(item), strict=True)) | {"doubt": item.doubt} for item in done]
         print_json(rows)
@@ -102,25 +106,29 @@ def import_intensity(
         say(*(f"{item.path}: {item.doubt}" for item in done if item.doubt))
 
 
-def _imported(files: list[Path], settings: Settings, release: str | None) -> list[ImportedFile]:
-    """What each file brought; ends the command with one sentence where one cannot be read, or the database takes no more."""
+def _imported(files: list[Path], settings: Settings, release: str | None) -> tuple[list[ImportedFile], list[str]]:
+    """What each file brought, and of which zones several releases are recorded now; ends the command with one sentence where a file cannot
+    be read, or the database takes no more."""
     from daemon.compose import open_intensity_store
-    from daemon.service.importing import import_files
+    from daemon.service.importing import import_files, mixed_releases
     from daemon.store import StoreError
-    from forecast.csv_rows import CsvProblem
+    from forecast.csv_files import csv_files
 
     done: list[ImportedFile] = []
+    kind = settings.intensity.intensity_kind
     with ending_with_a_sentence(), open_intensity_store(settings) as store:
         try:
-            done.extend(import_files(store, files, settings.intensity.intensity_kind, datetime.now(UTC), release))
+            files = csv_files(files)
+            done.extend(import_files(store, files, kind, datetime.now(UTC), release))
+            told = [mixed_releases(store, zone, kind) for zone in dict.fromkeys(item.zone for item in done)]
         except OSError as error:
             fail(f"{error.filename}: cannot be read ({error.strerror}): check the path")
-        except (CsvProblem, ValueError) as error:
+        except ValueError as error:
             fail(str(error))
         except StoreError as error:
             recorded = f"{len(done)} of {len(files)} files are recorded" if done else "nothing is recorded"
             fail(f"{error}; {recorded}: import them all again then, which changes nothing of what is there")
-    return done
+    return done, [sentence for sentence in told if sentence is not None]
 
 
 def _figures(item: ImportedFile) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,23 +25,31 @@ INDENT = 4
 class Listing:
     """A rich table; `right` names the columns of numbers.
 
-    The first column (what a thing is called) is never cut, the last wraps. In a terminal too narrow for that, columns without any value
-    are left out, sentences stand beneath their rows, names between give way, the longest first, and what still has no room stands
-    beneath, too, with its heading.
+    The title and the last column wrap, the first column (what a thing is called) and those `whole` are never cut. In a terminal too
+    narrow for that, columns without any value are left out, sentences stand beneath their rows, names between give way, the longest
+    first, and what still has no room stands beneath, too, with its heading. A first column that is too wide alone is folded.
     """
 
-    def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Text]], right: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Text]],
+        right: Collection[str] = (),
+        whole: Collection[str] = (),
+    ) -> None:
         self._title, self._columns, self._rows, self._right = title, columns, rows, right
+        self._uncut = {columns[0], *right, *whole}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType | Segment]:
         available = options.max_width - AT_THE_EDGES
         if self._fits(self._columns, self._rows, available):
-            yield self._table(self._columns, self._rows)
+            yield self._table(self._columns, self._rows, options.max_width)
             return
         told = self._told()
         columns, rows = [self._columns[index] for index in told], [[row[index] for index in told] for row in self._rows]
         if self._fits(columns, rows, available):
-            yield self._table(columns, rows)
+            yield self._table(columns, rows, options.max_width)
         else:
             yield from self._with_some_beneath(console, options, columns, rows)
 
@@ -58,8 +67,9 @@ class Listing:
     def _has_words(self, columns: Sequence[str], widths: Sequence[int]) -> bool:
         return columns[-1] not in self._right and widths[-1] > WORDS_NEED
 
-    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
-        made = Table(title=self._title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    def _table(self, columns: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> Table:
+        title = textwrap.fill(self._title, width, break_on_hyphens=False)
+        made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for index, column in enumerate(columns):
             wraps = column == self._columns[-1]
             needed = max((line.cell_len for row in rows for line in row[0].split()), default=0) if index == 0 else None
@@ -76,10 +86,16 @@ class Listing:
         widths = _widths(columns, rows)
         words = len(columns) - 1 if self._has_words(columns, widths) else len(columns)
         beside = self._give_way(columns[:words], widths[:words], options.max_width - AT_THE_EDGES)
-        shortened = [[_cut(cell, width) for cell, width in zip(row, beside, strict=False)] for row in rows]
-        lines = iter(console.render_lines(self._table(columns[: len(beside)], shortened), options, pad=False))
+        shortened = [
+            [_folded(row[0], console, beside[0]), *(_cut(cell, width) for cell, width in zip(row[1:], beside[1:], strict=False))]
+            for row in rows
+        ]
+        full, empty = (
+            console.render_lines(self._table(columns[: len(beside)], each, options.max_width), options, pad=False)
+            for each in (shortened, [])
+        )
+        lines, head = iter(full), len(empty) - 1  # the last line is its bottom
         heights = [max(len(cell.split()) for cell in row) for row in shortened]
-        head = len(console.render_lines(self._table(columns[: len(beside)], []), options, pad=False)) - 1  # the last line is its bottom
         for height, row in zip([head, *heights], [None, *rows], strict=True):
             for _ in range(height):
                 yield from [*next(lines), Segment.line()]
@@ -91,14 +107,14 @@ class Listing:
     def _give_way(self, columns: Sequence[str], widths: Sequence[int], available: int) -> list[int]:
         """Widths of the columns that stay beside each other: names between are shortened, then the last ones are given up."""
         kept = list(widths)
-        spare = [0 if at == 0 or columns[at] in self._right else width - _shortest(columns[at]) for at, width in enumerate(widths)]
+        spare = [0 if column in self._uncut else width - _shortest(column) for column, width in zip(columns, widths, strict=True)]
         while _total(kept) > available and len(kept) > 1:
             at = max(range(len(kept)), key=lambda index: kept[index] if spare[index] > 0 else 0)
             if spare[at] > 0:
                 kept[at], spare[at] = kept[at] - 1, spare[at] - 1
             else:
                 kept.pop()
-        return kept
+        return [min(kept[0], available), *kept[1:]]
 
 
 def _shortest(column: str) -> int:
@@ -121,7 +137,7 @@ def _says_something(cell: Text) -> bool:
 
 def _beneath(columns: Sequence[str], row: Sequence[Text], first: int, words: int) -> Iterator[Text]:
     """The cells from `first` on that had no room, each with its heading; sentences, at `words`, speak for themselves."""
-    labelled = [f"{columns[index]} {row[index].plain}" for index in range(first, words) if _says_something(row[index])]
+    labelled = [f"{columns[index].rstrip()} {row[index].plain}" for index in range(first, words) if _says_something(row[index])]
     if labelled:
         yield Text(", ".join(labelled))
     if words < len(row) and _says_something(row[words]):
@@ -133,3 +149,8 @@ def _cut(cell: Text, width: int) -> Text:
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n").join(lines)
+
+
+def _folded(cell: Text, console: Console, width: int) -> Text:
+    """A name on as many lines as it takes: two that are cut might look the same."""
+    return Text("\n").join(cell.wrap(console, width, overflow="fold"))

@@ -48,14 +48,19 @@ def say(*lines: object) -> None:
         console.print(visible(line) if isinstance(line, str) else line)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Listing:
-    """A table; `right` names the columns of numbers. Cells are shown as they are: markup in a job's name stays text."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> Listing:
+    """A table; `right` names the columns of numbers, `whole` those of names that are never cut.
+
+    Cells are shown as they are: markup in a job's name stays text.
+    """
     from rich.text import Text
 
     from daemon.cli.listing import Listing
 
     cells = [[Text("-" if cell is None else visible(str(cell))) for cell in row] for row in rows]
-    return Listing(title, columns, cells, right)
+    return Listing(title, columns, cells, right, whole)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:

@@ -66,3 +66,11 @@ def _show_skill(skill: list[Answer]) -> None:
     ]
     columns = ("forecast", "lead h", "MAE", "relative", "bias", "coverage", "promised savings kept")
     say(table("Forecasts of the last four weeks; repeating yesterday is 1", columns, rows, right=columns[1:]))
+    say(*(_decided(each) for each in skill if each["hindsight_kept"] is not None))
+
+
+def _decided(skill: Answer) -> str:
+    return (
+        f"{skill['source']}: 8 h jobs with 24 h slack planned by it would have kept {percent(skill['hindsight_kept'])} of the hindsight "
+        f"saving; {percent(skill['worse'])} would have ended above run-now."
+    )

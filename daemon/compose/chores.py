@@ -61,7 +61,7 @@ class _Work:
         self.parts.feed.learn(self.zones)
 
     def fetch_monthly(self) -> None:
-        self.parts.feed.poll_monthly(self.zones)
+        self.parts.feed.poll_means(self.zones)
 
     def score(self) -> None:
         self.parts.skills.renew(self.zones, self.parts.clock.now())

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.intensity_store import IntensityStore
-from forecast.intensity import IntensityKind, RecordedCounts
+from forecast.almanac import origin_name
+from forecast.csv_rows import PORTAL
+from forecast.intensity import IntensityKind, RecordedCounts, Series
 from forecast.portal_csv import read_intensity_file
+from forecast.records import joined
+from forecast.timeline import HOUR
+
+_EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,36 @@ def import_files(
 ) -> Iterator[ImportedFile]:
     """Record each file in a transaction of its own, in order; importing a file again changes nothing.
 
-    Raises CsvProblem or OSError if any file cannot be read, before the first one is recorded: a whole import or none.
+    All are read before the first is recorded. Raises CsvProblem or OSError where one cannot be, ContradictoryFiles where two give an hour
+    different values.
     """
     paths = list(paths)
-    for path in paths[1:]:  # the first is read below before anything is written
-        read_intensity_file(path, kind, release)
-    for path in paths:
+    _refuse_what_cannot_be_used(paths, kind)
+    for path in paths:  # once more each: years of many zones need not be in memory together
         file = read_intensity_file(path, kind, release)
         readings = file.readings(now)
         counts = store.put_readings(readings, now) if readings else store.put_period_means(file.period_means(), now)
         yield ImportedFile(path, file.zone, file.granularity, counts, len(file.gaps), len(file.repeats), file.empty, file.doubt)
+
+
+def _refuse_what_cannot_be_used(paths: Iterable[Path], kind: IntensityKind) -> None:
+    hours: dict[str, list[Series]] = {}
+    for path in paths:
+        file = read_intensity_file(path, kind)
+        if file.step is not None and file.step <= HOUR:
+            hours.setdefault(file.zone, []).append(file.hourly())
+    for parts in hours.values():
+        joined(parts)
+
+
+def mixed_releases(store: IntensityStore, zone: str, kind: IntensityKind) -> str | None:
+    """A sentence where the hourly record of the zone is put together from several releases of an archive, else None."""
+    record = store.record(zone, kind, *_EVER)
+    found = () if record is None else tuple(record.split(origin_name))
+    releases = [name for name in found if name.startswith(PORTAL)]
+    if len(releases) < 2:
+        return None
+    return (
+        f"{zone}: the hourly record is now put together from {len(releases)} releases ({'; '.join(releases)}), which may differ by some "
+        "per cent; forecasts read it as one: import all years from one release"
+    )

@@ -144,8 +144,10 @@ class LeadSkillView(View):
     lead_hours: str = Field(description="first and last hour ahead, e.g. 1-24")
     mae_g_per_kwh: float
     relative_mae: float | None = Field(description="mean absolute error; repeating yesterday is 1")
+    mape: float | None = Field(description="mean absolute error as a share of the measured value")
     bias_g_per_kwh: float = Field(description="forecast less measured")
     coverage: float | None = Field(description="share of hours inside the central 80 % interval")
+    pinball_g_per_kwh: float | None = Field(description="pinball loss of the bounds of the central 80 % interval")
     pairs: int
 
 
@@ -158,6 +160,11 @@ class ForecastSkillView(View):
     savings_kept: float | None = Field(
         description="share of promised savings that came true, plus two standard errors; null: too little record"
     )
+    hindsight_kept: float | None = Field(
+        description="saving of 8 h jobs with 24 h slack planned once by these forecasts, as a share of the hindsight saving"
+    )
+    worse: float | None = Field(description="share of those jobs that ended above run-now")
+    regret_g_per_kwh: float | None = Field(description="how far they ended above the best start in hindsight on average")
     leads: list[LeadSkillView]
 
 

@@ -160,15 +160,27 @@ def _skill_view(rung: Rung, skill: ForecastSkill) -> ForecastSkillView:
     leads = [
         LeadSkillView(
             lead_hours=name,
-            mae_g_per_kwh=lead.mae,
+            mae_g_per_kwh=lead.point.mae,
             relative_mae=_or_none(lead.relative_mae),
-            bias_g_per_kwh=lead.bias,
-            coverage=_or_none(lead.coverage),
-            pairs=lead.pairs,
+            mape=_or_none(lead.point.mape),
+            bias_g_per_kwh=lead.point.bias,
+            coverage=None if lead.interval is None else lead.interval.coverage,
+            pinball_g_per_kwh=None if lead.interval is None else lead.interval.pinball,
+            pairs=lead.point.count,
         )
         for name, lead in skill.leads.items()
     ]
-    return ForecastSkillView(rung=rung.label, source=skill.source, forecasts=skill.issues, savings_kept=skill.share_kept, leads=leads)
+    decisions = skill.decisions
+    return ForecastSkillView(
+        rung=rung.label,
+        source=skill.source,
+        forecasts=skill.issues,
+        savings_kept=skill.share_kept,
+        hindsight_kept=None if decisions is None else _or_none(decisions.kept),
+        worse=None if decisions is None else decisions.worse,
+        regret_g_per_kwh=None if decisions is None else decisions.regret,
+        leads=leads,
+    )
 
 
 def _or_none(value: float) -> float | None:

@@ -65,10 +65,7 @@ class IntensitySettings(Section):
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, value: str) -> str:
-        try:
-            return IntensityKind.from_label(value).label
-        except ValueError as error:
-            raise ValueError(f"{value!r} is not a kind of carbon intensity, write for example {LIFECYCLE_AVERAGE.label!r}") from error
+        return IntensityKind.from_label(value).label
 
     @property
     def intensity_kind(self) -> IntensityKind:

@@ -15,7 +15,7 @@ class TickerSettings(Section):
     tick_seconds: float = Field(default=10.0, gt=0, le=3600, description="observe, plan, act")
     latest_minutes: float = Field(default=15.0, gt=0, le=1440, description="fetch the newest intensity and the last day")
     forecast_minutes: float = Field(default=60.0, gt=0, le=1440, description="fetch the provider's forecast, make ours, learn, score both")
-    monthly_hours: float = Field(default=24.0, gt=0, le=744, description="fetch monthly means where the plan has them")
+    monthly_hours: float = Field(default=24.0, gt=0, le=744, description="fetch monthly and yearly means where the plan has them")
     settle_minutes: float = Field(default=5.0, gt=0, le=1440, description="account for ended jobs")
     retention_hours: float = Field(default=24.0, gt=0, le=744, description="drop what is older than it needs to be")
 

@@ -115,8 +115,10 @@ def _add_skill(board: dashboard.Dashboard) -> None:
             [
                 ("lowtide_forecast_savings_kept_ratio", "{{zone}} {{source}} savings kept"),
                 ("lowtide_forecast_coverage_ratio", "{{zone}} {{source}} {{lead_hours}} h in interval"),
+                ("lowtide_forecast_worse_ratio", "{{zone}} {{source}} worse than run-now"),
             ],
-            "Share of promised savings that came true, by which waiting is judged; and of hours inside the 80 % intervals.",
+            "Share of promised savings that came true, by which waiting is judged; of hours inside the 80 % intervals; and of 8 h jobs "
+            "with 24 h slack that would have ended above run-now.",
         )
     )
 

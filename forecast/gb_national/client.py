@@ -78,9 +78,9 @@ class NationalGB:
         """The next 48 hours."""
         return self._ask(zone, "forecast", f"intensity/{_stamp(self._now())}/fw48h", lambda rows: parse.vintage(rows, self._now()))
 
-    def period_means(self, zone: str, start: datetime, end: datetime) -> list[PeriodMean]:
+    def period_means(self, zone: str, start: datetime, end: datetime, granularity: str = "monthly") -> list[PeriodMean]:
         """The API has none. Raises NotInPlan."""
-        raise NotInPlan(f"{zone}: the national API of Great Britain has no monthly means")
+        raise NotInPlan(f"{zone}: the national API of Great Britain has no {granularity} means")
 
     def _measured(self, zone: str, endpoint: str, back: timedelta) -> list[Reading]:
         now = self._now()

@@ -35,7 +35,8 @@ def reissue(
     other zones over the same hours, nearest first, known as late. `known_hours` below WINDOW_HOURS stand for a zone whose record has just
     begun: nothing older is seen, and nothing is learnt.
 
-    Raises ValueError if fewer than four weeks of record precede the first origin, or on a delay the model cannot bridge.
+    Raises ValueError if fewer than four weeks of record precede the first origin, or on a delay the model cannot bridge, NothingKnown if
+    none of the four weeks before an origin is known.
     """
     starts = origins - delay_hours
     if int(starts[0]) < WINDOW_HOURS or delay_hours > HORIZON_HOURS - HORIZON:
@@ -49,15 +50,19 @@ def reissue(
         return UNCORRECTED.apply(opinions(network, record, starts, NO_MAPS, known_hours))[:, :, leads]
     earliest = max(WINDOW_HOURS, int(starts[0]) - STRIDE_HOURS * ISSUES)
     everywhere = np.arange(earliest, int(starts[-1]) + 1)
-    maps = learn_maps(network.second.linear, network.row(zone), record, set(record.weeks(everywhere).tolist()))
-    said = opinions(network, record, everywhere, maps)
+    where = everywhere[(record.known[everywhere] > 0) | (everywhere >= starts[0])]  # in a gap of weeks no correction learns anything
+    maps = learn_maps(network.second.linear, network.row(zone), record, set(record.weeks(where).tolist()))
+    said = opinions(network, record, where, maps)
     days = (starts[first : first + DAY_HOURS] for first in range(0, len(starts), DAY_HOURS))
-    return np.concatenate([_corrected(said, record, day, earliest)[:, :, leads] for day in days])
+    return np.concatenate([_corrected(said, where, record, day)[:, :, leads] for day in days])
 
 
-def _corrected(said: FloatArray, record: Record, day: IntArray, earliest: int) -> FloatArray:
-    """One day's forecasts, corrected by those of the weeks before it; only hours before the day are known to the correction."""
-    past = past_origins(int(day[0]), first_possible=earliest)
+def _corrected(said: FloatArray, where: IntArray, record: Record, day: IntArray) -> FloatArray:
+    """One day's forecasts, corrected by those of the weeks before it; only hours before the day are known to the correction.
+
+    `said` holds the opinions at the origins `where`, in order.
+    """
+    past = past_origins(int(day[0]), first_possible=int(where[0]))
     past = past[record.known[past] >= WARM_HOURS]
     actual = targets(record.values[: int(day[0])], past, HORIZON_HOURS)
-    return learn(said[past - earliest], actual).apply(said[day - earliest])
+    return learn(said[np.searchsorted(where, past)], actual).apply(said[np.searchsorted(where, day)])

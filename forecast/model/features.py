@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from forecast.intensity import FloatArray
 from forecast.model.places import Place
-from forecast.scoring import IntArray
+from forecast.scoring import IntArray, NothingKnown
 
 BoolArray = NDArray[np.bool_]
 SingleArray = NDArray[np.float32]
@@ -44,11 +44,11 @@ class Features:
 def build(windows: FloatArray, first_hours: IntArray, place: Place) -> Features:
     """Features of `windows` (n, 672) whose first forecast hours are `first_hours` (hours since the Unix epoch, UTC).
 
-    Raises ValueError if a window has no known value at all.
+    Raises NothingKnown if a window has no known value at all.
     """
     known = np.isfinite(windows)
     if not known.any(axis=1).all():
-        raise ValueError("a forecast needs at least one known hour in the four weeks before it")
+        raise NothingKnown("a forecast needs at least one known hour in the four weeks before it")
     filled = fill_gaps(windows)
     level, spread = _level_and_spread(filled, known)
     scaled = (filled - level[:, None]) / spread[:, None]

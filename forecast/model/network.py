@@ -32,7 +32,7 @@ WARM_HOURS = 240
 """Known hours of the four weeks from which the networks for longer records know better than those for short ones."""
 
 BATCH = 512
-"""Windows evaluated at a time: the hidden layer of one batch (27 MB) stays small beside the daemon."""
+"""Windows evaluated at a time: a hidden layer of one batch (14 MB) stays small beside the daemon."""
 
 TINY = 1e-6  # in scaled units; keeps a day without any spread from dividing by zero
 

@@ -77,14 +77,16 @@ def past_range(series: Series, start: datetime, end: datetime, moment: Moment, *
     return _signed({"zone": series.zone, "data": rows}, series.zone, moment)
 
 
-def monthly_range(zone: str, means: Collection[PeriodMean], start: datetime, end: datetime, moment: Moment) -> Json:
-    """`past-range` with `temporalGranularity=monthly`: the months that are over."""
+def coarse_range(zone: str, means: Collection[PeriodMean], granularity: str, start: datetime, end: datetime, moment: Moment) -> Json:
+    """`past-range` with `temporalGranularity` monthly or yearly: the months or years that are over."""
     rows = [
         _stamped(zone, mean.interval.start, mean.g_per_kwh, mean.kind, moment, mean.interval.end)
         for mean in means
-        if start <= mean.interval.start < end and mean.interval.end <= moment.now
+        if (mean.interval.duration > timedelta(days=31)) == (granularity == "yearly")
+        and start <= mean.interval.start < end
+        and mean.interval.end <= moment.now
     ]
-    return _signed({"zone": zone, "data": rows, "temporalGranularity": "monthly"}, zone, moment)
+    return _signed({"zone": zone, "data": rows, "temporalGranularity": granularity}, zone, moment)
 
 
 def forecast(series: Series, horizon_hours: int, moment: Moment) -> Json:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from forecast.csv_files import csv_files
 from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Series
 from forecast.portal_csv import read_intensity_file
 
@@ -22,26 +23,26 @@ class NothingToReplay(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Hourly series and monthly means by zone, all of one kind."""
+    """Hourly series, and monthly and yearly means, by zone, all of one kind."""
 
     hourly: Mapping[str, Series]
-    monthly: Mapping[str, tuple[PeriodMean, ...]] = field(default_factory=dict)
+    means: Mapping[str, tuple[PeriodMean, ...]] = field(default_factory=dict)
     kind: IntensityKind = LIFECYCLE_AVERAGE
 
     @classmethod
     def load(cls, paths: Iterable[Path], kind: IntensityKind = LIFECYCLE_AVERAGE) -> Recording:
-        """Read files (folders stand for the CSV files in them). Raises CsvProblem, OSError, or NothingToReplay without hourly values."""
+        """Read files (folders stand for their CSV files). Raises CsvProblem, NoCsvFiles, OSError, NothingToReplay without hourly values."""
         hourly: dict[str, Series] = {}
-        monthly: dict[str, tuple[PeriodMean, ...]] = {}
-        for path in _files(paths):
+        means: dict[str, tuple[PeriodMean, ...]] = {}
+        for path in csv_files(paths):
             file = read_intensity_file(path, kind)
-            if file.granularity == "monthly":
-                monthly[file.zone] = (*monthly.get(file.zone, ()), *file.period_means())
+            if file.granularity in ("monthly", "yearly"):
+                means[file.zone] = (*means.get(file.zone, ()), *file.period_means())
             elif file.step is not None and file.step < timedelta(days=1):
                 hourly[file.zone] = joined(hourly[file.zone], file.hourly()) if file.zone in hourly else file.hourly()
         if not hourly:
             raise NothingToReplay("no hourly values in the given files: name portal CSV files such as DE_2023_hourly.csv.gz")
-        return cls(hourly, monthly, kind)
+        return cls(hourly, means, kind)
 
     def default_start(self) -> datetime:
         """The first moment at which every zone has WARM_UP of past, or as much as half of what there is."""
@@ -61,10 +62,3 @@ def joined(first: Series, second: Series) -> Series:
         part = values[offset : offset + len(series.values)]
         values[offset : offset + len(series.values)] = np.where(np.isnan(series.values), part, series.values)
     return Series(first.zone, first.kind, start, values, first.step)
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(each for each in path.iterdir() if each.name.endswith((".csv", ".csv.gz"))) if path.is_dir() else [path]
-    return found

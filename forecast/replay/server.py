@@ -112,8 +112,8 @@ class ReplayServer:
     def _past_range(self, zone: str, query: Mapping[str, str], moment: Moment) -> Json:
         start, end = _date(query, "start"), _date(query, "end")
         granularity = query.get("temporalGranularity", "hourly")
-        if granularity == "monthly":
-            return answers.monthly_range(zone, self.recording.monthly.get(zone, ()), start, end, moment)
+        if granularity in ("monthly", "yearly"):
+            return answers.coarse_range(zone, self.recording.means.get(zone, ()), granularity, start, end, moment)
         if granularity != "hourly":
             raise Refused(400, {"error": f"temporalGranularity {granularity} is not available in this replay"})
         return answers.past_range(self.recording.hourly[zone], start, end, moment, end_inclusive=self.end_inclusive)

@@ -34,8 +34,8 @@ class IntensitySource(Protocol):
     def forecast(self, zone: str) -> Vintage:
         """The newest forecast, issued and known now."""
 
-    def period_means(self, zone: str, start: datetime, end: datetime) -> list[PeriodMean]:
-        """Means of the whole months that start in [start, end)."""
+    def period_means(self, zone: str, start: datetime, end: datetime, granularity: str = "monthly") -> list[PeriodMean]:
+        """Means of the whole months (or, with "yearly", years) that start in [start, end)."""
 
     def close(self) -> None:
         """Close the connections."""

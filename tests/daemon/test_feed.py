@@ -24,7 +24,7 @@ from daemon.store.grid_schema import replaced_reading
 from daemon.store.intensity import RecordedIntensity
 from daemon.store.migrate import migrate
 from forecast.electricity_maps.client import ElectricityMaps
-from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, Rung, Vintage
+from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, PeriodMean, Rung, Vintage
 from forecast.ladder import FORECAST_MAX_AGE
 from forecast.model.forecaster import TrainedForecaster
 from forecast.portal_csv import read_intensity_file
@@ -84,7 +84,7 @@ class House:
         )
 
     def poll_everything(self) -> None:
-        for poll in (self.feed.poll_latest, self.feed.poll_history, self.feed.poll_forecast, self.feed.poll_monthly):
+        for poll in (self.feed.poll_latest, self.feed.poll_history, self.feed.poll_forecast, self.feed.poll_means):
             poll(["DE"])
 
     def rung(self, zone: str = "DE") -> Rung | None:
@@ -408,11 +408,26 @@ def test_a_stale_vendor_forecast_gives_way_to_our_own(house: House) -> None:
 
 
 def test_monthly_means_are_recorded_where_the_plan_has_them(house: House) -> None:
-    house.feed.poll_monthly(["DE"])
+    house.feed.poll_means(["DE"])
     months = house.store.period_means("DE", LIFECYCLE_AVERAGE)
     assert [mean.interval.start.month for mean in months] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert house.rung() is Rung.MONTHLY_MEAN
-    assert house.metrics.fetches == {("DE", "past-range", "ok"): 1}
+    assert house.metrics.fetches == {("DE", "past-range", "ok"): 2}
+
+
+def test_the_mean_of_last_year_is_recorded_beside_them_but_of_no_year_that_is_not_over(recording: Recording, database: Database) -> None:
+    years = [Interval(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)) for year in (2020, 2022, 2023)]
+    told = tuple(PeriodMean("DE", year, 400.0, LIFECYCLE_AVERAGE, "a file") for year in years)
+    house = House(replace(recording, means={"DE": told}), database)
+    with house.server:
+        house.feed.poll_means(["DE"])
+    house.close()
+    assert [mean.interval for mean in house.store.period_means("DE", LIFECYCLE_AVERAGE)] == [years[1]]
+
+
+def test_a_plan_without_monthly_means_is_not_asked_for_yearly_ones(free_house: House) -> None:
+    told = free_house.feed.poll_means(["DE"])
+    assert [(fetch.endpoint, fetch.result) for fetch in told] == [("past-range-monthly", "not-in-plan")]
 
 
 def test_a_restart_knows_what_was_recorded_before(house: House) -> None:
@@ -503,7 +518,7 @@ def test_no_answer_whatever_leaves_a_poll_by_an_exception_or_a_value_in_the_reco
             http = httpx.Client(transport=httpx.MockTransport(lambda _, status=status, body=body: httpx.Response(status, text=body)))
             client = ElectricityMaps("https://api.example/v4", "any-key", now=lambda: clock.now, http=http, budget=TokenBucket(10_000))
             feed = IntensityFeed([client], store, LIFECYCLE_AVERAGE, lambda: clock.now)
-            told = [*feed.poll_latest(["DE"]), *feed.poll_forecast(["DE"]), *feed.poll_monthly(["DE"])]
+            told = [*feed.poll_latest(["DE"]), *feed.poll_forecast(["DE"]), *feed.poll_means(["DE"])]
             assert all(fetch.result not in ("ok", "no-key") for fetch in told)
             client.close()
     assert store.readings("DE", LIFECYCLE_AVERAGE, START - timedelta(days=99), START + timedelta(days=99)) == []

@@ -24,6 +24,7 @@ from daemon.store.intensity import RecordedIntensity
 from forecast.electricity_maps.client import ElectricityMaps
 from forecast.forecasters import Forecaster, SevenDayMean
 from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Rung
+from forecast.model.forecaster import TrainedForecaster
 from forecast.portal_csv import read_intensity_file
 from forecast.replay import Recording, ReplayServer
 from forecast.replay.polls import KnownThen, Poll, read_polls
@@ -177,7 +178,7 @@ def test_a_file_of_polls_is_read_in_order_and_an_empty_one_refused(tmp_path: Pat
 
 @pytest.mark.traces
 @pytest.mark.skipif(not TRACES.is_dir(), reason="LOWTIDE_TRACES does not name a folder of intensity traces")
-@pytest.mark.parametrize("name", ["DE", "FR", "ES", "GB"])
+@pytest.mark.parametrize("name", ["CA-ON", "DE", "ES", "FR", "GB", "IT-NO", "PL", "SE", "US-CAL-CISO"])
 def test_a_real_scrape_is_recorded_without_repeats_and_its_longest_outage_bridged(tmp_path: Path, name: str) -> None:
     zone, polls = read_polls(TRACES / f"{name}.csv.gz")
     hours = sorted({poll.hour for poll in polls})
@@ -191,7 +192,7 @@ def test_a_real_scrape_is_recorded_without_repeats_and_its_longest_outage_bridge
     _, before, after = max(silences)
     start = before - run_in
     lately = [poll for poll in polls if poll.at > start]
-    with walking(tmp_path, zone, lately, start, SevenDayMean()) as walk:
+    with walking(tmp_path, zone, lately, start, TrainedForecaster()) as walk:
         walk.to(after + timedelta(hours=30))
         check_the_record(walk)
         check_the_outage(walk, before + HOUR, after)

@@ -76,6 +76,20 @@ def test_where_forecasts_were_useless_lately_a_job_starts_now_and_says_so_and_el
             assert seen["lowtide_forecast_savings_kept_ratio", labels] == view.skill[0].savings_kept
             lead = (("lead_hours", "25-96"), *labels)
             assert seen["lowtide_forecast_error_ratio", lead] == view.skill[0].leads[1].relative_mae
+            for name, value in (
+                ("error_grams_per_kwh", "mae_g_per_kwh"),
+                ("error_of_value_ratio", "mape"),
+                ("bias_grams_per_kwh", "bias_g_per_kwh"),
+            ):
+                assert seen[f"lowtide_forecast_{name}", lead] == getattr(view.skill[0].leads[1], value)
+            assert seen["lowtide_forecast_pinball_grams_per_kwh", lead] == view.skill[0].leads[1].pinball_g_per_kwh
+            for name, value in (
+                ("hindsight_kept_ratio", "hindsight_kept"),
+                ("worse_ratio", "worse"),
+                ("regret_grams_per_kwh", "regret_g_per_kwh"),
+            ):
+                assert seen[f"lowtide_forecast_{name}", labels] == getattr(view.skill[0], value)
+            assert (view.skill[0].worse == 0) == (hours_off == 0)
             assert seen["lowtide_forecast_coverage_ratio", lead] == (1.0 if hours_off == 0 else pytest.approx(0.66, abs=0.1))
     assert reasons[0].startswith("cleaner window tomorrow 0")
     assert "forecasts of DE lately kept 0% of the savings they promised" in reasons[1]

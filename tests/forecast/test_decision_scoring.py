@@ -22,7 +22,7 @@ from forecast.decision_scoring import (
     start_costs,
 )
 from forecast.intensity import FloatArray
-from forecast.scoring import targets
+from forecast.scoring import NothingKnown, targets
 
 SHIFT = Shift(duration_hours=3, slack_hours=5)
 
@@ -103,5 +103,5 @@ def test_submissions_with_a_missing_hour_are_left_out() -> None:
     scores = decision_scores(np.array([90.0, np.nan]), np.array([100.0, 100]), np.array([80.0, 80]))
     assert scores.count == 1
     assert scores.kept == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="nothing to score"):
+    with pytest.raises(NothingKnown, match="no submission has all hours of its window measured"):
         decision_scores(np.array([np.nan]), np.array([1.0]), np.array([1.0]))

@@ -79,7 +79,9 @@ def test_the_direct_column_is_read_when_direct_intensity_is_asked_for(tmp_path: 
 
 def test_an_intensity_the_portal_does_not_hold_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER_A, line("2023-01-01 00:00:00"))
-    with pytest.raises(ValueError, match="flow-traced average intensity, not lifecycle/marginal"):
+    with pytest.raises(
+        ValueError, match="flow-traced average intensity, not lifecycle/marginal/flow-traced: ask for lifecycle/average/flow-traced"
+    ):
         read_intensity_file(path, IntensityKind(signal="marginal"))
 
 
@@ -105,6 +107,14 @@ def test_a_monthly_file_gives_monthly_means(tmp_path: Path) -> None:
     assert read_intensity_file(path).readings(NOON) == []
     with pytest.raises(ValueError, match="monthly means, not a regular series"):
         read_intensity_file(path).series()
+
+
+@pytest.mark.parametrize("granularity", ["yearly", "monthly", "daily"])
+def test_where_hours_are_needed_a_coarser_file_is_refused_with_what_to_give_instead(tmp_path: Path, granularity: str) -> None:
+    path = write(tmp_path, MONTHLY, line("2023-01-01 00:00:00", flags=""), name=f"DE_2023_{granularity}.csv")
+    sentence = f"{path.name} holds {granularity} means, hourly or finer values are needed: give hourly files of zone DE in its place"
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        read_intensity_file(path).hourly()
 
 
 @pytest.mark.parametrize(("granularity", "days"), [("yearly", 365), ("daily", 1)])

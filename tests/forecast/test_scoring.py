@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from forecast.intensity import FloatArray
 from forecast.scoring import (
+    NothingKnown,
     interval_scores,
     persistence,
     pinball_loss,
@@ -76,9 +77,9 @@ def test_an_hour_at_zero_counts_in_the_mean_error_but_not_in_the_percentage() ->
 
 def test_nothing_to_score_is_said_in_a_sentence() -> None:
     nothing = np.array([np.nan])
-    with pytest.raises(ValueError, match="nothing to score"):
+    with pytest.raises(NothingKnown, match="no hour has both a forecast and a measured value"):
         point_scores(nothing, nothing)
-    with pytest.raises(ValueError, match="nothing to score"):
+    with pytest.raises(NothingKnown, match="no hour has both an interval and a measured value"):
         interval_scores(nothing, nothing, nothing)
 
 
@@ -113,6 +114,16 @@ def test_trailing_intervals_do_not_see_errors_of_hours_to_come() -> None:
         everywhere = persistence(record, np.arange(len(record)), 24)
         bounds.append(trailing_interval(record, origin, everywhere[origin], everywhere))
     np.testing.assert_array_equal(bounds[0], bounds[1])
+
+
+def test_after_four_weeks_without_a_value_there_is_no_trailing_interval_until_errors_are_known_again() -> None:
+    values = 300 + np.random.default_rng(1).normal(0, 20, 24 * 90)
+    values[24 * 40 : 24 * 75] = np.nan
+    origins = np.array([24 * 39, 24 * 73, 24 * 80])
+    everywhere = persistence(values, np.arange(len(values)), 24)
+    low, high = trailing_interval(values, origins, np.full((3, 24), 300.0), everywhere)
+    for bounds in (low, high):
+        assert np.isfinite(bounds).all(axis=1).tolist() == [True, False, True]
 
 
 def test_trailing_intervals_refuse_a_record_that_is_too_short() -> None:

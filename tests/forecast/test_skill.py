@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -47,17 +46,23 @@ def test_a_forecast_that_came_true_has_no_error_and_keeps_its_promises() -> None
     assert (skill.zone, skill.source, skill.issues) == ("DE", "a model", DAYS * 8)
     assert set(skill.leads) == {"1-24", "25-96"}
     for lead in skill.leads.values():
-        assert lead.mae == pytest.approx(0, abs=1e-9)
+        assert lead.point.mae == pytest.approx(0, abs=1e-9)
         assert lead.relative_mae == pytest.approx(0, abs=1e-9)
-        assert lead.coverage == 1.0
+        assert lead.interval is not None
+        assert lead.interval.coverage == 1.0
     assert skill.share_kept == pytest.approx(1.0)
+    assert skill.decisions is not None
+    assert (skill.decisions.kept, skill.decisions.worse, skill.decisions.regret) == (1.0, 0.0, 0.0)
 
 
 def test_a_constant_offset_is_bias_and_breaks_no_promise() -> None:
     skill = skill_of(issued(lambda hours: wavy(hours) + 40), record(), NOON)
     assert skill is not None
-    assert skill.leads["1-24"].bias == pytest.approx(40)
-    assert skill.leads["1-24"].coverage == 0.0
+    lead = skill.leads["1-24"]
+    assert lead.point.bias == pytest.approx(40)
+    assert lead.interval is not None
+    assert lead.interval.coverage == 0.0
+    assert lead.interval.pinball == pytest.approx((0.9 * 30 + 0.1 * 50) / 2)
     assert skill.share_kept == pytest.approx(1.0)
 
 
@@ -66,6 +71,9 @@ def test_a_forecast_with_day_and_night_the_wrong_way_round_keeps_nothing() -> No
     assert skill is not None
     assert skill.leads["1-24"].relative_mae > 1
     assert skill.share_kept == 0.0
+    assert skill.decisions is not None
+    assert skill.decisions.kept < 0 < skill.decisions.worse < 1
+    assert skill.decisions.regret > 10
 
 
 def test_only_hours_that_came_are_scored_and_leads_without_any_are_left_out() -> None:
@@ -73,8 +81,8 @@ def test_only_hours_that_came_are_scored_and_leads_without_any_are_left_out() ->
     assert last[0].issued_at > NOON - HOUR
     skill = skill_of(last, record(), NOON)
     assert skill is not None
-    assert {name: lead.pairs for name, lead in skill.leads.items()} == {"1-24": 1}
-    assert skill.share_kept is None
+    assert {name: lead.point.count for name, lead in skill.leads.items()} == {"1-24": 1}
+    assert (skill.decisions, skill.share_kept) == (None, None)
 
 
 def test_what_is_recorded_after_now_is_not_looked_at() -> None:
@@ -95,7 +103,7 @@ def test_estimates_count_only_once_they_are_three_days_old() -> None:
 def test_a_forecast_without_bounds_has_no_coverage_and_none_at_all_no_skill() -> None:
     skill = skill_of(issued(wavy, half_width=None), record(), NOON)
     assert skill is not None
-    assert math.isnan(skill.leads["1-24"].coverage)
+    assert skill.leads["1-24"].interval is None
     assert skill_of([], record(), NOON) is None
 
 
@@ -104,5 +112,5 @@ def test_forecasts_older_than_the_record_are_passed_over() -> None:
     short = replace(short, start=START + 20 * 24 * HOUR, values=short.values[20 * 24 :], estimated=None)
     skill = skill_of(issued(wavy), short, NOON)
     assert skill is not None
-    assert skill.leads["1-24"].mae == pytest.approx(0, abs=1e-9)
-    assert 0 < skill.leads["1-24"].pairs < 24 * 15 * 8
+    assert skill.leads["1-24"].point.mae == pytest.approx(0, abs=1e-9)
+    assert 0 < skill.leads["1-24"].point.count < 24 * 15 * 8

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from forecast.intensity import LIFECYCLE_AVERAGE, Series
-from forecast.reissue import FORECASTERS, NEEDED_HOURS
+from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Series
+from forecast.model.record import Record
+from forecast.reissue import FORECASTERS, NEEDED_HOURS, Past
 from forecast.score_document import score_document
+from forecast.scoring import NothingKnown
 from forecast.zone_scores import RUN_IN_HOURS, UnscorablePeriod, ZoneScores, period_of, score_zone, score_zones
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
@@ -91,6 +93,44 @@ def test_too_little_record_is_told_with_a_remedy_before_anything_is_scored() -> 
         next(score_zones({"XX": whole}, datetime(2023, 1, 20, tzinfo=UTC), None, SIMPLE, [0]))
     with pytest.raises(UnscorablePeriod, match="leave less than the 120 hours that scores need"):
         period_of(replace(whole, values=whole.values[: 24 * 50]), None, None)
+
+
+def as_our_model_refuses(past: Past) -> FloatArray:
+    known = Record.of(past.zone, past.values, past.hour_of_first).known
+    if not known[past.origins - past.delay_hours].all():
+        raise NothingKnown("four weeks have no known hour")
+    return FORECASTERS["seven-day-mean"](past)
+
+
+def with_gap(whole: Series, first_day: int, last_day: int) -> Series:
+    values = whole.values.copy()
+    values[24 * first_day : 24 * last_day] = np.nan
+    return replace(whole, values=values)
+
+
+def test_a_zone_without_values_is_told_of_and_costs_the_others_nothing() -> None:
+    told: list[str] = []
+    records = {"XX": with_gap(record(), 0, 76), "YY": record(zone="YY")}
+    scored = list(score_zones(records, FIRST, END, SIMPLE, [0, 3], told.append))
+    assert [(scores.zone, scores.delay_hours) for scores in scored] == [("YY", 0), ("YY", 3)]
+    assert told == [
+        "XX cannot be scored at a delay of 0 and 3 h, because no hour has both a forecast and a measured value, and the hours from "
+        "2023-01-01 00:00 to 2023-03-13 00:00 have no value that can be believed: give the files that hold them"
+    ]
+
+
+def test_a_gap_of_five_weeks_is_told_with_its_dates_and_with_periods_that_can_be_scored() -> None:
+    told: list[str] = []
+    broken = with_gap(record(210), 80, 115)
+    forecasters = SIMPLE | {"seven-day-mean": as_our_model_refuses}
+    assert not list(score_zones({"XX": broken}, None, None, forecasters, [0], told.append))
+    (sentence,) = told
+    assert "at a delay of 0 h, because four weeks have no known hour, and the hours" in sentence
+    assert "the hours from 2023-03-22 00:00 to 2023-04-26 00:00 have no value that can be believed" in sentence
+    assert sentence.endswith("give the files that hold them, or --to 2023-03-22, or --from 2023-06-28")
+    before, after = datetime(2023, 3, 22, tzinfo=UTC), datetime(2023, 6, 28, tzinfo=UTC)
+    for start, end in ((None, before), (after, None)):
+        assert len(list(score_zones({"XX": broken}, start, end, forecasters, [0]))) == 1
 
 
 def test_means_over_zones_are_means_and_extremes_are_those_of_zones() -> None:

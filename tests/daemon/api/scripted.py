@@ -214,7 +214,8 @@ class ScriptedService:
 
     def forecast(self, zone: str) -> ForecastView:
         told = self.intensity(zone, None, None)
-        skill = ForecastSkillView(rung="own-forecast", source="lowtide model", forecasts=600, savings_kept=0.9, leads=[])
+        decided = {"savings_kept": 0.9, "hindsight_kept": 0.71, "worse": 0.12, "regret_g_per_kwh": 9.5}
+        skill = ForecastSkillView(rung="own-forecast", source="lowtide model", forecasts=600, **decided, leads=[])
         return ForecastView(zone=told.zone, kind=told.kind, points=told.points, skill=[skill])
 
     def seasons(self, zone: str) -> AlmanacView:

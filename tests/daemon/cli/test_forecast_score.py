@@ -17,23 +17,32 @@ START = datetime(2023, 1, 1, tzinfo=UTC)
 DAYS = 70
 
 
+LCA = "Carbon Intensity gCO₂eq/kWh (LCA)"
+
+
+def write(folder: Path, zone: str, column: str = LCA, empty: range = range(0)) -> None:
+    """A record of DAYS days, without values on the days that are `empty`."""
+    lines = [f"Datetime (UTC),Zone Id,{column}"]
+    for hour, wind in enumerate(np.random.default_rng(len(column)).normal(0, 10, 24 * DAYS)):
+        value = "" if hour // 24 in empty else f"{300 + 90 * math.sin(hour / 24 * 2 * math.pi) + wind:.2f}"
+        lines.append(f"{START + timedelta(hours=hour):%Y-%m-%d %H:%M:%S},{zone},{value}")
+    (folder / f"{zone}_2023_hourly.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two zones, one of them in the portal's older and the other in its newer layout."""
     made = tmp_path_factory.mktemp("records")
-    for zone, column in (("DE", "Carbon Intensity gCO₂eq/kWh (LCA)"), ("FR", "Carbon intensity gCO₂eq/kWh (Life cycle)")):
-        noise = np.random.default_rng(len(column)).normal(0, 10, 24 * DAYS)
-        lines = [f"Datetime (UTC),Zone Id,{column}"]
-        for hour, wind in enumerate(noise):
-            lines.append(
-                f"{START + timedelta(hours=hour):%Y-%m-%d %H:%M:%S},{zone},{300 + 90 * math.sin(hour / 24 * 2 * math.pi) + wind:.2f}"
-            )
-        (made / f"{zone}_2023_hourly.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write(made, "DE")
+    write(made, "FR", "Carbon intensity gCO₂eq/kWh (Life cycle)")
     return made
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(build_app(), ["forecast-score", *map(str, arguments)], env={"COLUMNS": "220"})
+def run(*arguments: object, columns: int = 220) -> Result:
+    return CliRunner().invoke(build_app(), ["forecast-score", *map(str, arguments)], env={"COLUMNS": str(columns)})
+
+
+QUICK = ("--delay", "0", "--forecasters", "persistence")
 
 
 def test_it_prints_scores_of_every_zone_delay_and_forecaster_as_json(folder: Path) -> None:
@@ -65,6 +74,17 @@ def test_it_prints_tables_for_people_and_draws_pictures(folder: Path, tmp_path: 
         (["--delay", "9"], "--delay 9: give whole hours from 0 to 8", 2),
         (["--from", "01/02/2023"], "--from '01/02/2023' is not a time: write it like 2026-07-01", 2),
         (["--zones", "SE"], "no file is of zone SE", 1),
+        (
+            ["--from", "2023-04-10", "--to", "2023-04-01"],
+            "--to 2023-04-01 00:00 is not after --from 2023-04-10 00:00: give a later --to",
+            2,
+        ),
+        (
+            ["--from", "2023-04-10", "--to", "2023-04-10"],
+            "--to 2023-04-10 00:00 is not after --from 2023-04-10 00:00: give a later --to",
+            2,
+        ),
+        (["--kind", "foo"], "--kind 'foo' is not a kind of carbon intensity: write lifecycle or direct, average or marginal", 2),
         (["--from", "2023-01-15"], "DE: scores from 2023-01-15 need record since 2022-11-13", 1),
         (["--to", "2023-02-01"], "leave less than the 120 hours that scores need", 1),
         (["--kind", "direct/average/flow-traced"], "the header needs", 1),
@@ -83,3 +103,53 @@ def test_two_releases_of_one_zone_are_never_mixed(folder: Path, tmp_path: Path) 
     answer = run(folder, tmp_path, "--zones", "DE")
     assert answer.exit_code == 1
     assert "zone DE: two files disagree on the same hours; give one release only" in answer.stderr
+
+
+def test_a_zone_that_cannot_be_scored_is_told_of_and_the_others_are_scored(folder: Path, tmp_path: Path) -> None:
+    write(tmp_path, "SE", empty=range(DAYS))
+    answer = run(folder / "DE_2023_hourly.csv", tmp_path, *QUICK, "--json")
+    assert answer.exit_code == 0, answer.output
+    assert [zone["zone"] for zone in json.loads(answer.stdout)["zones"]] == ["DE"]
+    assert answer.stderr.startswith("lowtide: SE cannot be scored at a delay of 0 h, because no hour has both")
+    assert answer.stderr.endswith("have no value that can be believed: give the files that hold them\n")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_where_no_zone_can_be_scored_the_command_fails(tmp_path: Path) -> None:
+    write(tmp_path, "SE", empty=range(30, DAYS))
+    answer = run(tmp_path, "--delay", "0", "--forecasters", "own", "--json")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert "SE cannot be scored at a delay of 0 h, because a forecast needs at least one known hour" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", [80, 220])
+def test_nothing_is_cut_in_any_terminal(folder: Path, columns: int) -> None:
+    answer = run(folder, "--zones", "FR", *QUICK[:2], "--forecasters", "seven-day-mean", columns=columns)
+    assert "…" not in answer.stdout
+    lines = answer.stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    told = " ".join(answer.stdout.split())
+    for title in ("share of the hindsight saving kept, and of jobs worse than run-now", "what a wait must save in standard deviations"):
+        assert title in told
+
+
+def test_pictures_that_cannot_be_drawn_are_refused_before_anything_is_scored(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forecast.zone_scores.score_zone", lambda *_: pytest.fail("scored in vain"))
+    answer = run(folder, *QUICK, "--plots", __file__)
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert f"--plots {__file__}: cannot be written (File exists): choose another folder" in answer.stderr
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    answer = run(folder, *QUICK, "--plots", tmp_path)
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert "--plots needs matplotlib: install the extra" in answer.stderr
+
+
+def test_pictures_that_fail_in_the_end_cost_no_scores(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "errors.png").mkdir()
+    answer = run(folder, "--zones", "DE", *QUICK, "--plots", tmp_path, "--json")
+    assert answer.exit_code == 1
+    assert [zone["zone"] for zone in json.loads(answer.stdout)["zones"]] == ["DE"]
+    assert f"--plots {tmp_path}: cannot be written (Is a directory): choose another folder" in answer.stderr

@@ -20,11 +20,18 @@ ZONES = ("site", "zone", "gCO2e/kWh", "rung", "age", "GPUs busy", "status", "sou
 ZONE = ("heidelberg", "SE-SE3", "367", "yearly-mean", "12 min", "0/16", "answers")
 
 
-def shown(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, right: tuple[str, ...] = ()) -> list[str]:
+def shown(
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    width: int,
+    right: tuple[str, ...] = (),
+    whole: tuple[str, ...] = (),
+    title: str = "Title",
+) -> list[str]:
     """The lines as `say` would print them to a terminal of that width."""
     told = io.StringIO()
     console = Console(file=told, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(table("Title", columns, rows, right))
+    console.print(table(title, columns, rows, right, whole))
     return told.getvalue().splitlines()
 
 
@@ -55,6 +62,30 @@ def test_figures_that_have_no_room_stand_beneath_with_their_headings_and_empty_c
     lines = shown(columns, [(*told, "71.2%", "32.3 g", "provisional")], 80, columns[1:7])
     assert [text.strip() for text in lines[-2:]] == ["per 1,000 32.3 g, account provisional", ""]
     assert "71.2%" in lines[-3]
+
+
+@pytest.mark.parametrize("words", ["-", WHY])
+def test_a_title_longer_than_the_line_goes_on_in_the_next(words: str) -> None:
+    title = "An 8 h job with 24 h slack: share of the hindsight saving kept, and of jobs that end above run-now"
+    first, second, *rest = shown(JOBS, [(*JOB, words)], 80, title=title)
+    assert f"{first.rstrip()} {second.rstrip()}" == title
+    (row,) = (number for number, line in enumerate(rest) if JOB[0] in line)
+    assert " ".join(rest[row + 1 :]).split() == words.split() or words == "-"
+
+
+def test_names_too_long_for_the_line_are_folded_so_that_no_two_look_alike() -> None:
+    names = [f"{'recorded/' * 12}{zone}_2023_hourly.csv.gz" for zone in ("DE", "SE")]
+    lines = shown(("file", "zone", "new"), [(name, name[108:110], "8760") for name in names], 80, ("new",))
+    assert max(map(len, lines)) <= 80
+    for name in names:
+        assert name in "".join(line.strip() for line in lines)
+    assert [line.strip() for line in lines if "zone" in line] == ["zone DE, new 8760", "zone SE, new 8760"]
+
+
+def test_columns_asked_for_whole_are_never_cut() -> None:
+    cut, uncut = (" ".join(shown(JOBS, [(*JOB, WHY)], 70, whole=whole)) for whole in ((), ("name",)))
+    assert "first-training" not in cut
+    assert "first-training" in uncut
 
 
 @given(width=st.integers(40, 240), name=st.text(alphabet="añ字 ", max_size=60), words=st.sampled_from(["", "-", "short", WHY, WHY * 3]))

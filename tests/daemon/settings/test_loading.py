@@ -100,7 +100,8 @@ MISTAKES = {
     "[[server.tokens]]\nname = 'x'": ["server.tokens[0]", "exactly one of 'token' and 'sha256'"],
     "[[server.tokens]]\nname = 'x'\nsha256 = 'abc'": ["server.tokens[0].sha256"],
     "[electricity_maps]\nbase_url = 'ftp://x'": ["electricity_maps.base_url", "https://"],
-    "[intensity]\nkind = 'green'": ["intensity.kind", "lifecycle/average/flow-traced"],
+    "[intensity]\nkind = 'green'": ["intensity.kind", "'green' is not a kind", "lifecycle/average/flow-traced"],
+    "[intensity]\nkind = 'lifecycle/average/traced'": ["intensity.kind", "flow-traced or production"],
     "[planner]\nmaximum_delay_hours = 100\nhorizon_hours = 50": ["planner", "maximum_delay_hours", "raise the horizon"],
     "[replay]\nrate = 60": ["replay", "grid_start"],
     REPLAY + "[electricity_maps]\ntoken = 'x'": [

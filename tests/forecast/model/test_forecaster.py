@@ -21,6 +21,7 @@ from forecast.intensity import LIFECYCLE_AVERAGE, IntensityKind, Rung, Series, V
 from forecast.model.backtest import reissue
 from forecast.model.forecaster import LONGEST_USE, MAXIMUM_DELAY_HOURS, TrainedForecaster, epoch_hours, lesson_day
 from forecast.model.network import Network
+from forecast.scoring import NothingKnown
 from forecast.timeline import HOUR
 from tests.forecast.model.records import NOW, record
 
@@ -277,6 +278,14 @@ def test_a_gap_of_five_weeks_in_the_record_is_survived() -> None:
     history = with_values(record(2600), slice(800, 800 + 840), np.nan)
     for forecaster in (FORECASTER, taught(history)):
         assert np.isfinite(bounds(forecaster.forecast(history, NOW, FOUR_DAYS, Shelf(history)))).all()
+
+
+def test_a_backtest_learns_around_a_gap_of_five_weeks_and_refuses_only_hours_in_it() -> None:
+    history = with_values(record(2600), slice(800, 800 + 840), np.nan)
+    where = ("DE", history.values, epoch_hours(history.start))
+    assert np.isfinite(reissue(Network.bundled(), *where, np.arange(2500, 2510))).all()
+    with pytest.raises(NothingKnown, match="at least one known hour in the four weeks before"):
+        reissue(Network.bundled(), *where, np.arange(1600, 1610))
 
 
 def test_a_backtest_refuses_a_record_that_is_too_short() -> None:

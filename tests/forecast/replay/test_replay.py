@@ -436,7 +436,7 @@ def test_the_shipped_extract_is_whole_and_lively(recording: Recording) -> None:
     for zone in ("DE", "GB", "PL", "SE"):
         assert len(recording.hourly[zone].values) == 25 * 24
         assert not np.isnan(recording.hourly[zone].values).any()
-        assert len(recording.monthly[zone]) == 12
+        assert len(recording.means[zone]) == 12
     days = recording.hourly["DE"].values.reshape(25, 24)
     assert (days.max(axis=1) - days.min(axis=1))[14:].mean() > 250
 
