@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from daemon.cli.moments import moment_or_fail
 from daemon.cli.output import USAGE, JsonFlag, fail, print_json, say, table, warn
+from daemon.cli.pictures import must_be_drawable, tell_drawn
 from daemon.cli.settings import ConfigOption, load_or_fail
 
 if TYPE_CHECKING:
@@ -96,12 +98,16 @@ def backtest(
             replayed = _own_past(database, start, end, config)
         else:
             replayed = _files([*(intensity or []), *(more_intensity or [])], jobs, sites, zone, capacity, start or end)
+        if plots is not None:
+            must_be_drawable(plots)
         result = _with_progress(replayed, policy.value, forecast, length, silent=as_json)
     except (ValueError, OSError, StoreUnavailable) as error:
         fail(str(error))
-    if plots is not None:
-        _draw(result, plots)
     _tell(result, result.score.document() | dict(result.more) | replayed.more, as_json=as_json)
+    if plots is not None:
+        from daemon.backtest.plots import draw
+
+        tell_drawn(plots, partial(draw, result))
 
 
 def _refuse_beside_a_database(*given: object) -> None:
@@ -181,14 +187,3 @@ def _tell(result: Backtest, document: dict[str, object], *, as_json: bool) -> No
 
 def _text(value: object) -> str:
     return f"{value:,.3f}" if isinstance(value, float) else "-" if value is None or value == "" else str(value)
-
-
-def _draw(result: Backtest, folder: Path) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        fail("--plots needs matplotlib: install the extra with `pip install 'lowtide[ldm]'`")
-    from daemon.backtest.plots import draw
-
-    for path in draw(result, folder):
-        say(f"wrote {path}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from daemon.cli.moments import moment_or_fail
 from daemon.cli.output import FAILED, USAGE, JsonFlag, fail, print_json, warn
+from daemon.cli.pictures import must_be_drawable, tell_drawn
 from forecast.timeline import HOUR, floor_to
 
 if TYPE_CHECKING:
@@ -42,14 +44,16 @@ def forecast_score(
     period, counted = _period(start, end), _kind(kind)
     records = _records(files, zones, counted)
     if plots is not None:
-        _must_be_drawable(plots)
+        must_be_drawable(plots)
     scores = _scored(records, period, chosen, delays, silent=as_json)
     from forecast.score_document import score_document
 
     document = score_document(scores)
     _show(document, as_json=as_json)
     if plots is not None:
-        _draw(document, plots)
+        from forecast.score_plots import draw
+
+        tell_drawn(plots, partial(draw, document))
 
 
 def _forecasters(names: str) -> Mapping[str, Reissue]:
@@ -145,32 +149,3 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
     from daemon.cli.forecast_score_tables import show_scores
 
     show_scores(document)
-
-
-def _must_be_drawable(folder: Path) -> None:
-    """End the command where pictures could not be drawn: scores take minutes, and must not be lost for them."""
-    from importlib.util import find_spec
-    from tempfile import TemporaryFile
-
-    if find_spec("matplotlib") is None:
-        fail("--plots needs matplotlib: install the extra with `pip install 'lowtide[ldm]'`")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
-    except OSError as error:
-        _fail_to_write(folder, error)
-
-
-def _draw(document: dict[str, Any], folder: Path) -> None:
-    from forecast.score_plots import draw
-
-    try:
-        paths = draw(document, folder)
-    except OSError as error:
-        _fail_to_write(folder, error)
-    for path in paths:
-        typer.echo(f"Picture: {path}", err=True)
-
-
-def _fail_to_write(folder: Path, error: OSError) -> NoReturn:
-    fail(f"--plots {folder}: cannot be written ({error.strerror}): choose another folder")

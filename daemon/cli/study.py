@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from daemon.cli.output import USAGE, JsonFlag, fail, print_json, say
+from daemon.cli.output import USAGE, JsonFlag, fail, print_json
+from daemon.cli.pictures import must_be_drawable, tell_drawn
 
 if TYPE_CHECKING:
     from daemon.study.short_runs import ShortRun, Skipped
@@ -44,27 +46,28 @@ def study(
     if measure:
         _needs("torch", "--measure trains and samples real models")
     if plots is not None:
-        _needs("matplotlib", "--plots draws pictures")
+        must_be_drawable(plots)
     profile = _profile(hardware)
     made = _made(profile, _months(monthly), chosen or "large")
     runs = _measured(profile, chosen or "tiny", seconds, quiet=as_json) if measure else []
-    drawn = _draw(plots, made) if plots is not None else []
     if as_json:
         from daemon.study.document import document
 
         print_json(document(made, runs))
     else:
-        _show(made, runs, drawn)
+        _show(made, runs)
+    if plots is not None:
+        from daemon.study.plots import draw_figures
+
+        tell_drawn(plots, partial(draw_figures, made))
 
 
-def _show(made: Study, runs: list[ShortRun | Skipped], drawn: list[Path]) -> None:
+def _show(made: Study, runs: list[ShortRun | Skipped]) -> None:
     """For people."""
     from daemon.cli.study_tables import show_short_runs, show_study
 
     show_study(made)
     show_short_runs(runs)
-    for path in drawn:
-        say(f"Picture: {path}")
 
 
 def _size(word: str) -> Size:
@@ -140,12 +143,3 @@ def _measured(profile: HardwareProfile, size: Size, seconds: float, quiet: bool)
     if others.warning():
         typer.echo(f"lowtide: {others.warning()}: the short runs are slower than they would be alone", err=True)
     return runs
-
-
-def _draw(folder: Path, made: Study) -> list[Path]:
-    from daemon.study.plots import draw_figures
-
-    try:
-        return draw_figures(made, folder)
-    except OSError as error:
-        fail(f"--plots {folder}: cannot be written ({error.strerror}): choose another folder")

@@ -44,6 +44,22 @@ def test_a_replay_prints_its_figures_as_json(files: tuple[Path, Path]) -> None:
     assert figures["savings_percent"] == pytest.approx(75)
 
 
+def test_pictures_stand_beside_the_document_and_a_folder_that_cannot_be_written_is_refused_before_the_replay(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, jobs = files
+    arguments = ["backtest", *_parts(folder), "--jobs", str(jobs), "--zone", "DE", "--forecast", "oracle", "--json", "--plots"]
+    answer = CliRunner().invoke(build_app(), [*arguments, str(folder / "pictures")])
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["late_jobs"] == 0
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "pictures").iterdir())
+    assert answer.stderr.count("Picture: ") == len(list((folder / "pictures").iterdir())) > 0
+    monkeypatch.setattr("daemon.cli.backtest._with_progress", lambda *_, **__: pytest.fail("replayed in vain"))
+    answer = CliRunner().invoke(build_app(), [*arguments, __file__])
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert f"--plots {__file__}: cannot be written (File exists)" in answer.stderr
+
+
 def test_a_replay_prints_a_table_for_people(files: tuple[Path, Path]) -> None:
     folder, jobs = files
     answer = CliRunner().invoke(

@@ -141,7 +141,7 @@ def test_pictures_that_cannot_be_drawn_are_refused_before_anything_is_scored(
     answer = run(folder, *QUICK, "--plots", __file__)
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert f"--plots {__file__}: cannot be written (File exists): choose another folder" in answer.stderr
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("daemon.cli.pictures.find_spec", lambda _: None)
     answer = run(folder, *QUICK, "--plots", tmp_path)
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert "--plots needs matplotlib: install the extra" in answer.stderr
