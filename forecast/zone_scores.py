@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,10 +14,10 @@ from forecast.model.backtest import HORIZON
 from forecast.model.record import aligned, nearest
 from forecast.regret import RECORD_DAYS
 from forecast.reissue import NEEDED_HOURS, REFERENCE, Past, Reissue
-from forecast.scoring import IntervalScores, NothingKnown, PointScores, interval_scores, point_scores, targets
+from forecast.scoring import IntervalScores, PointScores, interval_scores, point_scores, targets
 from forecast.shift_scores import SHIFTS, CurvePoint, ShiftScorer, ShiftScores
 from forecast.soundness import sound
-from forecast.timeline import HOUR, Interval, ceil_to, floor_to
+from forecast.timeline import HOUR
 
 BUCKETS: Mapping[str, slice] = {"1-24": slice(0, 24), "25-96": slice(24, HORIZON)}
 """Lead times in hours; lead 1 is the hour of the origin itself."""
@@ -147,60 +147,3 @@ def _scored(quantiles: FloatArray, actual: FloatArray, comparable: FloatArray, d
     }
     shifts = [decisions.scores(shift, in_chunks=in_chunks) for shift in SHIFTS for in_chunks in (False, True)]
     return ForecastScores(leads, shifts, decisions.curve())
-
-
-def score_zones(
-    records: Mapping[str, Series],
-    start: datetime | None,
-    end: datetime | None,
-    forecasters: Mapping[str, Reissue],
-    delays: Sequence[int],
-    warn: Callable[[str], object] = lambda _: None,
-) -> Iterator[ZoneScores]:
-    """Score every zone at every delay, one after the other; each is a neighbour to the others.
-
-    `warn` is told of a zone with too few values, in one sentence: it is left out, and costs the others nothing.
-
-    Raises UnscorablePeriod before the first where a record is too short."""
-    periods = {zone: period_of(record, start, end) for zone, record in records.items()}
-    others = {zone: sound(record)[0] for zone, record in records.items()}
-    for zone, record in sorted(records.items()):
-        refused: dict[int, NothingKnown] = {}
-        for delay_hours in delays:
-            try:
-                scores = score_zone(record, *periods[zone], forecasters, delay_hours, others)
-            except NothingKnown as problem:
-                refused[delay_hours] = problem
-            else:
-                yield scores
-        if refused:
-            warn(_why_not(others[zone], periods[zone], refused))
-
-
-def _why_not(record: Series, period: tuple[datetime, datetime], refused: Mapping[int, NothingKnown]) -> str:
-    """Why a zone has no scores, by delay, and what would give it some."""
-    gap = _longest_gap(record, period[0] - HISTORY, period[1])
-    return (
-        f"{record.zone} cannot be scored at a delay of {' and '.join(map(str, refused))} h, because {next(iter(refused.values()))}, "
-        f"and the hours from {gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} have no value that can be believed: "
-        f"{', or '.join(['give the files that hold them', *_periods_beside(gap, record)])}"
-    )
-
-
-def _periods_beside(gap: Interval, record: Series) -> Iterator[str]:
-    """Options that leave the gap out, where the record is long enough for them."""
-    enough, day = timedelta(hours=MINIMUM_HOURS), timedelta(days=1)
-    before, after = floor_to(gap.start, day), ceil_to(gap.end + HISTORY, day)
-    if before - record.start >= HISTORY + enough:
-        yield f"--to {before:%Y-%m-%d}"
-    if record.end - after >= enough:
-        yield f"--from {after:%Y-%m-%d}"
-
-
-def _longest_gap(record: Series, start: datetime, end: datetime) -> Interval:
-    """The longest stretch of [start, end) without a value; there must be one."""
-    first, last = (int((moment - record.start) // record.step) for moment in (start, end))
-    edges = np.flatnonzero(np.diff(np.isnan(record.values[first:last]), prepend=False, append=False))
-    begins, ends = edges[::2], edges[1::2]
-    longest = int((ends - begins).argmax())
-    return Interval(start + int(begins[longest]) * record.step, start + int(ends[longest]) * record.step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -36,16 +37,18 @@ def forecast_score(
         str, typer.Option("--forecasters", help="Of own, persistence (24 h, always scored), last-week (168 h), seven-day-mean.")
     ] = "own,persistence,last-week,seven-day-mean",
     kind: Annotated[str, typer.Option("--kind", help="The kind of intensity to read from the files.")] = "lifecycle/average/flow-traced",
+    processes: Annotated[int | None, typer.Option("--processes", min=1, help="Work in so many at a time; default: one a core.")] = None,
     plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Write pictures into this folder.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Score forecasts on recorded intensity: errors, intervals, and the saving that jobs planned by them would have kept."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: processes share the cores among them
     chosen, delays = _forecasters(forecasters), _delays(delay)
     period, counted = _period(start, end), _kind(kind)
     records = _records(files, zones, counted)
     if plots is not None:
         must_be_drawable(plots)
-    scores = _scored(records, period, chosen, delays, silent=as_json)
+    scores = _scored(records, period, chosen, delays, processes or _cores(), silent=as_json)
     from forecast.score_document import score_document
 
     document = score_document(scores)
@@ -116,30 +119,40 @@ def _scored(
     period: tuple[datetime | None, datetime | None],
     forecasters: Mapping[str, Reissue],
     delays: Sequence[int],
+    processes: int,
     *,
     silent: bool,
 ) -> list[ZoneScores]:
     """Zone by zone, with a bar that moves; a zone that cannot be scored is told of, and ends the command only if no other can."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from rich.console import Console
     from rich.progress import Progress
 
-    from forecast.zone_scores import score_zones
+    from forecast.score_zones import score_zones
 
     scores: list[ZoneScores] = []
     left_out: list[str] = []
     try:
         with Progress(console=Console(stderr=True), disable=silent, transient=True) as progress:
             bar = progress.add_task("scoring", total=len(records) * len(delays))
-            for each in score_zones(records, *period, forecasters, delays, left_out.append):
+            for each in score_zones(records, *period, forecasters, delays, left_out.append, processes):
                 scores.append(each)
                 progress.update(bar, advance=1, description=f"scored {each.zone}")
     except ValueError as problem:
         fail(str(problem))
+    except BrokenProcessPool:
+        fail(f"one of {processes} processes was ended from outside, as systems do that run out of memory: try --processes 1")
     for sentence in left_out:  # only now: they would stand in the way of the bar
         warn(sentence)
     if not scores:
         raise typer.Exit(FAILED)
     return scores
+
+
+def _cores() -> int:
+    """Those this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _show(document: dict[str, Any], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Series
 from forecast.model.record import Record
 from forecast.reissue import FORECASTERS, NEEDED_HOURS, Past
 from forecast.score_document import score_document
+from forecast.score_zones import score_zones
 from forecast.scoring import NothingKnown
-from forecast.zone_scores import RUN_IN_HOURS, UnscorablePeriod, ZoneScores, period_of, score_zone, score_zones
+from forecast.zone_scores import RUN_IN_HOURS, UnscorablePeriod, ZoneScores, period_of, score_zone
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 FIRST = START + timedelta(hours=NEEDED_HOURS + RUN_IN_HOURS)
@@ -131,6 +133,29 @@ def test_a_gap_of_five_weeks_is_told_with_its_dates_and_with_periods_that_can_be
     before, after = datetime(2023, 3, 22, tzinfo=UTC), datetime(2023, 6, 28, tzinfo=UTC)
     for start, end in ((None, before), (after, None)):
         assert len(list(score_zones({"XX": broken}, start, end, forecasters, [0]))) == 1
+
+
+def assert_no_process_is_left() -> None:
+    for child in active_children():
+        child.join(timeout=10)
+    assert not active_children()
+
+
+def test_more_processes_score_the_same_in_the_same_order_and_are_gone_afterwards() -> None:
+    records = {"XX": with_gap(record(), 0, 76), "YY": record(zone="YY"), "ZZ": record(74, "ZZ")}
+    told: list[list[str]] = [[], []]
+    one, two = (list(score_zones(records, FIRST, END, SIMPLE, [0, 3], told[n - 1].append, processes=n)) for n in (1, 2))
+    assert [score_document([each]) for each in two] == [score_document([each]) for each in one]
+    assert told[0] == told[1] != []
+    assert_no_process_is_left()
+
+
+def test_a_score_that_nobody_waits_for_any_more_is_not_worked_out() -> None:
+    records = {zone: record(zone=zone) for zone in ("XX", "YY", "ZZ")}
+    scored = score_zones(records, FIRST, END, SIMPLE, [0, 3], processes=2)
+    assert next(scored).zone == "XX"
+    scored.close()
+    assert_no_process_is_left()
 
 
 def test_means_over_zones_are_means_and_extremes_are_those_of_zones() -> None:
