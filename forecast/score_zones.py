@@ -78,13 +78,13 @@ def _outcomes(work: _Work, tasks: Iterable[Task], processes: int) -> Iterator[It
         yield map(work.outcome, tasks)
         return
     others = set(active_children())
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,))
-    try:
-        yield pool.map(_outcome, tasks)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(active_children()) - others:
-            child.terminate()
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,)) as pool:
+        try:
+            yield pool.map(_outcome, tasks)
+        except BaseException:  # also where the caller wants no more: nobody waits for scores of most of a minute then
+            for child in set(active_children()) - others:
+                child.terminate()
+            raise
 
 
 _work: _Work | None = None

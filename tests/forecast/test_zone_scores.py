@@ -135,19 +135,13 @@ def test_a_gap_of_five_weeks_is_told_with_its_dates_and_with_periods_that_can_be
         assert len(list(score_zones({"XX": broken}, start, end, forecasters, [0]))) == 1
 
 
-def assert_no_process_is_left() -> None:
-    for child in active_children():
-        child.join(timeout=10)
-    assert not active_children()
-
-
 def test_more_processes_score_the_same_in_the_same_order_and_are_gone_afterwards() -> None:
     records = {"XX": with_gap(record(), 0, 76), "YY": record(zone="YY"), "ZZ": record(74, "ZZ")}
     told: list[list[str]] = [[], []]
     one, two = (list(score_zones(records, FIRST, END, SIMPLE, [0, 3], told[n - 1].append, processes=n)) for n in (1, 2))
     assert [score_document([each]) for each in two] == [score_document([each]) for each in one]
     assert told[0] == told[1] != []
-    assert_no_process_is_left()
+    assert not active_children()
 
 
 def test_a_score_that_nobody_waits_for_any_more_is_not_worked_out() -> None:
@@ -155,7 +149,7 @@ def test_a_score_that_nobody_waits_for_any_more_is_not_worked_out() -> None:
     scored = score_zones(records, FIRST, END, SIMPLE, [0, 3], processes=2)
     assert next(scored).zone == "XX"
     scored.close()
-    assert_no_process_is_left()
+    assert not active_children()
 
 
 def test_means_over_zones_are_means_and_extremes_are_those_of_zones() -> None:
