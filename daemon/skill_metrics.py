@@ -17,7 +17,10 @@ _WAITED = "8 h jobs with 24 h slack planned once by forecasts of the last four w
 BY_LEAD: Mapping[str, tuple[str, Callable[[LeadSkill], float | None]]] = {
     "error_ratio": ("Mean absolute error of the last four weeks; repeating yesterday is 1.", lambda lead: lead.relative_mae),
     "error_grams_per_kwh": ("Mean absolute error of the last four weeks.", lambda lead: lead.point.mae),
-    "error_of_value_ratio": ("Mean absolute error of the last four weeks as a share of the measured value.", lambda lead: lead.point.mape),
+    "error_of_value_ratio": (
+        "Mean over the hours of the last four weeks of the absolute error as a share of the hour's measured value.",
+        lambda lead: lead.point.mape,
+    ),
     "bias_grams_per_kwh": ("Forecast less measured intensity, mean of the last four weeks.", lambda lead: lead.point.bias),
     "coverage_ratio": (
         "Share of hours inside the forecasts' central 80 % intervals.",

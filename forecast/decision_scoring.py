@@ -6,6 +6,7 @@ One job is submitted at every origin, at constant power, so its cost is the mean
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,10 +51,11 @@ def decision_scores(cost: FloatArray, run_now: FloatArray, hindsight: FloatArray
         raise NothingKnown("no submission has all hours of its window measured")
     saving = (run_now - cost)[known]
     possible = float((run_now - hindsight)[known].sum())
-    kept = float(saving.sum()) / possible if possible > 0 else float("nan")
+    total = float(run_now[known].sum())
+    kept = float(saving.sum()) / possible if possible > TIE_SHARE * total else math.nan  # a grid that never changes has no saving to keep
     worse = float(np.mean(saving < -TIE_SHARE * run_now[known]))
     regret = float(np.mean((cost - hindsight)[known]))
-    return DecisionScores(kept, worse, float(saving.sum() / run_now[known].sum()), regret, int(known.sum()))
+    return DecisionScores(kept, worse, float(saving.sum()) / total if total > 0 else math.nan, regret, int(known.sum()))
 
 
 def start_costs(hours: FloatArray, shift: Shift) -> FloatArray:

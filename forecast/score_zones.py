@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -9,15 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 
 import numpy as np
 
-from forecast.intensity import Series
+from forecast.intensity import FloatArray, Series
+from forecast.model.backtest import HORIZON
 from forecast.reissue import Reissue
 from forecast.scoring import NothingKnown
 from forecast.soundness import sound
-from forecast.timeline import Interval, ceil_to, floor_to
+from forecast.timeline import HOUR, Interval, ceil_to, floor_to
 from forecast.zone_scores import HISTORY, MINIMUM_HOURS, ZoneScores, period_of, score_zone
 
 Task = tuple[str, int]
@@ -91,10 +94,18 @@ _work: _Work | None = None
 
 
 def _begin(work: _Work) -> None:
-    """In each process once. Whoever interrupts the command speaks to the process that started it, which ends the others."""
+    """In each process once. It ends with the one that started it, however that ended: whoever interrupts the command speaks to that one."""
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     _work = work
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _outcome(task: Task) -> Outcome:
@@ -104,28 +115,35 @@ def _outcome(task: Task) -> Outcome:
 
 def _why_not(record: Series, period: tuple[datetime, datetime], refused: Mapping[int, NothingKnown]) -> str:
     """Why a zone has no scores, by delay, and what would give it some."""
+    values = _values(record, period[0] - HISTORY, period[1])
     gap = _longest_gap(record, period[0] - HISTORY, period[1])
+    if gap.duration >= HORIZON * HOUR:
+        missing, elsewhere = f"the hours from {gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} have", _periods_beside(gap, period)
+    else:
+        missing, elsewhere = f"{np.isnan(values).sum():,} of {len(values):,} hours, here and there, have", iter(())
     return (
         f"{record.zone} cannot be scored at a delay of {' and '.join(map(str, refused))} h, because {next(iter(refused.values()))}, "
-        f"and the hours from {gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} have no value that can be believed: "
-        f"{', or '.join(['give the files that hold them', *_periods_beside(gap, record)])}"
+        f"and {missing} no value that can be believed: {', or '.join(['give the files that hold them', *elsewhere])}"
     )
 
 
-def _periods_beside(gap: Interval, record: Series) -> Iterator[str]:
-    """Options that leave the gap out, where the record is long enough for them."""
+def _periods_beside(gap: Interval, period: tuple[datetime, datetime]) -> Iterator[str]:
+    """Options for the parts of the period that the gap leaves alone, where they are long enough."""
     enough, day = timedelta(hours=MINIMUM_HOURS), timedelta(days=1)
-    before, after = floor_to(gap.start, day), ceil_to(gap.end + HISTORY, day)
-    if before - record.start >= HISTORY + enough:
-        yield f"--to {before:%Y-%m-%d}"
-    if record.end - after >= enough:
-        yield f"--from {after:%Y-%m-%d}"
+    first, last = ceil_to(period[0], day), floor_to(period[1], day)
+    for begin, end in ((first, floor_to(gap.start, day)), (ceil_to(gap.end + HISTORY, day), last)):
+        if end - begin >= enough:
+            yield f"--from {begin:%Y-%m-%d} --to {end:%Y-%m-%d}"
+
+
+def _values(record: Series, start: datetime, end: datetime) -> FloatArray:
+    first, last = (int((moment - record.start) // record.step) for moment in (start, end))
+    return record.values[first:last]
 
 
 def _longest_gap(record: Series, start: datetime, end: datetime) -> Interval:
     """The longest stretch of [start, end) without a value; there must be one."""
-    first, last = (int((moment - record.start) // record.step) for moment in (start, end))
-    edges = np.flatnonzero(np.diff(np.isnan(record.values[first:last]), prepend=False, append=False))
+    edges = np.flatnonzero(np.diff(np.isnan(_values(record, start, end)), prepend=False, append=False))
     begins, ends = edges[::2], edges[1::2]
     longest = int((ends - begins).argmax())
     return Interval(start + int(begins[longest]) * record.step, start + int(ends[longest]) * record.step)

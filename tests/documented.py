@@ -84,8 +84,8 @@ def _plain(value: Any) -> Any:
 
 
 def _metrics() -> Iterator[tuple[str, str, str, str]]:
-    for metric in vars(Metrics()).values():
-        if not isinstance(metric, MetricWrapperBase):
+    for metric in Metrics().registry._collector_to_names:
+        if not isinstance(metric, MetricWrapperBase):  # as those of the process, which every program has
             continue
         family = next(iter(metric.collect()))
         name = family.name + ("_total" if family.type == "counter" else "")

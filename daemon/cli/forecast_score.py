@@ -125,6 +125,7 @@ def _scored(
 ) -> list[ZoneScores]:
     """Zone by zone, with a bar that moves; a zone that cannot be scored is told of, and ends the command only if no other can."""
     from concurrent.futures.process import BrokenProcessPool
+    from contextlib import closing
 
     from rich.console import Console
     from rich.progress import Progress
@@ -134,15 +135,18 @@ def _scored(
     scores: list[ZoneScores] = []
     left_out: list[str] = []
     try:
-        with Progress(console=Console(stderr=True), disable=silent, transient=True) as progress:
+        with (
+            Progress(console=Console(stderr=True), disable=silent, transient=True) as progress,
+            closing(score_zones(records, *period, forecasters, delays, left_out.append, processes)) as scored,
+        ):
             bar = progress.add_task("scoring", total=len(records) * len(delays))
-            for each in score_zones(records, *period, forecasters, delays, left_out.append, processes):
+            for each in scored:
                 scores.append(each)
                 progress.update(bar, advance=1, description=f"scored {each.zone}")
     except ValueError as problem:
         fail(str(problem))
-    except BrokenProcessPool:
-        fail(f"one of {processes} processes was ended from outside, as systems do that run out of memory: try --processes 1")
+    except (BrokenProcessPool, OSError):
+        fail("a process that scored could not begin or ended early, perhaps for want of memory: try --processes 1")
     for sentence in left_out:  # only now: they would stand in the way of the bar
         warn(sentence)
     if not scores:

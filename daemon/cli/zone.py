@@ -66,7 +66,7 @@ def _show_skill(skill: list[Answer]) -> None:
     ]
     columns = ("forecast", "lead h", "MAE", "relative", "bias", "coverage", "promised savings kept")
     say(table("Forecasts of the last four weeks; repeating yesterday is 1", columns, rows, right=columns[1:]))
-    say(*(_decided(each) for each in skill if each["hindsight_kept"] is not None))
+    say(*(_decided(each) for each in skill if each.get("hindsight_kept") is not None))
 
 
 def _decided(skill: Answer) -> str:

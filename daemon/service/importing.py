@@ -62,11 +62,12 @@ def _refuse_what_cannot_be_used(paths: Iterable[Path], kind: IntensityKind) -> N
 def mixed_releases(store: IntensityStore, zone: str, kind: IntensityKind) -> str | None:
     """A sentence where the hourly record of the zone is put together from several releases of an archive, else None."""
     record = store.record(zone, kind, *_EVER)
-    found = () if record is None else tuple(record.split(origin_name))
-    releases = [name for name in found if name.startswith(PORTAL)]
+    found = {} if record is None else record.split(origin_name)
+    releases = {name: len(part.start) for name, part in found.items() if name.startswith(PORTAL)}
     if len(releases) < 2:
         return None
+    told = "; ".join(f"{name}: {hours:,} h" for name, hours in releases.items())
     return (
-        f"{zone}: the hourly record is now put together from {len(releases)} releases ({'; '.join(releases)}), which may differ by some "
-        "per cent; forecasts read it as one: import all years from one release"
+        f"{zone}: the hourly record is now put together from {len(releases)} releases ({told}), which may differ by some per cent; "
+        "forecasts read it as one: import all years from one release, and name it by --release"
     )

@@ -144,7 +144,7 @@ class LeadSkillView(View):
     lead_hours: str = Field(description="first and last hour ahead, e.g. 1-24")
     mae_g_per_kwh: float
     relative_mae: float | None = Field(description="mean absolute error; repeating yesterday is 1")
-    mape: float | None = Field(description="mean absolute error as a share of the measured value")
+    mape: float | None = Field(description="mean of each hour's absolute error as a share of its measured value, hours at zero left out")
     bias_g_per_kwh: float = Field(description="forecast less measured")
     coverage: float | None = Field(description="share of hours inside the central 80 % interval")
     pinball_g_per_kwh: float | None = Field(description="pinball loss of the bounds of the central 80 % interval")

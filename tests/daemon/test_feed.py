@@ -415,7 +415,7 @@ def test_monthly_means_are_recorded_where_the_plan_has_them(house: House) -> Non
     assert house.metrics.fetches == {("DE", "past-range", "ok"): 2}
 
 
-def test_the_mean_of_last_year_is_recorded_beside_them_but_of_no_year_that_is_not_over(recording: Recording, database: Database) -> None:
+def test_of_the_years_the_last_whole_one_is_asked_for_and_recorded(recording: Recording, database: Database) -> None:
     years = [Interval(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)) for year in (2020, 2022, 2023)]
     told = tuple(PeriodMean("DE", year, 400.0, LIFECYCLE_AVERAGE, "a file") for year in years)
     house = House(replace(recording, means={"DE": told}), database)

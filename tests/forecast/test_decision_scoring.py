@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -105,3 +106,13 @@ def test_submissions_with_a_missing_hour_are_left_out() -> None:
     assert scores.kept == pytest.approx(0.5)
     with pytest.raises(NothingKnown, match="no submission has all hours of its window measured"):
         decision_scores(np.array([np.nan]), np.array([1.0]), np.array([1.0]))
+
+
+@pytest.mark.parametrize("level", [12.3, 0.0])
+def test_a_grid_that_never_changes_has_no_saving_to_keep(level: float) -> None:
+    costs = start_costs(np.full((50, 96), level), Shift(8, 24))
+    scores = decision_scores(costs[:, 3], costs[:, 0], costs.min(axis=1))
+    assert math.isnan(scores.kept)
+    assert math.isnan(scores.saved) == (level == 0)
+    assert scores.worse == 0
+    assert scores.regret == pytest.approx(0, abs=1e-9)

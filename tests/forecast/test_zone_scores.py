@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from forecast.intensity import LIFECYCLE_AVERAGE, FloatArray, Series
@@ -129,10 +134,23 @@ def test_a_gap_of_five_weeks_is_told_with_its_dates_and_with_periods_that_can_be
     (sentence,) = told
     assert "at a delay of 0 h, because four weeks have no known hour, and the hours" in sentence
     assert "the hours from 2023-03-22 00:00 to 2023-04-26 00:00 have no value that can be believed" in sentence
-    assert sentence.endswith("give the files that hold them, or --to 2023-03-22, or --from 2023-06-28")
+    assert sentence.endswith("give the files that hold them, or --from 2023-03-05 --to 2023-03-22, or --from 2023-06-28 --to 2023-07-30")
     before, after = datetime(2023, 3, 22, tzinfo=UTC), datetime(2023, 6, 28, tzinfo=UTC)
     for start, end in ((None, before), (after, None)):
         assert len(list(score_zones({"XX": broken}, start, end, forecasters, [0]))) == 1
+    asked = datetime(2023, 4, 1, tzinfo=UTC), datetime(2023, 5, 11, tzinfo=UTC)
+    assert not list(score_zones({"XX": broken}, *asked, forecasters, [0], told.append))
+    assert told[1].endswith("believed: give the files that hold them"), "nothing of the period that was asked for can be scored"
+
+
+def test_hours_missing_here_and_there_are_not_told_as_one_gap() -> None:
+    whole, told = record(), list[str]()
+    values = whole.values.copy()
+    values[::40] = np.nan
+    assert not list(score_zones({"XX": replace(whole, values=values)}, FIRST, END, SIMPLE, [0], told.append))
+    (sentence,) = told
+    assert "no submission has all hours of its window measured, and 43 of 1,704 hours, here and there, have no value" in sentence
+    assert sentence.endswith("believed: give the files that hold them")
 
 
 def test_more_processes_score_the_same_in_the_same_order_and_are_gone_afterwards() -> None:
@@ -144,12 +162,35 @@ def test_more_processes_score_the_same_in_the_same_order_and_are_gone_afterwards
     assert not active_children()
 
 
-def test_a_score_that_nobody_waits_for_any_more_is_not_worked_out() -> None:
-    records = {zone: record(zone=zone) for zone in ("XX", "YY", "ZZ")}
-    scored = score_zones(records, FIRST, END, SIMPLE, [0, 3], processes=2)
-    assert next(scored).zone == "XX"
+def noted(folder: Path, past: Past) -> FloatArray:
+    (folder / f"{past.zone}-{past.delay_hours}").touch()
+    return FORECASTERS["seven-day-mean"](past)
+
+
+def test_a_score_that_nobody_waits_for_any_more_is_not_worked_out(tmp_path: Path) -> None:
+    records = {zone: record(zone=zone) for zone in ("VV", "WW", "XX", "YY", "ZZ")}
+    delays = range(7)
+    scored = score_zones(records, FIRST, END, SIMPLE | {"noted": partial(noted, tmp_path)}, delays, processes=2)
+    assert next(scored).zone == "VV"
     scored.close()
     assert not active_children()
+    assert 0 < len(list(tmp_path.iterdir())) < len(records) * len(delays)
+
+
+def test_processes_end_with_the_one_that_started_them_however_that_ended() -> None:
+    script = """
+from tests.forecast.test_zone_scores import *
+scored = score_zones({zone: record(zone=zone) for zone in ("XX", "YY", "ZZ")}, FIRST, END, SIMPLE, range(40), processes=2)
+print(next(scored).zone, flush=True)
+list(scored)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "XX\n"
+        children = psutil.Process(command.pid).children(recursive=True)
+        command.kill()
+    assert len(children) >= 2
+    assert not psutil.wait_procs(children, timeout=20)[1]
 
 
 def test_means_over_zones_are_means_and_extremes_are_those_of_zones() -> None:

@@ -139,7 +139,7 @@ def test_nothing_is_cut_in_any_terminal(folder: Path, columns: int) -> None:
 def test_pictures_that_cannot_be_drawn_are_refused_before_anything_is_scored(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forecast.zone_scores.score_zone", lambda *_: pytest.fail("scored in vain"))
+    monkeypatch.setattr("daemon.cli.forecast_score._scored", lambda *_, **__: pytest.fail("scored in vain"))
     answer = run(folder, *QUICK, "--plots", __file__)
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert f"--plots {__file__}: cannot be written (File exists): choose another folder" in answer.stderr

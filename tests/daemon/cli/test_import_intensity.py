@@ -125,8 +125,8 @@ def test_years_of_two_releases_are_recorded_and_told_of_until_one_release_holds_
     ]
     assert [len(each) > 0 for each in told] == [False, True, False]
     assert "DE: the hourly record is now put together from 2 releases" in told[1]
-    assert "release 2024-01-17; " in told[1]
-    assert told[1].rstrip().endswith("import all years from one release")
+    assert "release 2024-01-17: 3 h; " in told[1]
+    assert told[1].rstrip().endswith("import all years from one release, and name it by --release")
 
 
 def test_two_files_that_contradict_each_other_are_refused_before_anything_is_recorded(lowtide: Lowtide, tmp_path: Path) -> None:
