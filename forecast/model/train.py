@@ -7,6 +7,11 @@ FILES are hourly CSVs as `lowtide import-intensity` reads them. Two years of 27 
 from __future__ import annotations
 
 import argparse
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: sums come out otherwise over several threads,
+os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")  # and by the wider instructions that only some x86 machines have
+
 import sys
 import time
 from collections.abc import Sequence
