@@ -17,6 +17,7 @@ from daemon import __version__
 from daemon.domain.budget import Budget
 from daemon.domain.plan import Plan
 from daemon.domain.states import AttemptState, JobState
+from daemon.gauges import new_gauge, or_nan
 from daemon.service.ledger_views import ReportTotals
 from daemon.service.views import SiteView
 from daemon.skill_metrics import SkillMetrics
@@ -142,7 +143,7 @@ class Metrics:
         self._avoided.set(totals.saving_g)
         self._claimed.set(totals.claimed_saving_g)
         self._samples.set(totals.samples)
-        self._sample_grams.set(_or_nan(totals.g_per_sample))
+        self._sample_grams.set(or_nan(totals.g_per_sample))
 
     def show_sites(self, sites: Sequence[SiteView]) -> None:
         self._left_alone.set(sum(site.status == "not-in-settings" for site in sites))
@@ -150,15 +151,15 @@ class Metrics:
             if site.zone is None:
                 continue  # the labels are those of the settings, a closed set
             self._executor_up.labels(site.name).set(site.status == "up")
-            self._gpus.labels(site.name, site.zone).set(_or_nan(site.gpus))
+            self._gpus.labels(site.name, site.zone).set(or_nan(site.gpus))
             self._gpus_busy.labels(site.name, site.zone).set(site.gpus_busy)
             now = site.intensity
-            self._intensity.labels(site.zone).set(_or_nan(now.g_per_kwh))
-            self._intensity_age.labels(site.zone).set(_or_nan(now.age_seconds))
-            self._rung.labels(site.zone).set(_or_nan(None if now.rung is None else _RUNGS.get(now.rung)))
+            self._intensity.labels(site.zone).set(or_nan(now.g_per_kwh))
+            self._intensity_age.labels(site.zone).set(or_nan(now.age_seconds))
+            self._rung.labels(site.zone).set(or_nan(None if now.rung is None else _RUNGS.get(now.rung)))
 
     def show_forecast_age(self, zone: str, seconds: float | None) -> None:
-        self._forecast_age.labels(zone).set(_or_nan(seconds))
+        self._forecast_age.labels(zone).set(or_nan(seconds))
 
     def show_skill(self, zone: str, skills: Mapping[Rung, ForecastSkill]) -> None:
         """How good each source's forecasts of the zone were lately."""
@@ -212,14 +213,10 @@ class Metrics:
     # How metrics are made
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"lowtide_{name}", text, labels, registry=self.registry)
+        return new_gauge(self.registry, name, text, *labels)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"lowtide_{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"lowtide_{name}", text, labels, buckets=buckets, registry=self.registry)
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from daemon.gauges import new_gauge, or_nan
 from daemon.zone_skill import FORECAST_RUNGS
 from forecast.intensity import Rung
 from forecast.skill import ForecastSkill, LeadSkill
@@ -58,11 +58,11 @@ class SkillMetrics:
     """The gauges `lowtide_forecast_...` of the scores; what is not known is NaN."""
 
     def __init__(self, registry: CollectorRegistry, zones: Iterable[str]) -> None:
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"lowtide_forecast_{name}", text, ("zone", "source", *labels), registry=registry)
+        def made(name: str, text: str, *labels: str) -> Gauge:
+            return new_gauge(registry, f"forecast_{name}", text, "zone", "source", *labels)
 
-        self._by_lead = {name: gauge(name, text, "lead_hours") for name, (text, _) in BY_LEAD.items()}
-        self._by_source = {name: gauge(name, text) for name, (text, _) in BY_SOURCE.items()}
+        self._by_lead = {name: made(name, text, "lead_hours") for name, (text, _) in BY_LEAD.items()}
+        self._by_source = {name: made(name, text) for name, (text, _) in BY_SOURCE.items()}
         for zone in zones:
             self.show(zone, {})
 
@@ -71,12 +71,8 @@ class SkillMetrics:
         for rung in FORECAST_RUNGS:
             skill = skills.get(rung)
             for name, (_, of_source) in BY_SOURCE.items():
-                self._by_source[name].labels(zone, rung.label).set(_or_nan(None if skill is None else of_source(skill)))
+                self._by_source[name].labels(zone, rung.label).set(or_nan(None if skill is None else of_source(skill)))
             for bucket in BUCKETS:
                 lead = None if skill is None else skill.leads.get(bucket)
                 for name, (_, of_lead) in BY_LEAD.items():
-                    self._by_lead[name].labels(zone, rung.label, bucket).set(_or_nan(None if lead is None else of_lead(lead)))
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
+                    self._by_lead[name].labels(zone, rung.label, bucket).set(or_nan(None if lead is None else of_lead(lead)))

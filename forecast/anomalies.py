@@ -78,7 +78,7 @@ def _frozen_repeats(values: FloatArray) -> BoolArray:
     several stretches do not excuse each other, and a record cleaned of them is clean.
     """
     repeats = np.concatenate([[False], values[1:] == values[:-1]])
-    starts, lengths = _runs(repeats)
+    starts, lengths = runs(repeats)
     is_frozen, others, repeated = np.zeros(len(lengths), dtype=np.bool_), len(repeats) - 1, int(repeats.sum())
     while True:
         hours, habit = others - lengths, repeated - lengths
@@ -94,7 +94,7 @@ def _frozen_repeats(values: FloatArray) -> BoolArray:
     return frozen
 
 
-def _runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
+def runs(flags: BoolArray) -> tuple[IntArray, IntArray]:
     """Starts and lengths of the runs of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     return edges[::2], edges[1::2] - edges[::2]

@@ -15,7 +15,8 @@ from threading import Thread
 
 import numpy as np
 
-from forecast.intensity import FloatArray, Series
+from forecast.anomalies import runs
+from forecast.intensity import Series
 from forecast.model.backtest import HORIZON
 from forecast.reissue import Reissue
 from forecast.scoring import NothingKnown
@@ -31,17 +32,16 @@ Outcome = ZoneScores | NothingKnown
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What every task needs: the records, what is sound of them, what of each is scored, and by what."""
+    """What every task needs: what is sound of the records, what of each is scored, and by what."""
 
     records: Mapping[str, Series]
-    others: Mapping[str, Series]
     periods: Mapping[str, tuple[datetime, datetime]]
     forecasters: Mapping[str, Reissue]
 
     def outcome(self, task: Task) -> Outcome:
         zone, delay_hours = task
         try:
-            return score_zone(self.records[zone], *self.periods[zone], self.forecasters, delay_hours, self.others)
+            return score_zone(self.records[zone], *self.periods[zone], self.forecasters, delay_hours, self.records)
         except NothingKnown as problem:
             return problem
 
@@ -61,7 +61,7 @@ def score_zones(
 
     Raises UnscorablePeriod before the first where a record is too short."""
     periods = {zone: period_of(record, start, end) for zone, record in records.items()}
-    work = _Work(records, {zone: sound(record)[0] for zone, record in records.items()}, periods, dict(forecasters))
+    work = _Work({zone: sound(record)[0] for zone, record in records.items()}, periods, dict(forecasters))
     tasks = list(product(sorted(records), delays))
     refused: dict[str, dict[int, NothingKnown]] = {}
     with _outcomes(work, tasks, min(processes, len(tasks))) as outcomes:
@@ -71,7 +71,7 @@ def score_zones(
             else:
                 yield outcome
     for zone, problems in refused.items():
-        warn(_why_not(work.others[zone], periods[zone], problems))
+        warn(_why_not(work.records[zone], periods[zone], problems))
 
 
 @contextmanager
@@ -115,12 +115,17 @@ def _outcome(task: Task) -> Outcome:
 
 def _why_not(record: Series, period: tuple[datetime, datetime], refused: Mapping[int, NothingKnown]) -> str:
     """Why a zone has no scores, by delay, and what would give it some."""
-    values = _values(record, period[0] - HISTORY, period[1])
-    gap = _longest_gap(record, period[0] - HISTORY, period[1])
+    start = period[0] - HISTORY
+    first, last = (int((moment - record.start) // record.step) for moment in (start, period[1]))
+    is_missing = np.isnan(record.values[first:last])
+    starts, lengths = runs(is_missing)
+    longest = int(lengths.argmax())
+    begin = start + int(starts[longest]) * record.step
+    gap = Interval(begin, begin + int(lengths[longest]) * record.step)
     if gap.duration >= HORIZON * HOUR:
         missing, elsewhere = f"the hours from {gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M} have", _periods_beside(gap, period)
     else:
-        missing, elsewhere = f"{np.isnan(values).sum():,} of {len(values):,} hours, here and there, have", iter(())
+        missing, elsewhere = f"{is_missing.sum():,} of {len(is_missing):,} hours, here and there, have", iter(())
     return (
         f"{record.zone} cannot be scored at a delay of {' and '.join(map(str, refused))} h, because {next(iter(refused.values()))}, "
         f"and {missing} no value that can be believed: {', or '.join(['give the files that hold them', *elsewhere])}"
@@ -134,16 +139,3 @@ def _periods_beside(gap: Interval, period: tuple[datetime, datetime]) -> Iterato
     for begin, end in ((first, floor_to(gap.start, day)), (ceil_to(gap.end + HISTORY, day), last)):
         if end - begin >= enough:
             yield f"--from {begin:%Y-%m-%d} --to {end:%Y-%m-%d}"
-
-
-def _values(record: Series, start: datetime, end: datetime) -> FloatArray:
-    first, last = (int((moment - record.start) // record.step) for moment in (start, end))
-    return record.values[first:last]
-
-
-def _longest_gap(record: Series, start: datetime, end: datetime) -> Interval:
-    """The longest stretch of [start, end) without a value; there must be one."""
-    edges = np.flatnonzero(np.diff(np.isnan(_values(record, start, end)), prepend=False, append=False))
-    begins, ends = edges[::2], edges[1::2]
-    longest = int((ends - begins).argmax())
-    return Interval(start + int(begins[longest]) * record.step, start + int(ends[longest]) * record.step)

@@ -48,9 +48,10 @@ def forecast_score(
     records = _records(files, zones, counted)
     if plots is not None:
         must_be_drawable(plots)
-    scores = _scored(records, period, chosen, delays, processes or _cores(), silent=as_json)
     from forecast.score_document import score_document
+    from jobs.host import usable_cores
 
+    scores = _scored(records, period, chosen, delays, processes or usable_cores(), silent=as_json)
     document = score_document(scores)
     _show(document, as_json=as_json)
     if plots is not None:
@@ -152,11 +153,6 @@ def _scored(
     if not scores:
         raise typer.Exit(FAILED)
     return scores
-
-
-def _cores() -> int:
-    """Those this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _show(document: dict[str, Any], *, as_json: bool) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from daemon.domain.instants import EARLIEST, LATEST
 from daemon.intensity_store import IntensityStore
 from forecast.almanac import origin_name
 from forecast.csv_rows import PORTAL
@@ -14,8 +15,6 @@ from forecast.intensity import IntensityKind, RecordedCounts, Series
 from forecast.portal_csv import read_intensity_file
 from forecast.records import joined
 from forecast.timeline import HOUR
-
-_EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,8 @@ def import_files(
     different values.
     """
     paths = list(paths)
-    _refuse_what_cannot_be_used(paths, kind)
+    if len(paths) > 1:  # one alone contradicts nothing, and is read below before anything is written
+        _refuse_what_cannot_be_used(paths, kind)
     for path in paths:  # once more each: years of many zones need not be in memory together
         file = read_intensity_file(path, kind, release)
         readings = file.readings(now)
@@ -61,7 +61,7 @@ def _refuse_what_cannot_be_used(paths: Iterable[Path], kind: IntensityKind) -> N
 
 def mixed_releases(store: IntensityStore, zone: str, kind: IntensityKind) -> str | None:
     """A sentence where the hourly record of the zone is put together from several releases of an archive, else None."""
-    record = store.record(zone, kind, *_EVER)
+    record = store.record(zone, kind, EARLIEST, LATEST)
     found = {} if record is None else record.split(origin_name)
     releases = {name: len(part.start) for name, part in found.items() if name.startswith(PORTAL)}
     if len(releases) < 2:

@@ -25,7 +25,7 @@ from forecast.model.record import aligned, nearest
 from forecast.model.train import train_network
 from forecast.scoring import IntArray, persistence
 from forecast.timeline import HOUR
-from tests.forecast.traces import traces_folder
+from tests.forecast.traces import benched_folder, traces_folder
 
 REGIONS = {
     "CISO": "US-CAL-CISO",
@@ -44,10 +44,7 @@ BLOCK_HOURS = 96
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.carboncast")
     parser.add_argument("--traces", type=Path, default=traces_folder())
-    folder = parser.parse_args(arguments).traces / "carboncast"
-    if not folder.is_dir():
-        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
-        return 1
+    folder = benched_folder("carboncast", parser.parse_args(arguments).traces)
     records = {region: read_record(folder, region) for region in REGIONS}
     before = [Series(one.zone, one.kind, one.start, one.values[: hours_before(one)]) for one in records.values()]
     # Two networks for each length of record, not six as shipped: the README's table was made so, in a third of the time.

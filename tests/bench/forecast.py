@@ -23,19 +23,13 @@ from forecast.reissue import FORECASTERS, REFERENCE, Past, Reissue
 from forecast.score_document import score_document
 from forecast.soundness import sound
 from forecast.zone_scores import UnscorablePeriod, period_of, score_zone
-from tests.forecast.traces import traces_folder
+from tests.forecast.traces import benched_folder, benched_zones, traces_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    folder = options.traces / "electricitymaps-lca-hourly"
-    if not folder.is_dir():
-        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
-        return 1
-    records = read_records([folder])
-    zones = options.zones or sorted(records)
-    if strange := sorted(set(zones) - set(records)):
-        _parser().error(f"{folder} has no record of {', '.join(strange)}: name some of {', '.join(sorted(records))}")
+    records = read_records([benched_folder("electricitymaps-lca-hourly", options.traces)])
+    zones = benched_zones(_parser(), options.zones, records)
     period = datetime(options.year, 1, 1, tzinfo=UTC), datetime(options.year + 1, 1, 1, tzinfo=UTC)
     forecasters = {"own": _variant(options), REFERENCE: FORECASTERS[REFERENCE]}
     others = {zone: sound(record)[0] for zone, record in records.items()}

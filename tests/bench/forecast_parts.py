@@ -40,7 +40,7 @@ from forecast.reissue import FORECASTERS, REFERENCE, Past, Reissue
 from forecast.shift_scores import REFERENCE_SHIFT
 from forecast.soundness import sound
 from forecast.zone_scores import BUCKETS, period_of, score_zone
-from tests.forecast.traces import traces_folder
+from tests.forecast.traces import benched_folder, benched_zones
 
 PROCESSES = 2
 
@@ -72,13 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.model is None:
         print("parts are scored with a model that has not seen the year: train one as the first lines of this file say, and give --model")
         return 0
-    folder = traces_folder() / "electricitymaps-lca-hourly"
-    if not folder.is_dir():
-        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
-        return 1
-    zones = options.zones or sorted(_records(folder))
-    if strange := sorted(set(zones) - set(_records(folder))):
-        parser.error(f"{folder} has no record of {', '.join(strange)}: name some of {', '.join(sorted(_records(folder)))}")
+    folder = benched_folder("electricitymaps-lca-hourly")
+    zones = benched_zones(parser, options.zones, _records(folder))
     try:
         _network(options.model)
         for zone in zones:

@@ -31,17 +31,17 @@ from forecast.intensity import FloatArray
 from forecast.model.backtest import HORIZON, reissue
 from forecast.model.features import DAY_HOURS, WINDOW_HOURS
 from forecast.model.network import Network, load
+from forecast.record import EPOCH
 from forecast.records import read_records
 from forecast.scoring import persistence, targets
 from forecast.shift_scores import REFERENCE_SHIFT
 from forecast.soundness import sound
 from forecast.timeline import HOUR
 from forecast.zone_scores import BUCKETS
-from tests.forecast.traces import traces_folder
+from tests.forecast.traces import benched_folder, benched_zones, traces_folder
 
 PROCESSES = 2
 MONTHS, MONTH_HOURS = (1, 4, 7, 10), 30 * DAY_HOURS
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECORDS_DAYS: dict[str, int | None] = {"a day": 1, "28 days": 28, "91 days": 91, "a year": 365, "all there is": None}
 
 
@@ -82,10 +82,7 @@ def _sums(network: Network, zone: str, values: FloatArray, hour_of_first: int, m
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    folder = options.traces / "electricitymaps-lca-hourly"
-    if not folder.is_dir():
-        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
-        return 1
+    folder = benched_folder("electricitymaps-lca-hourly", options.traces)
     if options.model is None:
         print("no --model of a zone left out is named: nothing to score (see the first lines of this file)")
         return 0
@@ -94,11 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seen = load(file).zones
     except (ValueError, OSError) as problem:
         _parser().error(str(problem))
-    zones = options.zones or sorted(set(read_records([folder])) - set(seen))
-    if not zones or set(zones) & set(seen):
-        _parser().error(
-            f"{options.model} was trained on {', '.join(sorted(set(zones or seen) & set(seen)))}: name others, or another model"
-        )
+    if trained_on := sorted(set(options.zones) & set(seen)):
+        _parser().error(f"{options.model} was trained on {', '.join(trained_on)}: name other zones, or another model")
+    unseen = set(read_records([folder])) - set(seen)
+    if not unseen:
+        _parser().error(f"{options.model} was trained on all zones of {folder}: name another model")
+    zones = benched_zones(_parser(), options.zones, unseen)
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         each = list(pool.map(zone_figures, *zip(*((options.model, folder, zone, options.year) for zone in zones), strict=True)))
     print(f"{', '.join(zones)}, {options.year}")

@@ -27,7 +27,7 @@ from forecast.model.forecaster import RECORD_HOURS, TrainedForecaster
 from forecast.model.network import Network
 from forecast.records import read_records
 from forecast.timeline import HOUR
-from tests.forecast.traces import traces_folder
+from tests.forecast.traces import benched_folder, benched_zones
 
 NOW = datetime(2023, 12, 28, 6, tzinfo=UTC)
 HORIZON = timedelta(days=4)
@@ -69,14 +69,9 @@ def line(zone: str, shelf: Shelf) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.lesson")
     parser.add_argument("zones", nargs="*", default=["DE", "GB", "US-CAL-CISO"])
-    chosen = parser.parse_args(arguments).zones
-    folder = traces_folder() / "electricitymaps-lca-hourly"
-    if not folder.is_dir():
-        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
-        return 1
-    shelf = Shelf(read_records([folder]))
-    if strange := sorted(set(chosen) - set(shelf.zones)):
-        parser.error(f"{folder} has no record of {', '.join(strange)}: name some of {', '.join(shelf.zones)}")
+    named = parser.parse_args(arguments).zones
+    shelf = Shelf(read_records([benched_folder("electricitymaps-lca-hourly")]))
+    chosen = benched_zones(parser, named, shelf.zones)
     Network.bundled()
     print(f"{'zone':<14} {'lesson, s':>9} {'by it, ms':>9} {'none, ms':>9} {'holds, MB':>9}")
     for zone in chosen:

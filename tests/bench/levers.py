@@ -21,7 +21,7 @@ from daemon.planner import PlannerOptions, Residual, preview
 from forecast.intensity import LIFECYCLE_AVERAGE, Rung, Series, ZoneOutlook
 from forecast.records import read_records
 from forecast.timeline import HOUR
-from tests.forecast.traces import traces_folder
+from tests.forecast.traces import benched_folder
 
 ZONES = ("DE", "GB", "FR", "SE", "PL", "US-CAL-CISO")
 TOGETHER = ("DE", "FR", "SE")
@@ -47,11 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--arrivals", type=int, default=120)
     parser.add_argument("--forecast", default="oracle", help="of the second table: oracle, persistence, own, noise:SHARE:SEED")
     options = parser.parse_args(arguments)
-    folder = traces_folder() / "electricitymaps-lca-hourly"
-    if not folder.is_dir():
-        print(f"{folder} is not there: set LOWTIDE_TRACES to the folder of intensity traces", file=sys.stderr)
-        return 1
-    records = read_records([folder], ZONES)
+    records = read_records([benched_folder("electricitymaps-lca-hourly")], ZONES)
     year = datetime(options.year, 1, 1, tzinfo=UTC)
     print(
         f"one synthesis of {WORK_HOURS} GPU-hours with {SLACK_HOURS} h of slack, {options.arrivals} arrivals in {options.year}, saving in %"
